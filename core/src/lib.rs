@@ -1,0 +1,14 @@
+//! heck's protocol as a pure state machine.
+//!
+//! No clock, no I/O, no threads, no ambient randomness: time and events come in through one door, effects go
+//! out through it, and the same code runs in the simulator and in a real node.
+
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+pub mod rng;
+pub mod time;

@@ -1,0 +1,1 @@
+//! The node of heck: drives `heck-core` over real sockets.

@@ -1,0 +1,2 @@
+//! `heck-sim`: runs scenario files.
+fn main() {}
