@@ -10,5 +10,9 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod hash;
+pub mod id;
+pub mod interval;
+pub mod overlay;
 pub mod rng;
 pub mod time;
