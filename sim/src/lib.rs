@@ -1,1 +1,3 @@
 //! The simulator of heck.
+pub mod report;
+pub mod stats;

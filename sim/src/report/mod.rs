@@ -1,0 +1,2 @@
+//! Reports: outcomes in, CSV, manifest, tables and plots out.
+pub mod outcome;

@@ -1,0 +1,312 @@
+//! What a scenario's runs came to: plain data that the runner fills in and every writer reads.
+
+/// A whole scenario: one point, or one per value of its sweep.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Outcome {
+    /// `<topic>/<question>`, as in `convergence/loss-50`; also the folder of the results.
+    pub scenario: String,
+    /// One line for the head of the plot and the table.
+    pub title: String,
+    /// What the scenario asks, in a sentence.
+    pub question: String,
+    /// The base seed from which the seeds of all runs follow.
+    pub seed: u64,
+    /// Hash of the scenario with every option resolved.
+    pub scenario_hash: u64,
+    /// The parameter that a sweep varies (`network.loss`), if it is a sweep.
+    pub sweep: Option<String>,
+    /// At least one.
+    pub points: Vec<PointOutcome>,
+}
+
+/// One setting of the swept parameter (or the only one), under all seeds.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct PointOutcome {
+    /// Short name for legends and CSV (`30%`, `k=2`); unique within the scenario.
+    pub label: String,
+    /// All nodes, the source of an update included.
+    pub nodes: u32,
+    /// A round, in microseconds; more than 0.
+    pub repair_interval_us: u64,
+    /// The parameters of the analytic curve and of the lower bound that belong beside the measurement.
+    pub model: ModelParameters,
+    /// Every option of the scenario as it was resolved for this point (TOML text).
+    pub options: String,
+    /// One per seed, in the same order of seeds at every point, so that points compare in pairs.
+    pub runs: Vec<RunOutcome>,
+}
+
+/// What the large-N map and the growth bound need to know about the protocol as it was set.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct ModelParameters {
+    /// Loss of one datagram in one direction, 0..=1 (for burst loss: the long-run mean).
+    pub loss: f64,
+    /// Repair requests that each node sends in a round (heck: 1).
+    pub pulls_per_round: f64,
+    /// Further datagrams bearing the payload that a node which has it sends in a round, on average.
+    pub pushes_per_round: f64,
+    /// The share of nodes that the source addresses at once, 0..=1 (0: no initial broadcast).
+    pub broadcast: f64,
+}
+
+impl Default for ModelParameters {
+    fn default() -> Self {
+        Self { loss: 0.0, pulls_per_round: 1.0, pushes_per_round: 0.0, broadcast: 1.0 }
+    }
+}
+
+/// One run: one point under one seed.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct RunOutcome {
+    /// The run's own seed.
+    pub seed: u64,
+    /// Hash over every event of the run, in order.
+    pub trace_hash: u64,
+    /// How many events the engine handled.
+    pub events: u64,
+    /// The updates that were followed.
+    pub updates: Vec<UpdateOutcome>,
+    /// Window over which [`RunOutcome::traffic`] was counted, in microseconds.
+    pub measured_us: u64,
+    /// Datagrams and bytes that nodes sent in that window, by category.
+    pub traffic: Traffic,
+    /// The largest UDP payload of the whole run, in bytes.
+    pub largest_datagram: u32,
+    /// Datagrams of all types per node and round, from the first update until the last node had the last
+    /// one (until the end of the run if one never had it).
+    pub datagrams_per_node_round: f64,
+    /// From the last write of the workload until all nodes held the same state, if they ever did.
+    pub agreement_us: Option<u64>,
+    /// What the checkers found; empty in a good run.
+    pub violations: Vec<Violation>,
+}
+
+/// One update, followed from the node where it happened to all others.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct UpdateOutcome {
+    /// What kind of update (`health flip`, `key written`).
+    pub kind: String,
+    /// The node where it happened.
+    pub node: u32,
+    /// How many other nodes there are to reach.
+    pub population: u32,
+    /// Sorted, in microseconds since the update: when each of the other nodes that got it got it.
+    pub reached_us: Vec<u64>,
+    /// How long the update was followed before the run ended, in microseconds: what censors a node missing above.
+    pub observed_us: u64,
+    /// 95th percentile over nodes of delivery time ÷ one-way network latency, where the scenario measures it.
+    pub delivery_ratio_p95: Option<f64>,
+}
+
+/// Datagrams by what they are for, and streams.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Traffic {
+    /// New dots pushed without being asked: initial broadcast, relays, payload pushes.
+    pub push: Sent,
+    /// Requests for repair.
+    pub request: Sent,
+    /// Replies to them.
+    pub reply: Sent,
+    /// Beats: hashes on ping and ack, freshness.
+    pub beat: Sent,
+    /// Stream frames (not datagrams), for state too large for one.
+    pub stream: Sent,
+}
+
+/// A count and its size.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Sent {
+    /// How many were sent (counted where they leave, lost or not).
+    pub count: u64,
+    /// UDP payload bytes, sealing included.
+    pub bytes: u64,
+}
+
+/// A broken invariant.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Violation {
+    /// Name of the checker (`no resurrection`).
+    pub check: String,
+    /// When, in microseconds of simulated time.
+    pub time_us: u64,
+    /// Where, if at one node.
+    pub node: Option<u32>,
+    /// What was seen and what should have been.
+    pub detail: String,
+    /// The command that replays it.
+    pub replay: String,
+}
+
+/// A limit of the scenario's `expect` section and what became of it.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Expectation {
+    /// What is limited, and by how much (`rounds to 100 % <= 33, key written`).
+    pub limit: String,
+    /// What was measured, as text.
+    pub measured: String,
+    /// Whether it held.
+    pub verdict: Verdict,
+}
+
+/// How an expectation came out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Verdict {
+    /// The limit holds.
+    #[default]
+    Met,
+    /// The scenario states a limit looser than the project's aim: the limit holds, the aim does not.
+    AimMissed,
+    /// The limit does not hold: the run fails.
+    Failed,
+}
+
+impl Traffic {
+    /// Datagrams of all categories (streams are not datagrams).
+    #[must_use]
+    pub const fn datagrams(&self) -> u64 {
+        self.push.count + self.request.count + self.reply.count + self.beat.count
+    }
+
+    /// Bytes of all categories, streams included.
+    #[must_use]
+    pub const fn bytes(&self) -> u64 {
+        self.push.bytes + self.request.bytes + self.reply.bytes + self.beat.bytes + self.stream.bytes
+    }
+}
+
+impl UpdateOutcome {
+    /// All nodes, the source included.
+    #[must_use]
+    pub const fn nodes(&self) -> u64 {
+        self.population as u64 + 1
+    }
+
+    /// How many nodes have the update `time_us` after it happened, the source included.
+    #[must_use]
+    pub fn holders_at(&self, time_us: u64) -> u64 {
+        1 + self.reached_us.partition_point(|&reached| reached <= time_us) as u64
+    }
+
+    /// When a milestone of all nodes, the source included, had the update; `None` if they never did.
+    #[must_use]
+    pub fn time_to_us(&self, milestone: Milestone) -> Option<u64> {
+        let wanted = (self.nodes() * u64::from(milestone.per_mille)).div_ceil(1_000).max(1);
+        match wanted - 1 {
+            0 => Some(0),
+            others => self.reached_us.get(others as usize - 1).copied(),
+        }
+    }
+}
+
+/// A share of all nodes, in thousandths.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Milestone {
+    /// Thousandths of all nodes, 1..=1000.
+    pub per_mille: u16,
+    /// As people write it (`99.9`), in percent.
+    pub percent: &'static str,
+}
+
+/// The milestones of every report. With fewer than 1,000 nodes some of them are the same node.
+pub const MILESTONES: [Milestone; 5] = [
+    Milestone { per_mille: 500, percent: "50" },
+    Milestone { per_mille: 900, percent: "90" },
+    Milestone { per_mille: 990, percent: "99" },
+    Milestone { per_mille: 999, percent: "99.9" },
+    EVERYONE,
+];
+
+/// Every node, the source included.
+pub const EVERYONE: Milestone = Milestone { per_mille: 1_000, percent: "100" };
+
+impl RunOutcome {
+    /// The kinds of updates that were followed, each once, in the order in which they first appear.
+    pub fn kinds(&self) -> Vec<&str> {
+        let mut kinds: Vec<&str> = Vec::new();
+        for update in &self.updates {
+            if !kinds.contains(&update.kind.as_str()) {
+                kinds.push(&update.kind);
+            }
+        }
+        kinds
+    }
+}
+
+impl PointOutcome {
+    /// The kinds of updates of all runs, each once, in the order in which they first appear.
+    #[must_use]
+    pub fn kinds(&self) -> Vec<&str> {
+        let mut kinds: Vec<&str> = Vec::new();
+        for kind in self.runs.iter().flat_map(RunOutcome::kinds) {
+            if !kinds.contains(&kind) {
+                kinds.push(kind);
+            }
+        }
+        kinds
+    }
+
+    /// The updates of one kind, with the run that each belongs to.
+    pub fn updates_of<'a>(
+        &'a self,
+        kind: &'a str,
+    ) -> impl Iterator<Item = (&'a RunOutcome, &'a UpdateOutcome)> + 'a {
+        self.runs.iter().flat_map(move |run| {
+            run.updates.iter().filter(move |update| update.kind == kind).map(move |update| (run, update))
+        })
+    }
+}
+
+impl Outcome {
+    /// One hash over the trace hashes of all runs, in order: equal exactly when every run took the same course.
+    #[must_use]
+    pub fn trace_hash(&self) -> u64 {
+        let mut bytes = Vec::new();
+        for point in &self.points {
+            bytes.extend_from_slice(&(point.runs.len() as u64).to_le_bytes());
+            for run in &point.runs {
+                bytes.extend_from_slice(&run.seed.to_le_bytes());
+                bytes.extend_from_slice(&run.trace_hash.to_le_bytes());
+            }
+        }
+        xxhash_rust::xxh3::xxh3_64(&bytes)
+    }
+
+    /// Everything that the checkers found, with its run.
+    pub fn violations(&self) -> impl Iterator<Item = (&RunOutcome, &Violation)> {
+        let runs = self.points.iter().flat_map(|point| &point.runs);
+        runs.flat_map(|run| run.violations.iter().map(move |violation| (run, violation)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn milestones_count_the_source() {
+        let update =
+            UpdateOutcome { population: 999, reached_us: (1..=998).collect(), ..UpdateOutcome::default() };
+        let times: Vec<_> = MILESTONES.iter().map(|&milestone| update.time_to_us(milestone)).collect();
+        assert_eq!(times, [Some(499), Some(899), Some(989), Some(998), None]);
+        assert_eq!((update.holders_at(0), update.holders_at(998)), (1, 999));
+    }
+
+    #[test]
+    fn a_lone_node_has_its_own_update_at_once() {
+        let alone = UpdateOutcome::default();
+        assert_eq!(alone.time_to_us(EVERYONE), Some(0));
+    }
+
+    #[test]
+    fn the_trace_hash_of_all_runs_depends_on_each_of_them() {
+        let run = |seed, trace_hash| RunOutcome { seed, trace_hash, ..RunOutcome::default() };
+        let outcome = |runs| Outcome {
+            points: vec![PointOutcome { runs, ..PointOutcome::default() }],
+            ..Outcome::default()
+        };
+        let whole = outcome(vec![run(1, 10), run(2, 20)]).trace_hash();
+        assert_ne!(whole, outcome(vec![run(1, 10), run(2, 21)]).trace_hash());
+        assert_ne!(whole, outcome(vec![run(2, 20), run(1, 10)]).trace_hash());
+        assert_eq!(whole, outcome(vec![run(1, 10), run(2, 20)]).trace_hash());
+    }
+}
