@@ -1,3 +1,4 @@
 //! The simulator of heck.
 pub mod report;
 pub mod stats;
+pub mod theory;
