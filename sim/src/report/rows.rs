@@ -1,0 +1,96 @@
+//! The rows of the CSV files. A field's name is its column's name; `results/README.md` documents each of them.
+
+use super::decimal::Decimal;
+use serde::{Deserialize, Serialize};
+
+/// `curve.csv`: one row per point, kind and moment.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[allow(
+    missing_docs,
+    reason = "columns are documented once, in results/README.md, and a test holds them to it"
+)]
+pub struct CurveRow {
+    pub point: String,
+    pub kind: String,
+    pub time_us: u64,
+    pub round: Decimal<3>,
+    pub share_p05: Decimal<7>,
+    pub share_p25: Decimal<7>,
+    pub share_p50: Decimal<7>,
+    pub share_p75: Decimal<7>,
+    pub share_p95: Decimal<7>,
+    pub analytic: Decimal<7>,
+    pub bound: Decimal<7>,
+}
+
+/// `runs.csv`: one row per point, seed and update followed.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[allow(
+    missing_docs,
+    reason = "columns are documented once, in results/README.md, and a test holds them to it"
+)]
+pub struct RunRow {
+    pub point: String,
+    pub seed: u64,
+    pub trace_hash: String,
+    pub events: u64,
+    pub kind: String,
+    pub source: u32,
+    pub nodes: u64,
+    pub reached: u64,
+    pub censored: bool,
+    pub observed_s: Decimal<6>,
+    pub time_50_s: Decimal<6>,
+    pub time_90_s: Decimal<6>,
+    pub time_99_s: Decimal<6>,
+    pub time_99_9_s: Decimal<6>,
+    pub time_100_s: Decimal<6>,
+    pub rounds_50: Decimal<3>,
+    pub rounds_90: Decimal<3>,
+    pub rounds_99: Decimal<3>,
+    pub rounds_99_9: Decimal<3>,
+    pub rounds_100: Decimal<3>,
+    pub delivery_ratio_p95: Option<Decimal<4>>,
+    pub datagrams_per_node_round: Decimal<4>,
+    pub datagrams_per_node_s: Decimal<4>,
+    pub bytes_per_node_s: Decimal<2>,
+    pub push_datagrams_per_node_s: Decimal<4>,
+    pub push_bytes_per_node_s: Decimal<2>,
+    pub request_datagrams_per_node_s: Decimal<4>,
+    pub request_bytes_per_node_s: Decimal<2>,
+    pub reply_datagrams_per_node_s: Decimal<4>,
+    pub reply_bytes_per_node_s: Decimal<2>,
+    pub beat_datagrams_per_node_s: Decimal<4>,
+    pub beat_bytes_per_node_s: Decimal<2>,
+    pub stream_bytes_per_node_s: Decimal<2>,
+    pub largest_datagram: u32,
+    pub agreement_s: Option<Decimal<6>>,
+    pub violations: u32,
+}
+
+/// `summary.csv`: one row per point, kind and milestone.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[allow(
+    missing_docs,
+    reason = "columns are documented once, in results/README.md, and a test holds them to it"
+)]
+pub struct SummaryRow {
+    pub point: String,
+    pub kind: String,
+    pub milestone: String,
+    pub n: u64,
+    pub censored: u64,
+    pub never_bound: Option<Decimal<4>>,
+    pub mean_rounds: Decimal<3>,
+    pub mean_low_rounds: Decimal<3>,
+    pub mean_high_rounds: Decimal<3>,
+    pub median_rounds: Decimal<3>,
+    pub median_low_rounds: Decimal<3>,
+    pub median_high_rounds: Decimal<3>,
+    pub p05_rounds: Decimal<3>,
+    pub p95_rounds: Decimal<3>,
+    pub mean_s: Decimal<6>,
+    pub median_s: Decimal<6>,
+    pub p05_s: Decimal<6>,
+    pub p95_s: Decimal<6>,
+}

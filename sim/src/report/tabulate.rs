@@ -1,0 +1,211 @@
+//! From an outcome to the rows of its CSV files.
+
+use super::decimal::Decimal;
+use super::outcome::{
+    EVERYONE, MILESTONES, Milestone, ModelParameters, Outcome, PointOutcome, RunOutcome, UpdateOutcome,
+};
+use super::rows::{CurveRow, RunRow, SummaryRow};
+use crate::stats::{Sample, zero_of_n_bound};
+use crate::theory::{bounds, maps::Map};
+
+/// Everything that the CSV files hold.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Tables {
+    /// Rows of `curve.csv`.
+    pub curve: Vec<CurveRow>,
+    /// Rows of `runs.csv`.
+    pub runs: Vec<RunRow>,
+    /// Rows of `summary.csv`.
+    pub summary: Vec<SummaryRow>,
+}
+
+impl Tables {
+    /// The rows of an outcome: points in order, kinds in order of appearance.
+    #[must_use]
+    pub fn of(outcome: &Outcome) -> Self {
+        let mut tables = Self::default();
+        for point in &outcome.points {
+            let times_us = moments(horizon_us(point), point.repair_interval_us);
+            for kind in point.kinds() {
+                tables.curve.extend(curve_rows(point, kind, &times_us));
+                tables.summary.extend(MILESTONES.map(|milestone| summary_row(point, kind, milestone)));
+            }
+            let rows = |run| point_run_rows(point, run);
+            tables.runs.extend(point.runs.iter().flat_map(rows));
+        }
+        tables
+    }
+}
+
+/// Seconds to a milestone, one value per seed: the mean over the seed's updates of that kind, +∞ if one of them
+/// never got there or none was made.
+#[must_use]
+pub fn seconds_to(point: &PointOutcome, kind: &str, milestone: Milestone) -> Sample {
+    Sample::new(point.runs.iter().map(|run| {
+        let seconds = |update: &UpdateOutcome| update.time_to_us(milestone).map_or(f64::INFINITY, seconds);
+        mean_over_updates(run, kind, seconds).unwrap_or(f64::INFINITY)
+    }))
+}
+
+fn mean_over_updates(run: &RunOutcome, kind: &str, value: impl Fn(&UpdateOutcome) -> f64) -> Option<f64> {
+    let values: Vec<f64> = run.updates.iter().filter(|update| update.kind == kind).map(value).collect();
+    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+}
+
+fn seconds(us: u64) -> f64 {
+    us as f64 / 1e6
+}
+
+/// When the slowest update of the point was done: everyone had it, or the run ended.
+fn horizon_us(point: &PointOutcome) -> u64 {
+    let updates = point.runs.iter().flat_map(|run| &run.updates);
+    let done = updates.map(|update| {
+        let last = update.reached_us.last().copied().unwrap_or_default();
+        update.time_to_us(EVERYONE).unwrap_or_else(|| update.observed_us.max(last))
+    });
+    done.max().unwrap_or_default()
+}
+
+/// The moments of a curve: forty in the first two rounds, where an initial broadcast arrives, then at most 160
+/// evenly spaced until `horizon_us` is passed.
+fn moments(horizon_us: u64, interval_us: u64) -> Vec<u64> {
+    let interval_us = interval_us.max(1);
+    let early_us = horizon_us.min(2 * interval_us).max(1);
+    let early_step_us = early_us.div_ceil(40);
+    let mut times: Vec<u64> = (0..early_us).step_by(early_step_us as usize).collect();
+    let rest_us = horizon_us.saturating_sub(early_us);
+    let tenth_us = interval_us.div_ceil(10);
+    let late_step_us = [1, 2, 5, 10, 20, 50, 100].map(|tenths| tenths * tenth_us);
+    let fits = late_step_us.into_iter().find(|step_us| rest_us / step_us <= 160);
+    let step_us = fits.unwrap_or_else(|| rest_us.div_ceil(160)).max(1);
+    times.extend((0..=rest_us.div_ceil(step_us)).map(|step| early_us + step * step_us));
+    times
+}
+
+fn curve_rows(point: &PointOutcome, kind: &str, times_us: &[u64]) -> Vec<CurveRow> {
+    let rows = times_us.iter().map(|&time_us| {
+        let shares = Sample::new(point.runs.iter().map(|run| {
+            let share = |update: &UpdateOutcome| update.holders_at(time_us) as f64 / update.nodes() as f64;
+            mean_over_updates(run, kind, share).unwrap_or_default()
+        }));
+        let at = |q| Decimal(shares.quantile(q));
+        let round = time_us as f64 / point.repair_interval_us.max(1) as f64;
+        CurveRow {
+            point: point.label.clone(),
+            kind: kind.to_owned(),
+            time_us,
+            round: Decimal(round),
+            share_p05: at(0.05),
+            share_p25: at(0.25),
+            share_p50: at(0.5),
+            share_p75: at(0.75),
+            share_p95: at(0.95),
+            analytic: Decimal(analytic_share(&point.model, point.nodes, round)),
+            bound: Decimal(bounds::greatest_share(&point.model, point.nodes, round)),
+        }
+    });
+    rows.collect()
+}
+
+/// The share of nodes that have it by the large-N map; between two rounds the missing share falls
+/// exponentially, as it does when nodes' rounds are spread evenly.
+fn analytic_share(model: &ModelParameters, nodes: u32, round: f64) -> f64 {
+    let whole = round as u32;
+    let missing = Map::PullAndPush(*model).missing(model.missing_at_start(nodes), whole + 1);
+    let (before, after) = (missing[whole as usize], missing[whole as usize + 1]);
+    if before == 0.0 {
+        return 1.0;
+    }
+    1.0 - before * libm::pow(after / before, round - f64::from(whole))
+}
+
+fn summary_row(point: &PointOutcome, kind: &str, milestone: Milestone) -> SummaryRow {
+    let times = seconds_to(point, kind, milestone);
+    let interval_s = seconds(point.repair_interval_us.max(1));
+    let rounds = |seconds: f64| Decimal(seconds / interval_s);
+    let (mean, median) = (times.mean_interval(), times.quantile_interval(0.5));
+    let (count, censored) = (times.count() as u64, times.censored() as u64);
+    SummaryRow {
+        point: point.label.clone(),
+        kind: kind.to_owned(),
+        milestone: milestone.percent.to_owned(),
+        n: count,
+        censored,
+        never_bound: (censored == 0).then(|| Decimal(zero_of_n_bound(count))),
+        mean_rounds: rounds(times.mean()),
+        mean_low_rounds: rounds(mean.low),
+        mean_high_rounds: rounds(mean.high),
+        median_rounds: rounds(times.median()),
+        median_low_rounds: rounds(median.low),
+        median_high_rounds: rounds(median.high),
+        p05_rounds: rounds(times.quantile(0.05)),
+        p95_rounds: rounds(times.quantile(0.95)),
+        mean_s: Decimal(times.mean()),
+        median_s: Decimal(times.median()),
+        p05_s: Decimal(times.quantile(0.05)),
+        p95_s: Decimal(times.quantile(0.95)),
+    }
+}
+
+fn point_run_rows(point: &PointOutcome, run: &RunOutcome) -> Vec<RunRow> {
+    run.updates.iter().map(|update| run_row(point, run, update)).collect()
+}
+
+fn run_row(point: &PointOutcome, run: &RunOutcome, update: &UpdateOutcome) -> RunRow {
+    let node_seconds = f64::from(point.nodes) * seconds(run.measured_us);
+    let rate = |total: u64| if node_seconds > 0.0 { total as f64 / node_seconds } else { 0.0 };
+    let interval_s = seconds(point.repair_interval_us.max(1));
+    let times = MILESTONES.map(|milestone| update.time_to_us(milestone).map_or(f64::INFINITY, seconds));
+    let [time_50, time_90, time_99, time_99_9, time_100] = times.map(Decimal);
+    let [rounds_50, rounds_90, rounds_99, rounds_99_9, rounds_100] =
+        times.map(|time_s| Decimal(time_s / interval_s));
+    let traffic = &run.traffic;
+    RunRow {
+        point: point.label.clone(),
+        seed: run.seed,
+        trace_hash: hex(run.trace_hash),
+        events: run.events,
+        kind: update.kind.clone(),
+        source: update.node,
+        nodes: update.nodes(),
+        reached: update.reached_us.len() as u64 + 1,
+        censored: update.time_to_us(EVERYONE).is_none(),
+        observed_s: Decimal(seconds(update.observed_us)),
+        time_50_s: time_50,
+        time_90_s: time_90,
+        time_99_s: time_99,
+        time_99_9_s: time_99_9,
+        time_100_s: time_100,
+        rounds_50,
+        rounds_90,
+        rounds_99,
+        rounds_99_9,
+        rounds_100,
+        delivery_ratio_p95: update.delivery_ratio_p95.map(Decimal),
+        datagrams_per_node_round: Decimal(run.datagrams_per_node_round),
+        datagrams_per_node_s: Decimal(rate(traffic.datagrams())),
+        bytes_per_node_s: Decimal(rate(traffic.bytes())),
+        push_datagrams_per_node_s: Decimal(rate(traffic.push.count)),
+        push_bytes_per_node_s: Decimal(rate(traffic.push.bytes)),
+        request_datagrams_per_node_s: Decimal(rate(traffic.request.count)),
+        request_bytes_per_node_s: Decimal(rate(traffic.request.bytes)),
+        reply_datagrams_per_node_s: Decimal(rate(traffic.reply.count)),
+        reply_bytes_per_node_s: Decimal(rate(traffic.reply.bytes)),
+        beat_datagrams_per_node_s: Decimal(rate(traffic.beat.count)),
+        beat_bytes_per_node_s: Decimal(rate(traffic.beat.bytes)),
+        stream_bytes_per_node_s: Decimal(rate(traffic.stream.bytes)),
+        largest_datagram: run.largest_datagram,
+        agreement_s: run.agreement_us.map(|us| Decimal(seconds(us))),
+        violations: run.violations.len() as u32,
+    }
+}
+
+/// A 64-bit hash as files show it.
+#[must_use]
+pub fn hex(hash: u64) -> String {
+    format!("{hash:016x}")
+}
+
+#[cfg(test)]
+#[path = "tabulate_tests.rs"]
+mod tests;
