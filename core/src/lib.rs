@@ -10,9 +10,14 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod codec;
+pub mod entry;
 pub mod hash;
 pub mod id;
 pub mod interval;
+pub mod mutant;
 pub mod overlay;
+pub mod packet;
 pub mod rng;
+pub mod state;
 pub mod time;

@@ -1,0 +1,235 @@
+//! Entries on the wire.
+
+use super::{Count, DecodeError, Reader, Sink};
+use crate::entry::{
+    Admin, Ballot, Body, Claim, Entry, HealthState, Hold, Minted, OriginSpec, SUPERSEDES_LIMIT, Scope,
+    Superseded, TARGET_LIMIT, VALUE_LIMIT,
+};
+use crate::id::{Boot, Name, NodeId, Writer};
+use crate::time::{Span, Time};
+use alloc::sync::Arc;
+
+const ORIGIN: u8 = 0;
+const ORIGIN_REMOVED: u8 = 1;
+const KEY: u8 = 2;
+const KEY_DELETED: u8 = 3;
+const CLAIM: u8 = 4;
+const MESSAGE: u8 = 5;
+const FENCE: u8 = 6;
+
+pub(super) fn put_writer(sink: &mut impl Sink, writer: Writer) {
+    sink.put(&writer.node.0.to_le_bytes());
+    sink.varint(writer.boot.0);
+}
+
+pub(super) fn writer(reader: &mut Reader<'_>) -> Result<Writer, DecodeError> {
+    let node = NodeId(u64::from_le_bytes(reader.array("node")?));
+    Ok(Writer { node, boot: Boot(reader.varint("boot")?) })
+}
+
+fn name(reader: &mut Reader<'_>, field: &'static str) -> Result<Name, DecodeError> {
+    Name::new(reader.text(field)?).map_err(DecodeError::BadName)
+}
+
+fn put_minted(sink: &mut impl Sink, minted: Minted) {
+    put_writer(sink, minted.writer);
+    sink.varint(minted.counter);
+}
+
+fn minted(reader: &mut Reader<'_>) -> Result<Minted, DecodeError> {
+    Ok(Minted { writer: writer(reader)?, counter: counter(reader)? })
+}
+
+pub(super) fn counter(reader: &mut Reader<'_>) -> Result<u64, DecodeError> {
+    match reader.varint("counter")? {
+        // The greatest counter is kept free so that "one after it" always exists.
+        bad @ (0 | u64::MAX) => Err(DecodeError::BadValue("counter", bad)),
+        counter => Ok(counter),
+    }
+}
+
+fn value(reader: &mut Reader<'_>) -> Result<Arc<[u8]>, DecodeError> {
+    let bytes = reader.blob("value")?;
+    if bytes.len() > VALUE_LIMIT {
+        return Err(DecodeError::BadValue("value length", bytes.len() as u64));
+    }
+    Ok(bytes.into())
+}
+
+fn put_spec(sink: &mut impl Sink, spec: &OriginSpec) {
+    sink.blob(spec.target.as_bytes());
+    sink.varint(spec.interval.as_us());
+    sink.varint(spec.timeout.as_us());
+    sink.varint(u64::from(spec.fall));
+    sink.varint(u64::from(spec.rise));
+    sink.byte(spec.admin as u8);
+}
+
+fn small(reader: &mut Reader<'_>, field: &'static str) -> Result<u32, DecodeError> {
+    let number = reader.varint(field)?;
+    u32::try_from(number).map_err(|_| DecodeError::BadValue(field, number))
+}
+
+fn spec(reader: &mut Reader<'_>) -> Result<OriginSpec, DecodeError> {
+    let target = reader.text("target")?;
+    if target.len() > TARGET_LIMIT {
+        return Err(DecodeError::BadValue("target length", target.len() as u64));
+    }
+    Ok(OriginSpec {
+        target: target.into(),
+        interval: Span(reader.varint("interval")?),
+        timeout: Span(reader.varint("timeout")?),
+        fall: small(reader, "fall")?,
+        rise: small(reader, "rise")?,
+        admin: match reader.byte("admin")? {
+            0 => Admin::Enabled,
+            1 => Admin::Draining,
+            2 => Admin::Disabled,
+            other => return Err(DecodeError::BadValue("admin", u64::from(other))),
+        },
+    })
+}
+
+fn put_claim(sink: &mut impl Sink, claim: &Claim) {
+    sink.put(&claim.scope.0.to_le_bytes());
+    sink.blob(claim.origin.as_str().as_bytes());
+    put_minted(sink, claim.generation);
+    sink.varint(claim.ballot.epoch);
+    sink.put(&claim.ballot.rank.to_le_bytes());
+    sink.varint(claim.ballot.sequence);
+    sink.byte(claim.hold as u8);
+    sink.byte(claim.state as u8);
+    sink.byte(claim.previous as u8);
+    sink.varint(claim.since.0);
+}
+
+fn health_state(reader: &mut Reader<'_>) -> Result<HealthState, DecodeError> {
+    Ok(match reader.byte("state")? {
+        0 => HealthState::Unknown,
+        1 => HealthState::Healthy,
+        2 => HealthState::Unhealthy,
+        3 => HealthState::Degraded,
+        4 => HealthState::Draining,
+        other => return Err(DecodeError::BadValue("state", u64::from(other))),
+    })
+}
+
+fn claim(reader: &mut Reader<'_>, writer: Writer) -> Result<Claim, DecodeError> {
+    Ok(Claim {
+        scope: Scope(u64::from_le_bytes(reader.array("scope")?)),
+        origin: name(reader, "origin")?,
+        generation: minted(reader)?,
+        ballot: Ballot {
+            epoch: reader.varint("epoch")?,
+            rank: u64::from_le_bytes(reader.array("rank")?),
+            writer,
+            sequence: reader.varint("sequence")?,
+        },
+        hold: match reader.byte("hold")? {
+            0 => Hold::Held,
+            1 => Hold::Late,
+            2 => Hold::Released,
+            other => return Err(DecodeError::BadValue("hold", u64::from(other))),
+        },
+        state: health_state(reader)?,
+        previous: health_state(reader)?,
+        since: Time(reader.varint("since")?),
+    })
+}
+
+fn put_body(sink: &mut impl Sink, body: &Body) {
+    match body {
+        Body::Origin { name, spec, source } => {
+            sink.byte(ORIGIN);
+            sink.blob(name.as_str().as_bytes());
+            sink.blob(source.as_str().as_bytes());
+            put_spec(sink, spec);
+        }
+        Body::OriginRemoved { name } => {
+            sink.byte(ORIGIN_REMOVED);
+            sink.blob(name.as_str().as_bytes());
+        }
+        Body::Key { name, value } => {
+            sink.byte(KEY);
+            sink.blob(name.as_str().as_bytes());
+            sink.blob(value);
+        }
+        Body::KeyDeleted { name } => {
+            sink.byte(KEY_DELETED);
+            sink.blob(name.as_str().as_bytes());
+        }
+        Body::Claim(claim) => {
+            sink.byte(CLAIM);
+            put_claim(sink, claim);
+        }
+        Body::Message { topic, payload } => {
+            sink.byte(MESSAGE);
+            sink.blob(topic.as_str().as_bytes());
+            sink.blob(payload);
+        }
+        Body::Fence { node, boot } => {
+            sink.byte(FENCE);
+            sink.put(&node.0.to_le_bytes());
+            sink.varint(boot.0);
+        }
+    }
+}
+
+fn body(reader: &mut Reader<'_>, writer: Writer) -> Result<Body, DecodeError> {
+    Ok(match reader.byte("body")? {
+        ORIGIN => {
+            let (name, source) = (name(reader, "origin")?, name(reader, "source")?);
+            Body::Origin { name, spec: spec(reader)?, source }
+        }
+        ORIGIN_REMOVED => Body::OriginRemoved { name: name(reader, "origin")? },
+        KEY => Body::Key { name: name(reader, "key")?, value: value(reader)? },
+        KEY_DELETED => Body::KeyDeleted { name: name(reader, "key")? },
+        CLAIM => Body::Claim(claim(reader, writer)?),
+        MESSAGE => Body::Message { topic: name(reader, "topic")?, payload: value(reader)? },
+        FENCE => Body::Fence {
+            node: NodeId(u64::from_le_bytes(reader.array("node")?)),
+            boot: Boot(reader.varint("boot")?),
+        },
+        other => return Err(DecodeError::BadValue("body", u64::from(other))),
+    })
+}
+
+/// Appends `entry` to `sink`. Store and shard are not written: they follow from writer and body.
+pub fn encode_entry(entry: &Entry, sink: &mut impl Sink) {
+    put_writer(sink, entry.dot.lane.writer);
+    sink.varint(entry.dot.counter);
+    sink.varint(entry.serial);
+    sink.varint(entry.supersedes.len() as u64);
+    for &minted in &entry.supersedes {
+        put_minted(sink, minted);
+    }
+    put_body(sink, &entry.body);
+}
+
+/// The encoded size of `entry`.
+#[must_use]
+pub fn entry_len(entry: &Entry) -> u32 {
+    let mut count = Count::default();
+    encode_entry(entry, &mut count);
+    count.0 as u32
+}
+
+/// Reads one entry; bytes that a newer version appended to it are skipped.
+///
+/// # Errors
+/// When the bytes are no entry.
+pub fn decode_entry(reader: &mut Reader<'_>) -> Result<Entry, DecodeError> {
+    let writer = writer(reader)?;
+    let counter = counter(reader)?;
+    let serial = reader.varint("serial")?;
+    let count = reader.count("supersedes")?;
+    if count > SUPERSEDES_LIMIT {
+        return Err(DecodeError::BadValue("supersedes", count as u64));
+    }
+    let mut supersedes = Superseded::new();
+    for _ in 0..count {
+        supersedes.push(minted(reader)?);
+    }
+    let body = body(reader, writer)?;
+    Ok(Entry::new(writer, counter, serial, supersedes, body))
+}

@@ -1,0 +1,379 @@
+//! Packets on the wire: a fixed header, then sections `(tag, length, bytes)`.
+
+use super::body::{counter, put_writer, writer};
+use super::{Count, DecodeError, Reader, Sink, decode_entry, encode_entry, varint_len};
+use crate::id::{Lane, NodeId, Shard, Store};
+use crate::interval::{IntervalSet, Range};
+use crate::packet::{Beat, Carried, GROUPS, LaneAnswer, LaneSeen, Packet, PacketKind, Relay};
+use crate::time::Span;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+const VERSION: u8 = 1;
+
+/// Bytes of the fixed header: version, kind, flags, sender, nonce, hash.
+pub const HEADER_LEN: usize = 1 + 1 + 1 + 8 + 4 + 8;
+/// The most bytes that a section adds to its content in a datagram: tag and length.
+pub const SECTION_OVERHEAD: usize = 1 + 2;
+
+const DIGEST: u8 = 1;
+const WINDOWS: u8 = 2;
+const ENTRIES: u8 = 3;
+const ANSWERS: u8 = 4;
+const BEATS: u8 = 5;
+const MISMATCH: u8 = 6;
+const RELAY: u8 = 7;
+
+const AGREES: u8 = 1;
+const OVERSIZED: u8 = 2;
+
+fn put_lane(sink: &mut impl Sink, lane: &Lane) {
+    sink.byte(lane.store as u8);
+    put_writer(sink, lane.writer);
+}
+
+fn lane(reader: &mut Reader<'_>, shard: Shard) -> Result<Lane, DecodeError> {
+    let number = reader.byte("store")?;
+    let store = Store::from_u8(number).ok_or(DecodeError::BadValue("store", u64::from(number)))?;
+    Ok(Lane { shard, store, writer: writer(reader)? })
+}
+
+fn put_intervals(sink: &mut impl Sink, set: &IntervalSet) {
+    sink.varint(set.ranges().len() as u64);
+    let mut after = 0;
+    for range in set.ranges() {
+        sink.varint(range.first - after);
+        sink.varint(range.last - range.first);
+        after = range.last;
+    }
+}
+
+fn intervals(reader: &mut Reader<'_>) -> Result<IntervalSet, DecodeError> {
+    let mut set = IntervalSet::new();
+    let mut after = 0_u64;
+    for index in 0..reader.count("intervals")? {
+        let gap = reader.varint("interval gap")?;
+        // Ranges neither touch nor overlap: the first starts at 1 or later, each other leaves a hole.
+        let least = if index == 0 { 1 } else { 2 };
+        let first = after.checked_add(gap).filter(|_| gap >= least);
+        let first = first.ok_or(DecodeError::BadValue("interval gap", gap))?;
+        let more = reader.varint("interval length")?;
+        let last = first.checked_add(more).filter(|&last| last < u64::MAX);
+        let last = last.ok_or(DecodeError::BadValue("interval length", more))?;
+        set.insert_range(Range { first, last });
+        after = last;
+    }
+    Ok(set)
+}
+
+/// The encoded size of one lane of a window.
+#[must_use]
+pub fn lane_seen_len(lane: &Lane, seen: &IntervalSet) -> usize {
+    let mut count = Count::default();
+    put_lane(&mut count, lane);
+    put_intervals(&mut count, seen);
+    count.0
+}
+
+fn put_answer_lane(sink: &mut impl Sink, answer: &LaneAnswer) {
+    put_lane(sink, &answer.lane);
+    put_intervals(sink, &answer.seen);
+    put_intervals(sink, &answer.live);
+    sink.varint(answer.serial);
+}
+
+/// The encoded size of one lane of an answer.
+#[must_use]
+pub fn answer_lane_len(answer: &LaneAnswer) -> usize {
+    let mut count = Count::default();
+    put_answer_lane(&mut count, answer);
+    count.0
+}
+
+fn put_carried(sink: &mut impl Sink, carried: &Carried) {
+    let age_us = carried.age.as_us();
+    sink.varint(u64::from(carried.entry.wire_len()) + varint_len(age_us) as u64);
+    sink.varint(age_us);
+    encode_entry(&carried.entry, sink);
+}
+
+/// The encoded size of one entry in a packet.
+#[must_use]
+pub fn carried_len(carried: &Carried) -> usize {
+    let content = carried.entry.wire_len() as usize + varint_len(carried.age.as_us());
+    varint_len(content as u64) + content
+}
+
+fn put_beat(sink: &mut impl Sink, beat: &Beat) {
+    put_writer(sink, beat.writer);
+    sink.varint(beat.number);
+    sink.varint(beat.serial);
+    sink.varint(beat.age.as_us());
+    sink.byte(beat.hops);
+}
+
+/// The encoded size of one heartbeat.
+#[must_use]
+pub fn beat_len(beat: &Beat) -> usize {
+    let mut count = Count::default();
+    put_beat(&mut count, beat);
+    count.0
+}
+
+/// Writes the lanes of each listed shard behind its number and their count.
+fn put_by_shard<L, S: Sink>(
+    sink: &mut S,
+    shards: &[Shard],
+    lanes: &[L],
+    shard_of: impl Fn(&L) -> Shard,
+    put: impl Fn(&mut S, &L),
+) {
+    let mut rest = lanes;
+    for &shard in shards {
+        let count = rest.iter().take_while(|lane| shard_of(lane) == shard).count();
+        sink.byte(shard.0);
+        sink.varint(count as u64);
+        for lane in &rest[..count] {
+            put(sink, lane);
+        }
+        rest = &rest[count..];
+    }
+    debug_assert!(rest.is_empty(), "every lane stands under its shard, in the order of the shards");
+}
+
+fn section<S: Sink>(sink: &mut S, tag: u8, put: impl Fn(&mut Count), write: impl FnOnce(&mut S)) {
+    let mut count = Count::default();
+    put(&mut count);
+    sink.byte(tag);
+    sink.varint(count.0 as u64);
+    write(sink);
+}
+
+fn put_digest(sink: &mut impl Sink, packet: &Packet) {
+    for group in packet.groups {
+        sink.put(&group.to_le_bytes());
+    }
+    for hash in &packet.filter {
+        sink.put(&hash.to_le_bytes());
+    }
+}
+
+fn put_windows<S: Sink>(sink: &mut S, packet: &Packet) {
+    put_by_shard(
+        sink,
+        &packet.windows,
+        &packet.window_lanes,
+        |lane| lane.lane.shard,
+        |sink, lane| {
+            put_lane(sink, &lane.lane);
+            put_intervals(sink, &lane.seen);
+        },
+    );
+}
+
+fn put_answers<S: Sink>(sink: &mut S, packet: &Packet) {
+    put_by_shard(sink, &packet.answers, &packet.answer_lanes, |lane| lane.lane.shard, put_answer_lane);
+}
+
+fn put_entries(sink: &mut impl Sink, packet: &Packet) {
+    for carried in &packet.entries {
+        put_carried(sink, carried);
+    }
+}
+
+fn put_beats(sink: &mut impl Sink, packet: &Packet) {
+    for beat in &packet.beats {
+        put_beat(sink, beat);
+    }
+}
+
+/// Appends `packet` to `sink`.
+pub fn encode_packet<S: Sink>(packet: &Packet, sink: &mut S) {
+    sink.byte(VERSION);
+    sink.byte(packet.kind as u8);
+    sink.byte((u8::from(packet.agrees) * AGREES) | (u8::from(packet.oversized) * OVERSIZED));
+    sink.put(&packet.sender.0.to_le_bytes());
+    sink.put(&packet.nonce.to_le_bytes());
+    sink.put(&packet.hash.to_le_bytes());
+    if packet.has_digest {
+        section(sink, DIGEST, |count| put_digest(count, packet), |sink| put_digest(sink, packet));
+    }
+    if !packet.windows.is_empty() {
+        section(sink, WINDOWS, |count| put_windows(count, packet), |sink| put_windows(sink, packet));
+    }
+    if !packet.entries.is_empty() {
+        let len: usize = packet.entries.iter().map(carried_len).sum();
+        section(sink, ENTRIES, |count| count.0 = len, |sink| put_entries(sink, packet));
+    }
+    if !packet.answers.is_empty() {
+        section(sink, ANSWERS, |count| put_answers(count, packet), |sink| put_answers(sink, packet));
+    }
+    if !packet.beats.is_empty() {
+        section(sink, BEATS, |count| put_beats(count, packet), |sink| put_beats(sink, packet));
+    }
+    if packet.mismatch != 0 {
+        let bits = packet.mismatch.to_le_bytes();
+        section(sink, MISMATCH, |count| count.put(&bits), |sink| sink.put(&bits));
+    }
+    if let Some(relay) = packet.relay {
+        let [slice_low, slice_high] = relay.slice.to_le_bytes();
+        let [of_low, of_high] = relay.of.to_le_bytes();
+        let bytes = [slice_low, slice_high, of_low, of_high];
+        section(sink, RELAY, |count| count.put(&bytes), |sink| sink.put(&bytes));
+    }
+}
+
+/// The encoded size of `packet`.
+#[must_use]
+pub fn packet_len(packet: &Packet) -> usize {
+    let len_of = |content: usize| 1 + varint_len(content as u64) + content;
+    let counted = |put: fn(&mut Count, &Packet)| {
+        let mut count = Count::default();
+        put(&mut count, packet);
+        len_of(count.0)
+    };
+    let mut len = HEADER_LEN;
+    if packet.has_digest {
+        len += len_of(2 * GROUPS + 2 * packet.filter.len());
+    }
+    if !packet.windows.is_empty() {
+        len += counted(put_windows);
+    }
+    if !packet.entries.is_empty() {
+        len += len_of(packet.entries.iter().map(carried_len).sum());
+    }
+    if !packet.answers.is_empty() {
+        len += counted(put_answers);
+    }
+    if !packet.beats.is_empty() {
+        len += counted(put_beats);
+    }
+    if packet.mismatch != 0 {
+        len += len_of(8);
+    }
+    if packet.relay.is_some() {
+        len += len_of(4);
+    }
+    len
+}
+
+fn read_digest(reader: &mut Reader<'_>, packet: &mut Packet) -> Result<(), DecodeError> {
+    packet.has_digest = true;
+    for group in &mut packet.groups {
+        *group = u16::from_le_bytes(reader.array("group")?);
+    }
+    while reader.left() > 0 {
+        packet.filter.push(u16::from_le_bytes(reader.array("filter")?));
+    }
+    Ok(())
+}
+
+fn read_shard(reader: &mut Reader<'_>, before: &[Shard]) -> Result<(Shard, usize), DecodeError> {
+    let shard = Shard(reader.byte("shard")?);
+    if before.contains(&shard) {
+        return Err(DecodeError::BadValue("shard", u64::from(shard.0)));
+    }
+    Ok((shard, reader.count("lanes")?))
+}
+
+/// Lanes stand in rising order, so that none comes twice.
+fn read_lane(reader: &mut Reader<'_>, shard: Shard, before: Option<Lane>) -> Result<Lane, DecodeError> {
+    let lane = lane(reader, shard)?;
+    let rising = before.is_none_or(|before| before.shard != shard || before < lane);
+    if rising { Ok(lane) } else { Err(DecodeError::BadValue("lane order", lane.writer.node.0)) }
+}
+
+fn read_windows(reader: &mut Reader<'_>, packet: &mut Packet) -> Result<(), DecodeError> {
+    while reader.left() > 0 {
+        let (shard, count) = read_shard(reader, &packet.windows)?;
+        packet.windows.push(shard);
+        for _ in 0..count {
+            let lane = read_lane(reader, shard, packet.window_lanes.last().map(|seen| seen.lane))?;
+            packet.window_lanes.push(LaneSeen { lane, seen: intervals(reader)? });
+        }
+    }
+    Ok(())
+}
+
+fn read_answers(reader: &mut Reader<'_>, packet: &mut Packet) -> Result<(), DecodeError> {
+    while reader.left() > 0 {
+        let (shard, count) = read_shard(reader, &packet.answers)?;
+        packet.answers.push(shard);
+        for _ in 0..count {
+            let lane = read_lane(reader, shard, packet.answer_lanes.last().map(|answer| answer.lane))?;
+            let (seen, live) = (intervals(reader)?, intervals(reader)?);
+            packet.answer_lanes.push(LaneAnswer { lane, seen, live, serial: reader.varint("serial")? });
+        }
+    }
+    Ok(())
+}
+
+fn read_entries(reader: &mut Reader<'_>, entries: &mut Vec<Carried>) -> Result<(), DecodeError> {
+    while reader.left() > 0 {
+        // Each entry has its own length, so fields that a newer version appends are skipped.
+        let mut inner = Reader::new(reader.blob("entry")?);
+        let age = Span(inner.varint("age")?);
+        entries.push(Carried { entry: Arc::new(decode_entry(&mut inner)?), age });
+    }
+    Ok(())
+}
+
+fn read_beats(reader: &mut Reader<'_>, beats: &mut Vec<Beat>) -> Result<(), DecodeError> {
+    while reader.left() > 0 {
+        beats.push(Beat {
+            writer: writer(reader)?,
+            number: counter(reader)?,
+            serial: reader.varint("serial")?,
+            age: Span(reader.varint("age")?),
+            hops: reader.byte("hops")?,
+        });
+    }
+    Ok(())
+}
+
+fn read_relay(reader: &mut Reader<'_>) -> Result<Relay, DecodeError> {
+    let slice = u16::from_le_bytes(reader.array("slice")?);
+    let of = u16::from_le_bytes(reader.array("slices")?);
+    if slice < of { Ok(Relay { slice, of }) } else { Err(DecodeError::BadValue("slice", u64::from(slice))) }
+}
+
+/// Reads a packet into `packet`, reusing its memory. Sections of an unknown kind are skipped.
+///
+/// # Errors
+/// When the bytes are no packet; `packet` then holds nothing to be used.
+pub fn decode_packet(bytes: &[u8], packet: &mut Packet) -> Result<(), DecodeError> {
+    let mut reader = Reader::new(bytes);
+    let version = reader.byte("version")?;
+    if version != VERSION {
+        return Err(DecodeError::Version(version));
+    }
+    let kind = reader.byte("kind")?;
+    let kind = PacketKind::from_u8(kind).ok_or(DecodeError::BadValue("kind", u64::from(kind)))?;
+    let flags = reader.byte("flags")?;
+    packet.reset(kind, NodeId(u64::from_le_bytes(reader.array("sender")?)));
+    packet.agrees = flags & AGREES != 0;
+    packet.oversized = flags & OVERSIZED != 0;
+    packet.nonce = u32::from_le_bytes(reader.array("nonce")?);
+    packet.hash = u64::from_le_bytes(reader.array("hash")?);
+    let mut last_tag = 0;
+    while reader.left() > 0 {
+        let tag = reader.byte("section")?;
+        if tag <= last_tag {
+            return Err(DecodeError::BadValue("section", u64::from(tag)));
+        }
+        last_tag = tag;
+        let mut inner = Reader::new(reader.blob("section length")?);
+        match tag {
+            DIGEST => read_digest(&mut inner, packet)?,
+            WINDOWS => read_windows(&mut inner, packet)?,
+            ENTRIES => read_entries(&mut inner, &mut packet.entries)?,
+            ANSWERS => read_answers(&mut inner, packet)?,
+            BEATS => read_beats(&mut inner, &mut packet.beats)?,
+            MISMATCH => packet.mismatch = u64::from_le_bytes(inner.array("mismatch")?),
+            RELAY => packet.relay = Some(read_relay(&mut inner)?),
+            _ => continue,
+        }
+        inner.finish()?;
+    }
+    Ok(())
+}

@@ -1,0 +1,295 @@
+//! What a dot stands for: the entries of the five stores.
+
+use crate::codec;
+use crate::id::{Boot, Dot, Lane, Name, NodeId, Shard, Store, Writer};
+use crate::time::{Span, Time};
+use alloc::sync::Arc;
+use smallvec::SmallVec;
+
+/// Largest value of a key and largest payload of a message, in bytes. Larger ones are refused.
+pub const VALUE_LIMIT: usize = 64 * 1024;
+/// Longest check target of an origin, in bytes.
+pub const TARGET_LIMIT: usize = 2_048;
+/// How many concurrent entries one write can supersede by name; more stay until the next write.
+pub const SUPERSEDES_LIMIT: usize = 64;
+
+/// Whether an origin is to be checked and used.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[repr(u8)]
+pub enum Admin {
+    /// Checked, and used when healthy.
+    #[default]
+    Enabled = 0,
+    /// Checked, but new traffic should go elsewhere.
+    Draining = 1,
+    /// Neither checked nor used.
+    Disabled = 2,
+}
+
+/// How an origin is to be checked.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct OriginSpec {
+    /// What to probe, such as `http://10.0.0.7:8080/healthz`; at most [`TARGET_LIMIT`] bytes.
+    pub target: Arc<str>,
+    /// Time between two checks.
+    pub interval: Span,
+    /// How long one check may take.
+    pub timeout: Span,
+    /// Failures in a row that make a healthy origin unhealthy.
+    pub fall: u32,
+    /// Successes in a row that make an unhealthy origin healthy.
+    pub rise: u32,
+    /// What the operator wants.
+    pub admin: Admin,
+}
+
+impl OriginSpec {
+    /// The defaults of the project for a target: every 5 s, timeout 2 s, fall 3, rise 2, enabled.
+    #[must_use]
+    pub fn new(target: &str) -> Self {
+        Self {
+            target: target.into(),
+            interval: Span::from_secs(5),
+            timeout: Span::from_secs(2),
+            fall: 3,
+            rise: 2,
+            admin: Admin::Enabled,
+        }
+    }
+}
+
+/// What a check found.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[repr(u8)]
+pub enum HealthState {
+    /// Nobody has said yet.
+    #[default]
+    Unknown = 0,
+    /// Answers as it should.
+    Healthy = 1,
+    /// Does not answer as it should.
+    Unhealthy = 2,
+    /// Answers, but slowly or asking for less.
+    Degraded = 3,
+    /// Taken out of use by its operator.
+    Draining = 4,
+}
+
+/// Whether the writer of a claim vouches for it with its heartbeats.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[repr(u8)]
+pub enum Hold {
+    /// Checked on schedule: the writer's heartbeat keeps the claim fresh.
+    #[default]
+    Held = 0,
+    /// The writer is behind with its checks: the state is the last one it found.
+    Late = 1,
+    /// The writer no longer checks this origin.
+    Released = 2,
+}
+
+/// Where a claim holds: 0 is the whole cluster, otherwise the hash of a zone's name.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct Scope(pub u64);
+
+/// What orders two claims for one origin: a total order that reads neither a clock nor a view of members.
+///
+/// The current owner claims with the greatest epoch it saw plus one. The rank is the unweighted rendezvous
+/// hash of writer and origin, so a change of weights never reorders what is stored.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct Ballot {
+    /// How often the origin changed hands.
+    pub epoch: u64,
+    /// The writer's unweighted rendezvous hash for the origin; the greater one wins.
+    pub rank: u64,
+    /// Who claims.
+    pub writer: Writer,
+    /// How many claims this writer made in this epoch.
+    pub sequence: u64,
+}
+
+/// What a node says of an origin.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Claim {
+    /// Where the claim holds.
+    pub scope: Scope,
+    /// Of which origin.
+    pub origin: Name,
+    /// Which life of the origin's entry, by the writer and counter of its dot in the registry.
+    pub generation: Minted,
+    /// Its place in the order of claims.
+    pub ballot: Ballot,
+    /// Whether the writer vouches for it.
+    pub hold: Hold,
+    /// What was found.
+    pub state: HealthState,
+    /// What was found before, so that an origin which changes hands never flashes to unknown.
+    pub previous: HealthState,
+    /// When `state` began, by the clock of the writer that saw it begin. For display only.
+    pub since: Time,
+}
+
+/// A dot whose shard and store the context tells.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct Minted {
+    /// Who minted it.
+    pub writer: Writer,
+    /// Which of the writer's in its lane.
+    pub counter: u64,
+}
+
+impl Minted {
+    /// The dot, given where it lives.
+    #[must_use]
+    pub const fn dot(self, shard: Shard, store: Store) -> Dot {
+        Dot { lane: Lane { shard, store, writer: self.writer }, counter: self.counter }
+    }
+}
+
+impl From<Dot> for Minted {
+    fn from(dot: Dot) -> Self {
+        Self { writer: dot.lane.writer, counter: dot.counter }
+    }
+}
+
+/// The dots of one name that a write saw and replaces.
+pub type Superseded = SmallVec<[Minted; 1]>;
+
+/// The content of an entry.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Body {
+    /// An origin, added or edited.
+    Origin {
+        /// Its name.
+        name: Name,
+        /// How to check it.
+        spec: OriginSpec,
+        /// Which file or interface it came from; reloading a source touches only its own.
+        source: Name,
+    },
+    /// An origin, removed.
+    OriginRemoved {
+        /// Its name.
+        name: Name,
+    },
+    /// A key, written.
+    Key {
+        /// The key.
+        name: Name,
+        /// At most [`VALUE_LIMIT`] bytes.
+        value: Arc<[u8]>,
+    },
+    /// A key, deleted.
+    KeyDeleted {
+        /// The key.
+        name: Name,
+    },
+    /// A health claim.
+    Claim(Claim),
+    /// A message.
+    Message {
+        /// What it is about.
+        topic: Name,
+        /// At most [`VALUE_LIMIT`] bytes.
+        payload: Arc<[u8]>,
+    },
+    /// Every dot of `node` in lives up to `boot` counts as seen; what was live of them has been written again.
+    Fence {
+        /// Whose past lives.
+        node: NodeId,
+        /// The last of them.
+        boot: Boot,
+    },
+}
+
+impl Body {
+    /// The store that holds such content.
+    #[must_use]
+    pub const fn store(&self) -> Store {
+        match self {
+            Self::Origin { .. } | Self::OriginRemoved { .. } => Store::Registry,
+            Self::Key { .. } | Self::KeyDeleted { .. } => Store::Keys,
+            Self::Claim(_) => Store::Health,
+            Self::Message { .. } => Store::Log,
+            Self::Fence { .. } => Store::Fence,
+        }
+    }
+
+    /// The shard that must hold such content when `writer` mints it.
+    #[must_use]
+    pub fn shard(&self, writer: Writer) -> Shard {
+        match self {
+            Self::Origin { name, .. }
+            | Self::OriginRemoved { name }
+            | Self::Key { name, .. }
+            | Self::KeyDeleted { name }
+            | Self::Claim(Claim { origin: name, .. }) => Shard::of_name(name),
+            Self::Message { .. } => Shard::of_node(writer.node),
+            Self::Fence { node, .. } => Shard::of_node(*node),
+        }
+    }
+
+    /// The name that an origin or key is stored under; none for claims, messages and fences.
+    #[must_use]
+    pub const fn map_name(&self) -> Option<&Name> {
+        match self {
+            Self::Origin { name, .. }
+            | Self::OriginRemoved { name }
+            | Self::Key { name, .. }
+            | Self::KeyDeleted { name } => Some(name),
+            Self::Claim(_) | Self::Message { .. } | Self::Fence { .. } => None,
+        }
+    }
+
+    /// Whether the entry itself takes something out and leaves nothing live.
+    #[must_use]
+    pub const fn is_removal(&self) -> bool {
+        matches!(self, Self::OriginRemoved { .. } | Self::KeyDeleted { .. })
+    }
+}
+
+/// A dot with its content: the unit that is written, sent, stored and superseded. Immutable.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Entry {
+    /// Which event this is.
+    pub dot: Dot,
+    /// The how-manieth entry of this writer in this store, over all shards, from 1. A jump shows a gap.
+    pub serial: u64,
+    /// The dots of the same name that it replaces.
+    pub supersedes: Superseded,
+    /// The content.
+    pub body: Body,
+    wire_len: u32,
+}
+
+impl Entry {
+    /// Puts an entry together; shard and store follow from writer and body.
+    #[must_use]
+    pub fn new(writer: Writer, counter: u64, serial: u64, supersedes: Superseded, body: Body) -> Self {
+        let lane = Lane { shard: body.shard(writer), store: body.store(), writer };
+        let mut entry = Self { dot: Dot { lane, counter }, serial, supersedes, body, wire_len: 0 };
+        entry.wire_len = codec::entry_len(&entry);
+        entry
+    }
+
+    /// Its encoded size in bytes.
+    #[must_use]
+    pub const fn wire_len(&self) -> u32 {
+        self.wire_len
+    }
+
+    /// The dots that it replaces.
+    pub fn superseded_dots(&self) -> impl Iterator<Item = Dot> + '_ {
+        let lane = self.dot.lane;
+        self.supersedes.iter().map(move |minted| minted.dot(lane.shard, lane.store))
+    }
+
+    /// The claim, if it is one.
+    #[must_use]
+    pub const fn claim(&self) -> Option<&Claim> {
+        match &self.body {
+            Body::Claim(claim) => Some(claim),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Planted bugs. Each shows that the test or checker which guards a rule can fail.
+//!
+//! Only the feature `mutants` compiles them, which tests alone turn on; without it [`Planted::is`] is a
+//! constant and the branches vanish.
+
+/// A bug that can be planted. Each is named after what the broken code does.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Mutant {
+    /// A truncated answer is adopted as if it were complete: dots are claimed whose entries never came.
+    AdoptTruncatedAnswer,
+    /// An entry that was refused is marked as seen all the same.
+    SeenThoughRefused,
+    /// A removal takes the entry out without minting a dot.
+    DotlessRemove,
+    /// A removal takes out every entry of the name, those it never saw included.
+    RemoveWins,
+    /// An edit or a removal does not say what it supersedes.
+    ForgetSuperseded,
+    /// An entry that was seen dead is taken in again when it arrives once more.
+    Resurrect,
+    /// Of two claims, the one that arrived last wins.
+    ClaimByArrival,
+    /// Claims of one writer are compared without their sequence, so an older one can replace a newer one.
+    ForgetSequence,
+    /// A takeover keeps the epoch of the holder instead of raising it.
+    KeepEpoch,
+    /// Claims are ordered by the wall time at which they were made.
+    ClaimByClock,
+    /// A claim for a removed generation is shown for the name's new generation.
+    IgnoreGeneration,
+    /// A peer's list of live dots is ignored when its shard is joined.
+    IgnoreLiveList,
+    /// A heartbeat counts before the writer's claims are all there.
+    UnboundFreshness,
+    /// A fence hides past dots without keeping the fence, so that they can come back.
+    ForgetFence,
+    /// A node fences its past lives without writing its live entries again.
+    FenceWithoutRewrite,
+    /// A fence keeps the contexts that it makes unnecessary.
+    KeepFencedContexts,
+    /// A packet is filled beyond the datagram limit.
+    IgnoreDatagramLimit,
+    /// The exact window of a request always starts at the same shard.
+    StuckWindow,
+    /// A received entry is dropped after its dot was marked as seen.
+    LoseDelta,
+    /// Messages are kept for ever.
+    UnboundedLog,
+    /// A restarted node mints in its previous life again.
+    ReuseBoot,
+    /// A write is acknowledged before it is on disk.
+    AcknowledgeEarly,
+}
+
+/// Which bug is planted, if any.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Planted {
+    #[cfg(feature = "mutants")]
+    mutant: Option<Mutant>,
+}
+
+impl Planted {
+    /// No bug: what every release uses.
+    pub const NONE: Self = Self {
+        #[cfg(feature = "mutants")]
+        mutant: None,
+    };
+
+    /// Plants `mutant`.
+    #[cfg(feature = "mutants")]
+    #[must_use]
+    pub const fn new(mutant: Mutant) -> Self {
+        Self { mutant: Some(mutant) }
+    }
+
+    /// Whether `mutant` is planted. Always false without the feature `mutants`.
+    #[must_use]
+    #[inline]
+    pub fn is(self, mutant: Mutant) -> bool {
+        #[cfg(feature = "mutants")]
+        return self.mutant == Some(mutant);
+        #[cfg(not(feature = "mutants"))]
+        {
+            let _ = mutant;
+            false
+        }
+    }
+}

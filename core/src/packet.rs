@@ -1,0 +1,203 @@
+//! What nodes say to each other: one packet type for datagrams and for the frames of streams.
+
+use crate::entry::Entry;
+use crate::id::{Lane, NodeId, SHARDS, Shard, Writer};
+use crate::interval::IntervalSet;
+use crate::time::Span;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+/// How many groups of shards a digest has: each group is [`SHARDS`] / [`GROUPS`] neighbouring shards.
+pub const GROUPS: usize = 64;
+
+/// The group that `shard` belongs to.
+#[must_use]
+pub const fn group_of(shard: Shard) -> usize {
+    shard.0 as usize / (SHARDS / GROUPS)
+}
+
+/// What a packet is for.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[repr(u8)]
+pub enum PacketKind {
+    /// New entries or heartbeats, unasked; no answer expected.
+    #[default]
+    Push = 0,
+    /// "This is what I have": asks for what is missing. The first of the two messages of a repair.
+    Request = 1,
+    /// The answer to a request. The second and last message of a repair.
+    Reply = 2,
+    /// Stream only: a digest of all shards, perhaps in several frames.
+    SyncRequest = 3,
+    /// Stream only: whole shards, or entries too large for a datagram.
+    SyncAnswer = 4,
+    /// Stream only: nothing more follows.
+    SyncDone = 5,
+}
+
+impl PacketKind {
+    /// The kind with this number, if there is one.
+    #[must_use]
+    pub const fn from_u8(number: u8) -> Option<Self> {
+        match number {
+            0 => Some(Self::Push),
+            1 => Some(Self::Request),
+            2 => Some(Self::Reply),
+            3 => Some(Self::SyncRequest),
+            4 => Some(Self::SyncAnswer),
+            5 => Some(Self::SyncDone),
+            _ => None,
+        }
+    }
+}
+
+/// An entry on its way.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Carried {
+    /// The entry.
+    pub entry: Arc<Entry>,
+    /// For messages: how long ago it was published, added up hop by hop. Zero for all others.
+    pub age: Span,
+}
+
+/// What a node has seen of one lane.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct LaneSeen {
+    /// The lane.
+    pub lane: Lane,
+    /// The counters seen.
+    pub seen: IntervalSet,
+}
+
+/// The whole truth of one lane, as far as the answering node knows it.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct LaneAnswer {
+    /// The lane.
+    pub lane: Lane,
+    /// The counters seen.
+    pub seen: IntervalSet,
+    /// The counters among them whose entries are live.
+    pub live: IntervalSet,
+    /// The greatest serial that is known of this writer and store.
+    pub serial: u64,
+}
+
+/// A writer's word that all its claims are on schedule.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Beat {
+    /// Who vouches.
+    pub writer: Writer,
+    /// Its how-manieth heartbeat, from 1.
+    pub number: u64,
+    /// How many claims it had made by then: the heartbeat counts only where all of them have arrived.
+    pub serial: u64,
+    /// How long ago it was said: the time that each hop held it, added up. Time in transit comes on top.
+    pub age: Span,
+    /// How many times it was handed on, saturating: the bound on time in transit grows with it.
+    pub hops: u8,
+}
+
+/// Asks the receiver to pass the packet on to its slice of the members: those with `node mod of == slice`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Relay {
+    /// Which slice.
+    pub slice: u16,
+    /// How many slices there are, at least 1.
+    pub of: u16,
+}
+
+/// Short fingerprints of all groups of shards, salted with the packet's nonce so that a collision between two
+/// different states does not last.
+pub type Groups = [u16; GROUPS];
+
+/// A datagram's content, or a stream frame's. Its vectors are reused, so a warm node allocates nothing for it.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Packet {
+    /// What it is for.
+    pub kind: PacketKind,
+    /// Who sends it.
+    pub sender: NodeId,
+    /// Repeated by the reply to a request.
+    pub nonce: u32,
+    /// Fingerprint of the sender's whole replicated state.
+    pub hash: u64,
+    /// The request asks for, or the reply found, no difference.
+    pub agrees: bool,
+    /// The replying node holds an entry for the asking one that fits no datagram.
+    pub oversized: bool,
+    /// Set when the packet is to be passed on.
+    pub relay: Option<Relay>,
+    /// Whether `groups` and `filter` count.
+    pub has_digest: bool,
+    /// Fingerprints of the sender's groups of shards.
+    pub groups: Groups,
+    /// Short salted hashes of the dots that the sender learned last.
+    pub filter: Vec<u16>,
+    /// Shards of which `window_lanes` lists every lane that the sender knows.
+    pub windows: Vec<Shard>,
+    /// The lanes of `windows`, in order.
+    pub window_lanes: Vec<LaneSeen>,
+    /// In a reply: the groups whose fingerprints differ, a bit each.
+    pub mismatch: u64,
+    /// Entries.
+    pub entries: Vec<Carried>,
+    /// Shards that this packet answers completely: with `entries`, it has all that the asker lacked.
+    pub answers: Vec<Shard>,
+    /// The lanes of `answers`, in order.
+    pub answer_lanes: Vec<LaneAnswer>,
+    /// Heartbeats.
+    pub beats: Vec<Beat>,
+}
+
+impl Default for Packet {
+    fn default() -> Self {
+        Self {
+            kind: PacketKind::Push,
+            sender: NodeId(0),
+            nonce: 0,
+            hash: 0,
+            agrees: false,
+            oversized: false,
+            relay: None,
+            has_digest: false,
+            groups: [0; GROUPS],
+            filter: Vec::new(),
+            windows: Vec::new(),
+            window_lanes: Vec::new(),
+            mismatch: 0,
+            entries: Vec::new(),
+            answers: Vec::new(),
+            answer_lanes: Vec::new(),
+            beats: Vec::new(),
+        }
+    }
+}
+
+impl Packet {
+    /// Makes it an empty packet of this kind and keeps the memory.
+    pub fn reset(&mut self, kind: PacketKind, sender: NodeId) {
+        self.kind = kind;
+        self.sender = sender;
+        self.nonce = 0;
+        self.hash = 0;
+        self.agrees = false;
+        self.oversized = false;
+        self.relay = None;
+        self.has_digest = false;
+        self.groups = [0; GROUPS];
+        self.filter.clear();
+        self.windows.clear();
+        self.window_lanes.clear();
+        self.mismatch = 0;
+        self.entries.clear();
+        self.answers.clear();
+        self.answer_lanes.clear();
+        self.beats.clear();
+    }
+
+    /// Whether it carries anything that changes the receiver's state.
+    #[must_use]
+    pub const fn is_bare(&self) -> bool {
+        self.entries.is_empty() && self.answers.is_empty() && self.beats.is_empty()
+    }
+}

@@ -1,0 +1,149 @@
+//! Exact repair of a whole shard: a window says what the asker has seen, an answer says everything else.
+//!
+//! Whatever supersedes an entry lives in the same shard, so an answer that is complete for a shard may be
+//! adopted whole: contexts, removals and claims at once, registry before health.
+
+use super::{Applied, Change, State, first_lane, last_lane};
+use crate::id::{Dot, Lane, Shard, Store};
+use crate::interval::{IntervalSet, Range};
+use crate::mutant::Mutant;
+use crate::packet::{Carried, LaneAnswer, LaneSeen};
+use crate::time::{Span, Time};
+use alloc::vec::Vec;
+
+impl State {
+    /// Lists what this node has seen in a shard.
+    pub fn window(&self, shard: Shard, out: &mut Vec<LaneSeen>) {
+        out.extend(
+            self.context.lanes_of(shard).map(|(lane, seen)| LaneSeen { lane: *lane, seen: seen.clone() }),
+        );
+    }
+
+    /// Everything of a shard that someone lacks who has seen `theirs`: the entries, and the lanes with which
+    /// they complete the shard. Nothing is appended when the asker lacks nothing.
+    pub fn answer(
+        &self,
+        shard: Shard,
+        theirs: &[LaneSeen],
+        now: Time,
+        entries: &mut Vec<Carried>,
+        lanes: &mut Vec<LaneAnswer>,
+    ) {
+        let (start, nothing) = (lanes.len(), IntervalSet::new());
+        let mut lacking = false;
+        for (lane, seen) in self.context.lanes_of(shard) {
+            let their = theirs.iter().find(|their| their.lane == *lane).map_or(&nothing, |their| &their.seen);
+            let lacks = !their.is_superset(seen);
+            if lacks {
+                lacking = true;
+                seen.for_each_missing_in(their, |range| self.carry(*lane, range, now, entries));
+            }
+            // An add-wins lane is listed even when nothing of it lacks: a removal in another lane may have
+            // taken out one of its entries, and only the list of live dots tells.
+            if lacks || lane.store.is_add_wins() {
+                lanes.push(self.lane_answer(*lane, seen));
+            }
+        }
+        if !lacking {
+            lanes.truncate(start);
+        }
+    }
+
+    fn lane_answer(&self, lane: Lane, seen: &IntervalSet) -> LaneAnswer {
+        let whole = Range { first: 1, last: u64::MAX };
+        let live = self.live_in(lane, whole).map(|(dot, _)| dot.counter).collect();
+        let serial = self.context.progress(lane.writer, lane.store).serial;
+        LaneAnswer { lane, seen: seen.clone(), live, serial }
+    }
+
+    fn carry(&self, lane: Lane, range: Range, now: Time, entries: &mut Vec<Carried>) {
+        for (dot, entry) in self.live_in(lane, range) {
+            let age = if lane.store == Store::Log { self.message_age(dot, now) } else { Span::ZERO };
+            entries.push(Carried { entry: entry.clone(), age });
+        }
+    }
+
+    /// Joins an answer for a whole shard, whose entries have been applied before. False, and nothing changes,
+    /// when an entry that the answer counts on did not come or was refused.
+    pub fn adopt(&mut self, lanes: &[LaneAnswer], changes: &mut Vec<Change>) -> bool {
+        if !lanes.iter().all(|answer| self.holds_live_of(answer))
+            && !self.planted.is(Mutant::AdoptTruncatedAnswer)
+        {
+            return false;
+        }
+        let mut dead = Vec::new();
+        for answer in lanes.iter().filter(|answer| answer.lane.store.is_add_wins()) {
+            if self.planted.is(Mutant::IgnoreLiveList) {
+                break;
+            }
+            let whole = Range { first: 1, last: u64::MAX };
+            let mine = self.live_in(answer.lane, whole).map(|(dot, _)| *dot);
+            dead.extend(
+                mine.filter(|dot| answer.seen.contains(dot.counter) && !answer.live.contains(dot.counter)),
+            );
+        }
+        for answer in lanes {
+            self.report_gaps(answer, changes);
+            self.context.see_all(&answer.lane, &answer.seen);
+            if !self.context.is_fenced(answer.lane.writer) {
+                self.context.note_serial(&answer.lane, answer.serial);
+            }
+        }
+        for dot in dead {
+            self.kill(&dot, changes);
+        }
+        true
+    }
+
+    fn holds_live_of(&self, answer: &LaneAnswer) -> bool {
+        let nothing = IntervalSet::new();
+        let seen = self.context.lane(&answer.lane).unwrap_or(&nothing);
+        self.context.is_fenced(answer.lane.writer) || seen.is_superset(&answer.live)
+    }
+
+    /// Messages that the answering node has seen but no longer holds have expired: their subscribers here are
+    /// told, instead of hearing nothing.
+    fn report_gaps(&self, answer: &LaneAnswer, changes: &mut Vec<Change>) {
+        let lane = answer.lane;
+        if lane.store != Store::Log || self.context.is_fenced(lane.writer) {
+            return;
+        }
+        let nothing = IntervalSet::new();
+        let seen = self.context.lane(&lane).unwrap_or(&nothing);
+        answer.seen.for_each_missing_in(seen, |range| {
+            changes.push(Change::Gap { lane, first: range.first, last: range.last });
+        });
+    }
+
+    /// Joins the whole of another state: what a complete answer for every shard does.
+    pub fn join(&mut self, other: &Self, now: Time, changes: &mut Vec<Change>) {
+        let (mut entries, mut lanes, mut window) = (Vec::new(), Vec::new(), Vec::new());
+        // Fences first: they decide which other dots count as seen.
+        let shards = || (0..=u8::MAX).map(Shard);
+        for shard in shards() {
+            let first = Dot { lane: Lane { store: Store::Fence, ..first_lane(shard) }, counter: 0 };
+            let last = Dot { lane: last_lane(shard), counter: u64::MAX };
+            for (_, entry) in other.live.range(first..=last) {
+                self.apply(&Carried { entry: entry.clone(), age: Span::ZERO }, now, changes);
+            }
+        }
+        for shard in shards() {
+            entries.clear();
+            lanes.clear();
+            window.clear();
+            self.window(shard, &mut window);
+            other.answer(shard, &window, now, &mut entries, &mut lanes);
+            let applied = self.apply_all(&entries, now, changes);
+            debug_assert!(
+                !applied.contains(&Applied::Refused),
+                "an answer carries the registry before the claims"
+            );
+            self.adopt(&lanes, changes);
+        }
+    }
+
+    /// Offers several entries in the order of their stores within each shard.
+    pub fn apply_all(&mut self, entries: &[Carried], now: Time, changes: &mut Vec<Change>) -> Vec<Applied> {
+        entries.iter().map(|carried| self.apply(carried, now, changes)).collect()
+    }
+}

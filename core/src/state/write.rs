@@ -1,0 +1,180 @@
+//! Minting: local writes become entries, and are applied here first.
+
+use super::{Change, State};
+use crate::entry::{
+    Ballot, Body, Claim, Entry, HealthState, Hold, Minted, OriginSpec, SUPERSEDES_LIMIT, Scope, Superseded,
+};
+use crate::id::{Boot, Lane, Name, NodeId, Store, Writer};
+use crate::mutant::Mutant;
+use crate::packet::Carried;
+use crate::time::{Span, Time};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+impl State {
+    fn mint(
+        &mut self,
+        writer: Writer,
+        supersedes: Superseded,
+        body: Body,
+        now: Time,
+        changes: &mut Vec<Change>,
+    ) -> Arc<Entry> {
+        let lane = Lane { shard: body.shard(writer), store: body.store(), writer };
+        let counter = self.context.lane(&lane).map_or(0, crate::interval::IntervalSet::max) + 1;
+        let serial = self.context.progress(writer, lane.store).serial + 1;
+        let entry = Arc::new(Entry::new(writer, counter, serial, supersedes, body));
+        self.apply(&Carried { entry: entry.clone(), age: Span::ZERO }, now, changes);
+        entry
+    }
+
+    fn superseded(&self, store: Store, name: &Name) -> Superseded {
+        if self.planted.is(Mutant::ForgetSuperseded) {
+            return Superseded::new();
+        }
+        self.versions(store, name).take(SUPERSEDES_LIMIT).map(|entry| Minted::from(entry.dot)).collect()
+    }
+
+    /// Adds or edits an origin. `None` when the very same entry from the same source is there already: then no
+    /// dot is minted.
+    pub fn put_origin(
+        &mut self,
+        writer: Writer,
+        name: &Name,
+        spec: OriginSpec,
+        source: Name,
+        now: Time,
+        changes: &mut Vec<Change>,
+    ) -> Option<Arc<Entry>> {
+        let body = Body::Origin { name: name.clone(), spec, source };
+        if self.read(Store::Registry, name).is_some_and(|held| held.body == body) {
+            return None;
+        }
+        Some(self.mint(writer, self.superseded(Store::Registry, name), body, now, changes))
+    }
+
+    /// Writes a key.
+    pub fn put_key(
+        &mut self,
+        writer: Writer,
+        name: &Name,
+        value: Arc<[u8]>,
+        now: Time,
+        changes: &mut Vec<Change>,
+    ) -> Arc<Entry> {
+        let body = Body::Key { name: name.clone(), value };
+        self.mint(writer, self.superseded(Store::Keys, name), body, now, changes)
+    }
+
+    /// Removes an origin or deletes a key. `None` when it is not there.
+    pub fn remove(
+        &mut self,
+        writer: Writer,
+        store: Store,
+        name: &Name,
+        now: Time,
+        changes: &mut Vec<Change>,
+    ) -> Option<Arc<Entry>> {
+        let supersedes = self.superseded(store, name);
+        self.versions(store, name).next()?;
+        let body = match store {
+            Store::Registry => Body::OriginRemoved { name: name.clone() },
+            _ => Body::KeyDeleted { name: name.clone() },
+        };
+        if self.planted.is(Mutant::DotlessRemove) {
+            let entry = Arc::new(Entry::new(writer, 1, 0, supersedes, body));
+            for dot in entry.superseded_dots() {
+                self.kill(&dot, changes);
+            }
+            return Some(entry);
+        }
+        Some(self.mint(writer, supersedes, body, now, changes))
+    }
+
+    /// Publishes a message.
+    pub fn publish(
+        &mut self,
+        writer: Writer,
+        topic: Name,
+        payload: Arc<[u8]>,
+        now: Time,
+        changes: &mut Vec<Change>,
+    ) -> Arc<Entry> {
+        self.mint(writer, Superseded::new(), Body::Message { topic, payload }, now, changes)
+    }
+
+    /// Says what `writer` found of an origin. The holder goes on in its epoch; anyone else takes over with the
+    /// next one. `None` when the registry does not know the origin.
+    pub fn claim_health(
+        &mut self,
+        writer: Writer,
+        finding: &Finding,
+        now: Time,
+        changes: &mut Vec<Change>,
+    ) -> Option<Arc<Entry>> {
+        let generation = Minted::from(self.read(Store::Registry, &finding.origin)?.dot);
+        let held = self.claim(finding.scope, &finding.origin);
+        let (epoch, sequence) = match held.map(|claim| claim.ballot) {
+            Some(ballot) if ballot.writer == writer => (ballot.epoch, ballot.sequence + 1),
+            Some(ballot) if self.planted.is(Mutant::KeepEpoch) => (ballot.epoch, 1),
+            Some(ballot) => (ballot.epoch + 1, 1),
+            None => (1, 1),
+        };
+        let unchanged = held.filter(|claim| claim.state == finding.state);
+        let claim = Claim {
+            scope: finding.scope,
+            origin: finding.origin.clone(),
+            generation,
+            ballot: Ballot { epoch, rank: finding.rank, writer, sequence },
+            hold: finding.hold,
+            state: finding.state,
+            previous: unchanged.map_or_else(
+                || held.map_or(HealthState::Unknown, |claim| claim.state),
+                |claim| claim.previous,
+            ),
+            since: unchanged.map_or(now, |claim| claim.since),
+        };
+        Some(self.mint(writer, Superseded::new(), Body::Claim(claim), now, changes))
+    }
+
+    /// Puts the past lives of `node` up to `boot` behind a fence. Whoever calls has written again what is live
+    /// of them.
+    pub fn fence(
+        &mut self,
+        writer: Writer,
+        node: NodeId,
+        boot: Boot,
+        now: Time,
+        changes: &mut Vec<Change>,
+    ) -> Arc<Entry> {
+        self.mint(writer, Superseded::new(), Body::Fence { node, boot }, now, changes)
+    }
+
+    /// Writes an entry of a past life again under `writer`, superseding it and its concurrent versions.
+    pub fn rewrite(
+        &mut self,
+        writer: Writer,
+        old: &Entry,
+        now: Time,
+        changes: &mut Vec<Change>,
+    ) -> Option<Arc<Entry>> {
+        let name = old.body.map_name()?;
+        let supersedes = self.superseded(old.dot.lane.store, name);
+        Some(self.mint(writer, supersedes, old.body.clone(), now, changes))
+    }
+}
+
+/// What a node found of an origin, before it becomes a claim.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Finding {
+    /// Where it holds.
+    pub scope: Scope,
+    /// Of which origin.
+    pub origin: Name,
+    /// The writer's unweighted rendezvous hash for the origin.
+    pub rank: u64,
+    /// What was found.
+    pub state: HealthState,
+    /// Whether the writer goes on vouching for it.
+    pub hold: Hold,
+}
