@@ -1,4 +1,7 @@
 //! The simulator of heck.
+pub mod cli;
 pub mod report;
+pub mod scenario;
 pub mod stats;
 pub mod theory;
+pub mod units;

@@ -1,2 +1,7 @@
 //! `heck-sim`: runs scenario files.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    heck_sim::cli::main()
+}

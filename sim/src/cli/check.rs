@@ -1,0 +1,48 @@
+//! `heck-sim check`: validates scenario files and runs nothing.
+
+use std::io;
+use std::path::PathBuf;
+
+use super::{Exit, Output, complain};
+use crate::scenario::{LoadError, ScenarioFile};
+
+/// Check scenario files without running them.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// Scenario files.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Change a key before checking, as in `network.loss=50%`; may be given several times.
+    #[arg(long = "set", value_name = "SECTION.KEY=VALUE")]
+    sets: Vec<String>,
+    /// Print each scenario with all its options, defaults included.
+    #[arg(long)]
+    resolved: bool,
+    /// Say nothing about files that are right.
+    #[arg(long)]
+    quiet: bool,
+}
+
+/// Checks every file, and returns the worst outcome.
+pub(super) fn run(args: &Args, output: &mut Output<'_>) -> io::Result<Exit> {
+    let mut worst = Exit::Success;
+    for path in &args.files {
+        match ScenarioFile::load(path, &args.sets) {
+            Ok(file) if args.resolved => write!(output.out, "{}", file.scenario.resolved_toml())?,
+            Ok(_) if args.quiet => {}
+            Ok(file) => {
+                let curves = if file.points.len() == 1 { "curve" } else { "curves" };
+                writeln!(output.out, "{}: ok, {} {curves}", path.display(), file.points.len())?;
+            }
+            Err(error) => {
+                worst = worst.max(complain(&error, output)?);
+                if let LoadError::Invalid(report) = &error {
+                    let count = report.problems.len();
+                    let problems = if count == 1 { "problem" } else { "problems" };
+                    writeln!(output.err, "{}: {count} {problems}", path.display())?;
+                }
+            }
+        }
+    }
+    Ok(worst)
+}

@@ -1,0 +1,104 @@
+//! The command line of `heck-sim`.
+//!
+//! One file per verb: its arguments, and a function that carries it out and says how it ended. Results go to
+//! standard output, complaints to standard error.
+
+mod check;
+mod list;
+
+use std::ffi::OsString;
+use std::io::{self, IsTerminal as _, Write};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::scenario::LoadError;
+
+/// How a command ended; the number is the exit code of the process.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Exit {
+    /// As hoped.
+    Success = 0,
+    /// An expectation was not met or an invariant was violated.
+    Failed = 1,
+    /// The arguments or a file are wrong; nothing was done.
+    BadInput = 2,
+    /// A file could not be read or written.
+    Io = 3,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Runs scenarios of a heck fleet under loss and faults, and shows how fast it agrees.
+///
+/// Exit codes: 0 as hoped, 1 an expectation or invariant failed, 2 bad input, 3 a file could not be read or
+/// written.
+#[derive(Parser, Debug)]
+#[command(name = "heck-sim", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    Check(check::Args),
+    List(list::Args),
+}
+
+/// Where a command writes to.
+pub struct Output<'a> {
+    /// Results.
+    pub out: &'a mut dyn Write,
+    /// Complaints.
+    pub err: &'a mut dyn Write,
+    /// Whether complaints go to a terminal that shows colours.
+    pub color: bool,
+}
+
+/// Carries out the command line of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    let color = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
+    run(std::env::args_os(), &mut Output { out: &mut out, err: &mut err, color }).into()
+}
+
+/// Carries out the command line `args`, the name of the program first.
+pub fn run<I: IntoIterator<Item = T>, T: Into<OsString> + Clone>(args: I, output: &mut Output<'_>) -> Exit {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let (stream, exit) = if error.use_stderr() {
+                (&mut *output.err, Exit::BadInput)
+            } else {
+                (&mut *output.out, Exit::Success)
+            };
+            return if write!(stream, "{error}").is_ok() { exit } else { Exit::Io };
+        }
+    };
+    let done = match cli.command {
+        Command::Check(args) => check::run(&args, output),
+        Command::List(args) => list::run(&args, output),
+    };
+    // Whoever closes the pipe early, as `head` does, has seen enough; there is nobody left to tell.
+    done.unwrap_or(Exit::Io)
+}
+
+/// Writes why a scenario file cannot be used.
+fn complain(error: &LoadError, output: &mut Output<'_>) -> io::Result<Exit> {
+    match error {
+        LoadError::Io { .. } => {
+            writeln!(output.err, "{error}")?;
+            Ok(Exit::Io)
+        }
+        LoadError::Invalid(report) => {
+            write!(output.err, "{}", report.render(output.color, 100))?;
+            Ok(Exit::BadInput)
+        }
+    }
+}

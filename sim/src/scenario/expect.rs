@@ -1,0 +1,133 @@
+//! `[expect]` and `[[missed]]`: what makes a run pass.
+
+use super::problem::Problems;
+use super::read::{KeyShape, Section as _, Shape, Value, plain};
+use super::section::section;
+use super::tree::Node;
+use super::value::Literal;
+use super::workload::Kind;
+use crate::units::{Bytes, Fraction, Number};
+
+section! {
+    "limits of one kind"
+    /// Limits for the updates of one kind.
+    pub struct Limits {
+        /// Mean over the runs of the rounds until every node has an update.
+        rounds_to_all_mean_max: Option<Number> = plain(),
+        /// The same in the slowest run.
+        rounds_to_all_max: Option<Number> = plain(),
+        /// Mean over the runs of the rounds until 99.9 % of nodes have an update.
+        rounds_to_three_nines_mean_max: Option<Number> = plain(),
+        /// Runs in which some node never got the update.
+        never_reached_max: Option<u32> = plain(),
+        /// Part of the nodes that have the update in the end, in the worst run.
+        reached_min: Option<Fraction> = plain(),
+        /// Part of the nodes that have the update in the end, mean over the runs.
+        reached_mean_min: Option<Fraction> = plain(),
+        /// The 95th percentile of delivery divided by the 95th percentile of the one-way latency of the network.
+        delivery_p95_ratio_max: Option<Number> = plain(),
+    }
+}
+
+section! {
+    "[expect]"
+    /// Limits that make the scenario pass or fail. A limit is the bar itself; where the protocol misses it, the
+    /// limit is what it does reach and the bar stands in a `[[missed]]`. Limits on updates hold for each kind that
+    /// is followed; a kind with a table of its own obeys that table where it names the same limit.
+    pub struct Expect {
+        /// Datagrams that a node sends in a round, all types, from the first followed update until the last node
+        /// has the last one; mean over nodes and runs.
+        datagrams_per_node_round_max: Option<Number> = plain(),
+        /// Bytes of payload that a node sends in a second over the same time; mean over nodes and runs.
+        bytes_per_node_second_max: Option<Bytes> = plain(),
+        /// Payload of the largest datagram.
+        largest_datagram_max: Option<Bytes> = plain(),
+        /// Limits for changes of health.
+        health_flip: Option<Limits> = plain(),
+        /// Limits for added origins.
+        origin_added: Option<Limits> = plain(),
+        /// Limits for removed origins.
+        origin_removed: Option<Limits> = plain(),
+        /// Limits for written keys.
+        key_written: Option<Limits> = plain(),
+        /// Limits for published messages.
+        message_published: Option<Limits> = plain(),
+    }
+    flatten {
+        /// Limits for each kind that has no table of its own.
+        every_kind: Limits
+    }
+}
+
+section! {
+    "[[missed]]"
+    /// An aim that the protocol misses, told openly.
+    pub struct Missed {
+        /// The limit it is about, as in `[expect]`; `key_written.rounds_to_all_mean_max` for that of one kind.
+        aim: String = plain(),
+        /// The bar, in the unit of the limit.
+        bar: Literal = plain(),
+        /// Why it is missed.
+        reason: String = plain(),
+    }
+}
+
+/// Every limit that `[expect]` knows, dotted where it stands in the table of one kind.
+#[must_use]
+pub fn limit_names() -> Vec<String> {
+    let mut names = Vec::new();
+    for KeyShape { name, shape, .. } in Expect::table_shape().keys {
+        match shape {
+            Shape::Table(table) => names.extend(table.keys.iter().map(|key| format!("{name}.{}", key.name))),
+            _ => names.push(name.to_owned()),
+        }
+    }
+    names
+}
+
+/// Reads `bar` as the value of the limit `aim`; notes what is wrong. `true` when it can be one.
+pub(super) fn check_bar(aim: &str, bar: &Node, key: &str, problems: &mut Problems) -> bool {
+    match aim.rsplit('.').next().unwrap_or(aim) {
+        "never_reached_max" => u32::read(bar, key, problems).is_some(),
+        "reached_min" | "reached_mean_min" => Fraction::read(bar, key, problems).is_some(),
+        "largest_datagram_max" | "bytes_per_node_second_max" => Bytes::read(bar, key, problems).is_some(),
+        _ => Number::read(bar, key, problems).is_some(),
+    }
+}
+
+/// A limit or bar as a whole number of its finest unit, to compare two of the same limit.
+pub(super) fn magnitude(aim: &str, value: &Literal) -> Option<u64> {
+    let text = value.label();
+    match aim.rsplit('.').next().unwrap_or(aim) {
+        "reached_min" | "reached_mean_min" => Fraction::parse(&text).ok().map(Fraction::ppb),
+        "largest_datagram_max" | "bytes_per_node_second_max" => Bytes::parse(&text).ok().map(Bytes::as_u64),
+        _ => Number::parse(&text).ok().map(Number::millionths),
+    }
+}
+
+impl Expect {
+    /// The limits for updates of `kind`: those of its own table, then those of every kind.
+    #[must_use]
+    pub fn limits(&self, kind: Kind) -> Limits {
+        let own = match kind {
+            Kind::HealthFlip => &self.health_flip,
+            Kind::OriginAdded => &self.origin_added,
+            Kind::OriginRemoved => &self.origin_removed,
+            Kind::KeyWritten => &self.key_written,
+            Kind::MessagePublished => &self.message_published,
+        };
+        let every = &self.every_kind;
+        let Some(own) = own else { return every.clone() };
+        Limits {
+            rounds_to_all_mean_max: own.rounds_to_all_mean_max.or(every.rounds_to_all_mean_max),
+            rounds_to_all_max: own.rounds_to_all_max.or(every.rounds_to_all_max),
+            rounds_to_three_nines_mean_max: own
+                .rounds_to_three_nines_mean_max
+                .or(every.rounds_to_three_nines_mean_max),
+            never_reached_max: own.never_reached_max.or(every.never_reached_max),
+            reached_min: own.reached_min.or(every.reached_min),
+            reached_mean_min: own.reached_mean_min.or(every.reached_mean_min),
+            delivery_p95_ratio_max: own.delivery_p95_ratio_max.or(every.delivery_p95_ratio_max),
+        }
+    }
+}

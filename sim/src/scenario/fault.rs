@@ -1,0 +1,194 @@
+//! `[[fault]]` and `[churn]`: what goes wrong, and when.
+
+use heck_core::time::Span;
+
+use super::node_set::NodeSet;
+use super::read::{default, plain};
+use super::section::{choice, section};
+use super::value::Unsupported;
+use crate::units::{EventRate, Fraction};
+
+choice! {
+    /// What a restarted node finds on its disk.
+    pub enum Disk {
+        /// All that was safe on disk when it crashed.
+        Kept = "kept",
+        /// Nothing.
+        Lost = "lost",
+    }
+}
+
+section! {
+    "crash"
+    /// The nodes stop at once. Records that are not yet safe on disk are lost. A node that is down already stays
+    /// down.
+    pub struct Crash {
+        /// Which nodes.
+        nodes: NodeSet = plain(),
+        /// When they restart by themselves; without it they stay down until a `restart`.
+        lasts: Option<Span> = plain(),
+        /// What they find on disk when they restart by themselves.
+        disk: Disk = default("kept"),
+    }
+}
+
+section! {
+    "restart"
+    /// Crashed nodes start again. A node that is up stays up.
+    pub struct Restart {
+        /// Which nodes.
+        nodes: NodeSet = plain(),
+        /// What they find on disk.
+        disk: Disk = default("kept"),
+    }
+}
+
+section! {
+    "pause"
+    /// The nodes stand still, as a suspended virtual machine does. What reaches them meanwhile waits for them.
+    pub struct Pause {
+        /// Which nodes.
+        nodes: NodeSet = plain(),
+        /// When they go on by themselves; without it they stand still until a `resume`.
+        lasts: Option<Span> = plain(),
+    }
+}
+
+section! {
+    "resume"
+    /// Paused nodes go on.
+    pub struct Resume {
+        /// Which nodes.
+        nodes: NodeSet = plain(),
+    }
+}
+
+section! {
+    "partition"
+    /// Nodes on different sides cannot reach each other. Nodes on no side reach everyone. A node that several
+    /// sides name is on the first of them; random sides are drawn from what the earlier ones left.
+    pub struct Partition {
+        /// The sides, two or more.
+        sides: Vec<NodeSet> = plain(),
+        /// Only what the first of two sides sends to the second is lost.
+        one_way: bool = default("false"),
+        /// When it heals; without it, never.
+        lasts: Option<Span> = plain(),
+    }
+}
+
+section! {
+    "loss"
+    /// Loss that comes on top of the network's.
+    pub struct LossFault {
+        /// How many datagrams it takes, each for itself.
+        fraction: Fraction = plain(),
+        /// Nodes whose datagrams it takes.
+        from: NodeSet = default("all"),
+        /// Nodes on the way to which it takes them.
+        to: NodeSet = default("all"),
+        /// Whether it also takes what goes from `to` to `from`.
+        both: bool = default("true"),
+        /// When it ends; without it, never.
+        lasts: Option<Span> = plain(),
+    }
+}
+
+section! {
+    "cut_streams"
+    /// Streams that begin or end at the nodes break.
+    pub struct CutStreams {
+        /// Which nodes.
+        nodes: NodeSet = plain(),
+        /// Streams that open within this time break too.
+        lasts: Span = default("0s"),
+    }
+}
+
+section! {
+    "slow_disk"
+    /// Records need longer until they are safe on disk.
+    pub struct SlowDisk {
+        /// Which nodes.
+        nodes: NodeSet = plain(),
+        /// How long a record needs.
+        sync: Span = plain(),
+        /// When the disks are as before; without it, never.
+        lasts: Option<Span> = plain(),
+    }
+}
+
+section! {
+    "[[fault]]"
+    /// Something that goes wrong at a given time. Each entry names one kind of fault; several entries may overlap.
+    pub struct Fault {
+        /// When it begins, counted from the start of the run.
+        at: Span = plain(),
+        /// Nodes stop.
+        crash: Option<Crash> = plain(),
+        /// Crashed nodes start again.
+        restart: Option<Restart> = plain(),
+        /// Nodes stand still.
+        pause: Option<Pause> = plain(),
+        /// Paused nodes go on.
+        resume: Option<Resume> = plain(),
+        /// Nodes cannot reach each other.
+        partition: Option<Partition> = plain(),
+        /// More loss than the network has.
+        loss: Option<LossFault> = plain(),
+        /// Streams break.
+        cut_streams: Option<CutStreams> = plain(),
+        /// Disks become slow.
+        slow_disk: Option<SlowDisk> = plain(),
+        /// Clocks that run too fast or too slow.
+        clock_drift: Option<Unsupported> = plain(),
+        /// Nodes that read what reaches them too late.
+        starve: Option<Unsupported> = plain(),
+    }
+}
+
+section! {
+    "[churn]"
+    /// Nodes that crash and come back all the time, as a Poisson process: the next crash does not depend on the
+    /// last one.
+    pub struct Churn {
+        /// Crashes in the whole fleet.
+        crash: EventRate = plain(),
+        /// Mean time until a crashed node restarts, exponentially distributed.
+        down: Span = plain().at_least("1us"),
+        /// What it finds on disk.
+        disk: Disk = default("kept"),
+        /// Which nodes crash.
+        nodes: NodeSet = default("all"),
+        /// When it begins, counted from the start of the run.
+        from: Span = default("0s"),
+        /// When the last node may crash; without it, at the start of the quiet time.
+        until: Option<Span> = plain(),
+        /// New nodes that join.
+        join: Option<Unsupported> = plain(),
+        /// Nodes that say that they leave.
+        leave: Option<Unsupported> = plain(),
+    }
+}
+
+impl Fault {
+    /// The kinds of fault that an entry can name.
+    pub const KINDS: &'static [&'static str] =
+        &["crash", "restart", "pause", "resume", "partition", "loss", "cut_streams", "slow_disk"];
+
+    /// The kinds that this entry names; a checked one names exactly one.
+    #[must_use]
+    pub fn kinds(&self) -> Vec<&'static str> {
+        let named = [
+            self.crash.is_some(),
+            self.restart.is_some(),
+            self.pause.is_some(),
+            self.resume.is_some(),
+            self.partition.is_some(),
+            self.loss.is_some(),
+            self.cut_streams.is_some(),
+            self.slow_disk.is_some(),
+        ];
+        Self::KINDS.iter().zip(named).filter_map(|(kind, named)| named.then_some(*kind)).collect()
+    }
+}

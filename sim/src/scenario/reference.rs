@@ -1,0 +1,95 @@
+//! The reference of the language, written from the declarations that the parser itself uses.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use super::Scenario;
+use super::read::{KeyShape, Section as _, Shape, TableShape, allowed, plain};
+
+const OPENING: &str = "\
+# The language of scenario files
+
+Written by the parser itself (`heck-sim`'s `scenario::reference`); a test fails when this page and the parser differ,
+and rewrites the page when `HECK_REWRITE=1` is set.
+
+A scenario is a TOML file. Every key is listed here with what it may hold, its default and its meaning; any other key
+is an error that names the file, the line, the column and the keys there are. Quantities are texts of a number and a
+unit, and are held as whole numbers of their finest unit: time in µs, fractions in parts per 10⁹, sizes in bytes, bit
+rates in bit/s, rates of events in millionths of an event per hour. `m` is a minute, `kB` is 1,000 and `KiB` 1,024
+bytes. Nodes count from 0. Moments are counted from the start of a run.
+
+`--set section.key=value` changes a key before the file is checked, `--set fault.0.at=5s` one of a list.
+Text needs no quotes there.
+";
+
+/// The whole reference as Markdown, which is `scenarios/LANGUAGE.md`.
+#[must_use]
+pub fn reference() -> String {
+    let mut page = Page { text: OPENING.to_owned(), seen: BTreeSet::new() };
+    page.table(&Scenario::table_shape());
+    page.text
+}
+
+struct Page {
+    text: String,
+    seen: BTreeSet<&'static str>,
+}
+
+impl Page {
+    fn table(&mut self, table: &TableShape) {
+        if !self.seen.insert(table.title) {
+            return;
+        }
+        let doc = join(&table.doc);
+        let keys: String = table.keys.iter().map(row).collect();
+        // Writing to a `String` cannot fail.
+        let _ = write!(
+            self.text,
+            "\n## {}\n\n{doc}\n\n| key | holds | default | meaning |\n|---|---|---|---|\n{keys}",
+            table.title
+        );
+        for key in &table.keys {
+            self.follow(&key.shape);
+        }
+    }
+
+    fn follow(&mut self, shape: &Shape) {
+        match shape {
+            Shape::Scalar(_) => {}
+            Shape::List(inner) => self.follow(inner),
+            Shape::Table(table) | Shape::OneOf(table, _) => self.table(table),
+        }
+    }
+}
+
+fn row(key: &KeyShape) -> String {
+    let default = match key.spec.default {
+        Some("{}") | None if key.optional || key.spec.default.is_some() => "none".to_owned(),
+        None => "**required**".to_owned(),
+        Some(text) => format!("`{text}`"),
+    };
+    let holds = match key.spec.range() {
+        range if range.is_empty() => holds(&key.shape),
+        range => format!("{}; {range}", holds(&key.shape)),
+    };
+    format!("| `{}` | {holds} | {default} | {} |\n", key.name, join(&key.doc))
+}
+
+fn holds(shape: &Shape) -> String {
+    match shape {
+        Shape::Scalar(_) => allowed(shape, plain()),
+        Shape::List(inner) => format!("a list, each: {}", holds(inner)),
+        Shape::Table(table) | Shape::OneOf(table, None) => link(table),
+        Shape::OneOf(table, Some(bare)) => format!("{bare}; or {}", link(table)),
+    }
+}
+
+fn link(table: &TableShape) -> String {
+    let slug: String = table.title.to_lowercase().replace(' ', "-");
+    let slug: String = slug.chars().filter(|c| c.is_alphanumeric() || matches!(c, '-' | '_')).collect();
+    format!("table [{}](#{slug})", table.title.trim_matches(['[', ']']))
+}
+
+fn join(doc: &[&str]) -> String {
+    doc.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" ")
+}

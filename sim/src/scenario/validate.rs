@@ -1,0 +1,383 @@
+//! What the keys of a scenario must fulfil together.
+
+use std::collections::BTreeSet;
+
+use heck_core::time::Span;
+
+use super::Scenario;
+use super::expect::{check_bar, limit_names, magnitude};
+use super::fault::Fault;
+use super::network::Latency;
+use super::node_set::{NODE_SET, NodeSet, Share};
+use super::problem::Problems;
+use super::read::did_you_mean;
+use super::tree::Node;
+use super::value::Literal;
+use super::workload::Kind;
+use crate::units::{EventRate, Fraction, show_span};
+
+/// Notes everything that is wrong with keys that are right each for itself.
+pub(super) fn validate(scenario: &Scenario, root: &Node, problems: &mut Problems) {
+    let mut check = Check { scenario, root, problems };
+    check.zones();
+    check.groups();
+    for (key, set, is_later_side) in node_sets(scenario) {
+        check.node_set(&key, set, is_later_side);
+    }
+    check.network();
+    check.times();
+    for (index, fault) in scenario.fault.iter().enumerate() {
+        check.fault(index, fault);
+    }
+    check.workload();
+    check.measure();
+    check.expect();
+    check.sweep();
+}
+
+struct Check<'a> {
+    scenario: &'a Scenario,
+    root: &'a Node,
+    problems: &'a mut Problems,
+}
+
+impl Check<'_> {
+    /// Notes that the value at the dotted path `key` is wrong.
+    fn wrong(&mut self, key: &str, what: &str, allowed: impl Into<String>) {
+        let parts: Vec<_> = key.split('.').collect();
+        match parts.iter().try_fold(self.root, |node, part| node.get(part)) {
+            Some(node) => self.problems.value(node, key, what, allowed),
+            None => self.problems.at(self.root.place_of(&parts), key, what, allowed),
+        }
+    }
+
+    fn unknown(&mut self, key: &str, name: &str, what: &str, names: &[&str]) {
+        let what = format!("names no {what}{}", did_you_mean(name, names));
+        let allowed = if names.is_empty() { "none is defined".to_owned() } else { names.join(", ") };
+        self.wrong(key, &what, allowed);
+    }
+
+    fn zones(&mut self) {
+        let cluster = &self.scenario.cluster;
+        let mut names = BTreeSet::new();
+        for (index, zone) in cluster.zone.iter().enumerate() {
+            if zone.name == "*" || !names.insert(zone.name.as_str()) {
+                let key = format!("cluster.zone.{index}.name");
+                self.wrong(&key, "is taken", "a name that no other zone has, and not *");
+            }
+        }
+        for (index, (zone, placed)) in cluster.zone.iter().zip(cluster.zones()).enumerate() {
+            let asked = zone.nodes.of(cluster.nodes);
+            let given = placed.nodes.end.saturating_sub(placed.nodes.start);
+            // Rounding up gives each earlier zone at most one node too many, at the cost of the last.
+            let slack = if matches!(zone.nodes, Share::Part(_)) { cluster.zone.len() as u32 } else { 0 };
+            let exact = matches!(zone.nodes, Share::Count(count) if count != given);
+            if given == 0 || exact || asked.abs_diff(given) > slack {
+                let what = format!("leaves this zone {given} of {} nodes", cluster.nodes);
+                let key = format!("cluster.zone.{index}.nodes");
+                self.wrong(&key, &what, "shares that add up to cluster.nodes, none of them empty");
+            }
+        }
+    }
+
+    fn groups(&mut self) {
+        let mut names = BTreeSet::new();
+        for (index, group) in self.scenario.cluster.group.iter().enumerate() {
+            if !names.insert(group.name.as_str()) {
+                self.wrong(
+                    &format!("cluster.group.{index}.name"),
+                    "is taken",
+                    "a name that no other group has",
+                );
+            }
+            if matches!(group.nodes, NodeSet::Group(_)) {
+                let key = format!("cluster.group.{index}.nodes");
+                self.wrong(&key, "makes a group out of a group", NODE_SET);
+            }
+        }
+    }
+
+    fn node_set(&mut self, key: &str, set: &NodeSet, is_later_side: bool) {
+        let nodes = self.scenario.cluster.nodes;
+        match set {
+            NodeSet::All => {}
+            NodeSet::Rest if is_later_side => {}
+            NodeSet::Rest => {
+                self.wrong(key, "has no meaning here", "\"rest\" only as a later side of a partition");
+            }
+            NodeSet::Random(share) => self.share(key, *share, nodes),
+            NodeSet::Indices(indices) => {
+                let out = indices.iter().position(|&index| index >= nodes);
+                if let Some(position) = out {
+                    let allowed = format!("an index from 0 to {}", nodes - 1);
+                    self.wrong(&format!("{key}.{position}"), "is beyond the last node", allowed);
+                }
+                if indices.is_empty() {
+                    self.wrong(key, "names no nodes", NODE_SET);
+                }
+            }
+            NodeSet::Range(range) if range.end > nodes => {
+                self.wrong(key, "goes beyond the last node", format!("a range within 0..{nodes}"));
+            }
+            NodeSet::Range(_) => {}
+            NodeSet::Zone(zone) => {
+                self.zone(&format!("{key}.zone"), zone);
+            }
+            NodeSet::RandomOfZone(zone, share) => {
+                if let Some(nodes) = self.zone(&format!("{key}.zone"), zone) {
+                    self.share(&format!("{key}.random"), *share, nodes);
+                }
+            }
+            NodeSet::Group(group) => {
+                let names: Vec<_> =
+                    self.scenario.cluster.group.iter().map(|group| group.name.as_str()).collect();
+                if !names.contains(&group.as_str()) {
+                    self.unknown(&format!("{key}.group"), group, "group", &names);
+                }
+            }
+        }
+    }
+
+    fn share(&mut self, key: &str, share: Share, nodes: u32) {
+        match share {
+            Share::Count(count) if count == 0 || count > nodes => {
+                self.wrong(key, "is no possible number of nodes", format!("1 to {nodes}"));
+            }
+            Share::Part(Fraction::ZERO) => self.wrong(key, "is nobody", "more than 0%"),
+            _ => {}
+        }
+    }
+
+    /// The number of nodes of the zone called `name`, or a note that there is none.
+    fn zone(&mut self, key: &str, name: &str) -> Option<u32> {
+        let zones = self.scenario.cluster.zones();
+        if let Some(zone) = zones.iter().find(|zone| zone.name == name) {
+            return Some(zone.nodes.end.saturating_sub(zone.nodes.start));
+        }
+        let names: Vec<_> = zones.iter().map(|zone| zone.name).collect();
+        self.unknown(key, name, "zone", &names);
+        None
+    }
+
+    fn network(&mut self) {
+        let network = &self.scenario.network;
+        self.latency("network.latency", &network.latency);
+        for (index, link) in network.link.iter().enumerate() {
+            for (end, name) in [("from", &link.from), ("to", &link.to)] {
+                if name != "*" {
+                    self.zone(&format!("network.link.{index}.{end}"), name);
+                }
+            }
+            if let Some(latency) = &link.latency {
+                self.latency(&format!("network.link.{index}.latency"), latency);
+            }
+        }
+    }
+
+    fn latency(&mut self, key: &str, latency: &Latency) {
+        match latency {
+            Latency::Uniform(uniform) if uniform.min > uniform.max => {
+                let allowed = format!("at least {}, its `min`", show_span(uniform.min));
+                self.wrong(&format!("{key}.uniform.max"), "is less than `min`", allowed);
+            }
+            Latency::Lognormal(shape) if shape.p95 < shape.median => {
+                let allowed = format!("at least {}, its `median`", show_span(shape.median));
+                self.wrong(&format!("{key}.lognormal.p95"), "is less than `median`", allowed);
+            }
+            _ => {}
+        }
+    }
+
+    fn times(&mut self) {
+        let Scenario { run, workload, measure, churn, .. } = self.scenario;
+        let allowed = format!("less than run.duration, {}", show_span(run.duration));
+        if workload.warmup >= run.duration {
+            self.wrong("workload.warmup", "is longer than the run", allowed.clone());
+        }
+        if measure.quiet >= run.duration {
+            self.wrong("measure.quiet", "is longer than the run", allowed.clone());
+        }
+        if let Some(churn) = churn {
+            if churn.from >= run.duration {
+                self.wrong("churn.from", "is after the end", allowed.clone());
+            }
+            if churn.until.is_some_and(|until| until <= churn.from || until > run.duration) {
+                self.wrong("churn.until", "is not between churn.from and the end", allowed);
+            }
+        }
+    }
+
+    fn fault(&mut self, index: usize, fault: &Fault) {
+        let key = format!("fault.{index}");
+        let duration = self.scenario.run.duration;
+        if fault.at >= duration {
+            let allowed = format!("less than run.duration, {}", show_span(duration));
+            self.wrong(&format!("{key}.at"), "is after the end", allowed);
+        }
+        let kinds = fault.kinds();
+        if kinds.len() != 1 {
+            let what = match kinds.as_slice() {
+                [] => "names no kind of fault".to_owned(),
+                several => format!("names several kinds of fault: {}", several.join(", ")),
+            };
+            self.problems.at(
+                self.root.place_of(&["fault", &index.to_string()]),
+                &key,
+                what,
+                format!("exactly one of {}", Fault::KINDS.join(", ")),
+            );
+        }
+        if let Some(partition) = &fault.partition {
+            let sides = partition.sides.len();
+            if sides < 2 || (partition.one_way && sides > 2) {
+                let allowed = if partition.one_way { "two sides" } else { "two sides or more" };
+                self.wrong(&format!("{key}.partition.sides"), "has the wrong number of sides", allowed);
+            }
+        }
+    }
+
+    fn workload(&mut self) {
+        let Scenario { cluster, run, workload, measure, .. } = self.scenario;
+        let background = &workload.background;
+        let rates = [("health_flips", background.health_flips), ("origin_edits", background.origin_edits)];
+        for (name, rate) in rates {
+            if rate > EventRate::default() && cluster.origins == 0 {
+                self.wrong(
+                    &format!("workload.background.{name}"),
+                    "has no origins to work on",
+                    NEEDS_ORIGINS,
+                );
+            }
+        }
+        let Some(follow) = &workload.follow else { return };
+        let unique: BTreeSet<_> = follow.kinds.iter().collect();
+        if follow.kinds.is_empty() || unique.len() != follow.kinds.len() {
+            self.wrong("workload.follow.kinds", "is empty or names a kind twice", "each kind at most once");
+        }
+        for (kind, needed) in [(Kind::HealthFlip, 1), (Kind::OriginRemoved, follow.repeat)] {
+            if unique.contains(&kind) && cluster.origins < needed {
+                self.wrong("workload.follow.kinds", "has no origins to work on", NEEDS_ORIGINS);
+            }
+        }
+        let at = follow.at.unwrap_or(workload.warmup);
+        let last = at.as_us().saturating_add(follow.every.times(u64::from(follow.repeat) - 1).as_us());
+        let end = run.duration.as_us().saturating_sub(measure.quiet.as_us());
+        if at < workload.warmup {
+            let allowed = format!("at least {}, the warm-up", show_span(workload.warmup));
+            self.wrong("workload.follow.at", "is within the warm-up", allowed);
+        }
+        if last >= end {
+            let what = format!("lets the last updates happen at {}", show_span(Span(last)));
+            let allowed = format!("before {}, where the quiet time begins", show_span(Span(end)));
+            self.wrong("workload.follow.at", &what, allowed);
+        }
+    }
+
+    fn measure(&mut self) {
+        let Scenario { measure, run, .. } = self.scenario;
+        let rising = measure.milestones.windows(2).all(|pair| pair[0] < pair[1]);
+        if !rising || measure.milestones.first().is_none_or(|first| *first == Fraction::ZERO) {
+            let allowed = "one or more fractions above 0%, each greater than the one before";
+            self.wrong("measure.milestones", "is not ascending", allowed);
+        }
+        if run.duration.as_us() / measure.resolution.as_us() > MOST_CURVE_POINTS {
+            let allowed = format!("at most {MOST_CURVE_POINTS} steps within run.duration");
+            self.wrong("measure.resolution", "makes too many points", allowed);
+        }
+    }
+
+    fn expect(&mut self) {
+        let table = self.scenario.resolved();
+        let names = limit_names();
+        for (index, missed) in self.scenario.missed.iter().enumerate() {
+            let (aim_key, bar_key) = (format!("missed.{index}.aim"), format!("missed.{index}.bar"));
+            if !names.contains(&missed.aim) {
+                let names: Vec<_> = names.iter().map(String::as_str).collect();
+                self.unknown(&aim_key, &missed.aim, "limit", &names);
+                continue;
+            }
+            let bar = self.root.get("missed").and_then(|list| list.get(&index.to_string())?.get("bar"));
+            if !bar.is_some_and(|bar| check_bar(&missed.aim, bar, &bar_key, self.problems)) {
+                continue;
+            }
+            let limit = missed
+                .aim
+                .split('.')
+                .try_fold(table.get("expect"), |value, part| Some(value.and_then(|value| value.get(part))));
+            let Some(limit) = limit.flatten() else { continue };
+            let ordered =
+                magnitude(&missed.aim, &Literal(limit.clone())).zip(magnitude(&missed.aim, &missed.bar));
+            let is_max = missed.aim.ends_with("_max");
+            if ordered.is_some_and(|(limit, bar)| if is_max { bar >= limit } else { bar <= limit }) {
+                let allowed = format!("a bar that is stricter than the limit in [expect], {limit}");
+                self.wrong(&bar_key, "is not missed", allowed);
+            }
+        }
+        let kinds = self.scenario.workload.follow.as_ref().map_or(&[][..], |follow| &follow.kinds);
+        for kind in Kind::ALL.iter().filter(|kind| !kinds.contains(kind)) {
+            if table.get("expect").and_then(|expect| expect.get(kind.word())).is_some() {
+                self.wrong(
+                    &format!("expect.{}", kind.word()),
+                    "is not followed",
+                    "a kind of workload.follow.kinds",
+                );
+            }
+        }
+    }
+
+    fn sweep(&mut self) {
+        let Some(sweep) = &self.scenario.sweep else { return };
+        let by_key = sweep.key.is_some() && !sweep.values.is_empty() && sweep.point.is_empty();
+        let by_point = sweep.key.is_none() && sweep.values.is_empty() && !sweep.point.is_empty();
+        if !by_key && !by_point {
+            let allowed = "either `key` and `values`, or one or more [[sweep.point]]";
+            self.problems.at(self.root.place_of(&["sweep"]), "sweep", "has nothing to sweep", allowed);
+        }
+        let mut labels = BTreeSet::new();
+        for (index, value) in sweep.values.iter().enumerate() {
+            if !labels.insert(value.label()) {
+                self.wrong(&format!("sweep.values.{index}"), "is there twice", "each value once");
+            }
+        }
+        for (index, point) in sweep.point.iter().enumerate() {
+            if !labels.insert(point.label.clone()) {
+                self.wrong(&format!("sweep.point.{index}.label"), "is there twice", "each label once");
+            }
+            if !matches!(point.set.0, toml::Value::Table(_)) {
+                self.wrong(&format!("sweep.point.{index}.set"), "is no table", "a table of dotted keys");
+            }
+        }
+    }
+}
+
+const NEEDS_ORIGINS: &str = "cluster.origins above 0, and at least as many as are removed";
+const MOST_CURVE_POINTS: u64 = 1_000_000;
+
+/// Every choice of nodes in the scenario, its key, and whether it is a side of a partition after the first.
+fn node_sets(scenario: &Scenario) -> Vec<(String, &NodeSet, bool)> {
+    let mut sets = Vec::new();
+    for (index, group) in scenario.cluster.group.iter().enumerate() {
+        sets.push((format!("cluster.group.{index}.nodes"), &group.nodes, false));
+    }
+    for (index, fault) in scenario.fault.iter().enumerate() {
+        let mut add = |kind: &str, set| sets.push((format!("fault.{index}.{kind}"), set, false));
+        let Fault { crash, restart, pause, resume, loss, cut_streams, slow_disk, .. } = fault;
+        crash.iter().for_each(|crash| add("crash.nodes", &crash.nodes));
+        restart.iter().for_each(|restart| add("restart.nodes", &restart.nodes));
+        pause.iter().for_each(|pause| add("pause.nodes", &pause.nodes));
+        resume.iter().for_each(|resume| add("resume.nodes", &resume.nodes));
+        cut_streams.iter().for_each(|cut| add("cut_streams.nodes", &cut.nodes));
+        slow_disk.iter().for_each(|slow| add("slow_disk.nodes", &slow.nodes));
+        if let Some(loss) = loss {
+            add("loss.from", &loss.from);
+            add("loss.to", &loss.to);
+        }
+        for (side, set) in fault.partition.iter().flat_map(|partition| partition.sides.iter().enumerate()) {
+            sets.push((format!("fault.{index}.partition.sides.{side}"), set, side > 0));
+        }
+    }
+    sets.extend(scenario.churn.iter().map(|churn| ("churn.nodes".to_owned(), &churn.nodes, false)));
+    let follow = scenario.workload.follow.iter();
+    sets.extend(follow.map(|follow| ("workload.follow.from".to_owned(), &follow.from, false)));
+    sets
+}

@@ -1,0 +1,76 @@
+//! `[workload]`: what the fleet is told while it is measured.
+
+use heck_core::time::Span;
+
+use super::node_set::NodeSet;
+use super::read::{default, plain};
+use super::section::{choice, section};
+use crate::units::{Bytes, EventRate};
+
+choice! {
+    /// A kind of update that can be followed from the node where it happens to every other node.
+    pub enum Kind {
+        /// The health of an origin changes.
+        HealthFlip = "health_flip",
+        /// An origin is added.
+        OriginAdded = "origin_added",
+        /// An origin is removed.
+        OriginRemoved = "origin_removed",
+        /// A key is written.
+        KeyWritten = "key_written",
+        /// A message is published.
+        MessagePublished = "message_published",
+    }
+}
+
+section! {
+    "[workload.background]"
+    /// Updates that happen all the time at random nodes, each kind as a Poisson process over the whole fleet. They
+    /// end when the quiet time begins.
+    pub struct Background {
+        /// Changes of the health of an origin.
+        health_flips: EventRate = default("0/s"),
+        /// Edits of an origin.
+        origin_edits: EventRate = default("0/s"),
+        /// Writes of a key.
+        key_writes: EventRate = default("0/s"),
+        /// Messages published.
+        messages: EventRate = default("0/s"),
+    }
+}
+
+section! {
+    "[workload.follow]"
+    /// Updates that are followed to every node, and make the curves.
+    pub struct Follow {
+        /// Kinds of updates; each happens once, at a random node.
+        kinds: Vec<Kind> = default(
+            r#"["health_flip", "origin_added", "origin_removed", "key_written", "message_published"]"#
+        ),
+        /// When the first happen, counted from the start of the run; without it, at the end of the warm-up.
+        at: Option<Span> = plain(),
+        /// How often all of them happen.
+        repeat: u32 = default("1").at_least("1").at_most("1000"),
+        /// Time between two repetitions.
+        every: Span = default("10s").at_least("1us"),
+        /// Nodes where they may happen.
+        from: NodeSet = default("all"),
+    }
+}
+
+section! {
+    "[workload]"
+    /// What the fleet is told while it is measured.
+    pub struct Workload {
+        /// Time before anything is measured.
+        warmup: Span = default("0s"),
+        /// Size of the value of a key.
+        value_size: Bytes = default("64B").at_most("64KiB"),
+        /// Size of a message.
+        message_size: Bytes = default("128B").at_most("64KiB"),
+        /// Updates that happen all the time.
+        background: Background = default("{}"),
+        /// Updates that are followed; without it none are.
+        follow: Option<Follow> = plain(),
+    }
+}
