@@ -10,14 +10,28 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+mod broadcast;
 pub mod codec;
+pub mod config;
+pub mod effects;
 pub mod entry;
 pub mod hash;
+mod heartbeat;
 pub mod id;
+pub mod input;
 pub mod interval;
+pub mod journal;
+pub mod member;
 pub mod mutant;
+pub mod node;
 pub mod overlay;
+pub mod ownership;
 pub mod packet;
+pub mod recent;
+pub mod repair;
 pub mod rng;
 pub mod state;
+mod sync;
 pub mod time;
+
+pub use node::Node;

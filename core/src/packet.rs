@@ -97,7 +97,7 @@ pub struct Beat {
     pub hops: u8,
 }
 
-/// Asks the receiver to pass the packet on to its slice of the members: those with `node mod of == slice`.
+/// Asks the receiver to pass the packet on within one of `of` equal slices of all identities.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Relay {
     /// Which slice.

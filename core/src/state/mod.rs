@@ -13,6 +13,7 @@ mod write;
 pub use context::{Context, Progress, Sequence, first_lane, last_lane};
 pub use freshness::{Fresh, Freshness};
 pub use log::Retention;
+pub use write::Finding;
 
 use crate::entry::{Body, Claim, Entry, Minted, Scope, Superseded};
 use crate::id::{Dot, Lane, Name, SHARDS, Shard, Store};
@@ -120,6 +121,12 @@ impl State {
         self.context.fences.rebase(base.fences.clone());
         self.live.rebase(base.live.clone());
         self.index.rebase(base.index.clone());
+    }
+
+    /// The planted bug, if any.
+    #[must_use]
+    pub const fn planted(&self) -> Planted {
+        self.planted
     }
 
     /// What was seen.

@@ -1,0 +1,219 @@
+//! The settings of the protocol, checked once.
+
+use crate::mutant::Planted;
+use crate::state::Retention;
+use crate::time::Span;
+use core::fmt;
+
+/// Who gets a new entry at once, before repair sees to the rest.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Broadcast {
+    /// Every member.
+    All,
+    /// Nobody: pushed and pulled in rounds alone.
+    None,
+    /// This many random members.
+    Some(u32),
+}
+
+/// The settings of one node's protocol. Nodes of a cluster may differ in them.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Config {
+    /// Time between two rounds of repair: shorter spreads sooner and costs datagrams in proportion. 10 ms to
+    /// 1 h; 1 s unless set.
+    pub repair_interval: Span,
+    /// Peers asked in each round: each one more costs up to two datagrams. 1 to 16; 1 unless set.
+    pub repair_fanout: u32,
+    /// Who gets a new entry at once. All members unless set.
+    pub broadcast: Broadcast,
+    /// How many copies of it are sent at once, against loss. 1 to 32; 1 unless set.
+    pub broadcast_copies: u32,
+    /// Least time between two broadcasts; what is written in between goes out together. 20 ms unless set.
+    pub broadcast_spacing: Span,
+    /// With more members than this, a broadcast goes through relays. 1,500 unless set.
+    pub relay_above: u32,
+    /// Relays asked for each slice of the members. 1 to 16; 2 unless set.
+    pub relay_copies: u32,
+    /// Bytes of recent entries that ride on each request. More spreads sooner. 0 to 1,300; 600 unless set.
+    pub rumour_bytes: u32,
+    /// How often a node passes a recent entry on, per doubling of the cluster and before loss is allowed for;
+    /// in sixteenths. 0 to 160; 16 unless set.
+    pub rumour_sends: u32,
+    /// Recent entries that a node remembers for filters and for answers. 16 to 4,096; 256 unless set.
+    pub recent_limit: u32,
+    /// Bytes of one reply. 200 to the datagram limit, which it is unless set.
+    pub reply_bytes: u32,
+    /// Bytes of replies that a node sends in one repair interval; beyond them replies say only whether the
+    /// states agree. 256 KiB unless set.
+    pub reply_budget: u32,
+    /// Whether requests carry a digest when states differ. Without one, only recent entries are repaired.
+    pub digest: bool,
+    /// Requests per repair interval, beyond the round's, that a gap in a writer's sequence may cause. 1 unless
+    /// set.
+    pub gap_asks: u32,
+    /// Time between two heartbeats of freshness; unset: max(10 s, members × 20 ms).
+    pub heartbeat: Option<Span>,
+    /// Bytes of heartbeats that ride on each datagram. 0 to 1,000; 320 unless set.
+    pub beat_bytes: u32,
+    /// How long and how much of the message log is kept: 24 h and 64 MiB unless set.
+    pub retention: Retention,
+    /// How long after a restart a node fences its past lives: longer than any partition that should heal
+    /// without loss. 24 h unless set.
+    pub fence_after: Span,
+    /// Time between two attempts to join; doubles up to 16-fold. 1 s unless set.
+    pub join_retry: Span,
+    /// After this long without a peer a joining node serves alone. 30 s unless set.
+    pub join_timeout: Span,
+    /// Least time between two streams that a node opens to repair. 2 s unless set.
+    pub stream_spacing: Span,
+    /// A stream without progress for this long is given up. 30 s unless set.
+    pub stream_timeout: Span,
+    /// Bytes of one stream frame, before the last entry. 64 KiB unless set.
+    pub frame_bytes: u32,
+    /// Greatest size of a datagram's payload, sealing included. 600 to 65,000; 1,400 unless set.
+    pub datagram_limit: u32,
+    /// Bytes of it that are kept free for sealing. 48 unless set.
+    pub sealing_reserve: u32,
+    /// Entries above this size go by stream. 1,100 unless set.
+    pub entry_datagram_limit: u32,
+    /// Greatest one-way time of a datagram, for the bound on ages. 1 s unless set.
+    pub max_transit: Span,
+    /// Greatest drift of a clock in parts per million, for the bound on ages. 200 unless set.
+    pub clock_drift_ppm: u32,
+    /// A planted bug, for tests.
+    pub planted: Planted,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            repair_interval: Span::from_secs(1),
+            repair_fanout: 1,
+            broadcast: Broadcast::All,
+            broadcast_copies: 1,
+            broadcast_spacing: Span::from_ms(20),
+            relay_above: 1_500,
+            relay_copies: 2,
+            rumour_bytes: 600,
+            rumour_sends: 16,
+            recent_limit: 256,
+            reply_bytes: 1_352,
+            reply_budget: 256 * 1024,
+            digest: true,
+            gap_asks: 1,
+            heartbeat: None,
+            beat_bytes: 320,
+            retention: Retention { age: Span::from_secs(24 * 3_600), bytes: 64 * 1024 * 1024 },
+            fence_after: Span::from_secs(24 * 3_600),
+            join_retry: Span::from_secs(1),
+            join_timeout: Span::from_secs(30),
+            stream_spacing: Span::from_secs(2),
+            stream_timeout: Span::from_secs(30),
+            frame_bytes: 64 * 1024,
+            datagram_limit: 1_400,
+            sealing_reserve: 48,
+            entry_datagram_limit: 1_100,
+            max_transit: Span::from_secs(1),
+            clock_drift_ppm: 200,
+            planted: Planted::NONE,
+        }
+    }
+}
+
+/// A setting outside its range. Nothing was changed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ConfigError {
+    /// The setting's name.
+    pub key: &'static str,
+    /// The value that was given.
+    pub value: u64,
+    /// The least value allowed.
+    pub min: u64,
+    /// The greatest value allowed.
+    pub max: u64,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { key, value, min, max } = self;
+        write!(f, "`{key}` is {value}, allowed are {min} to {max}")
+    }
+}
+
+impl core::error::Error for ConfigError {}
+
+impl Config {
+    /// Checks every setting against its range.
+    ///
+    /// # Errors
+    /// Names the first setting that is outside its range. Spans are in microseconds.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let day_us = Span::from_secs(24 * 3_600).as_us();
+        let span = |key, span: Span, min: Span, max_us: u64| (key, span.as_us(), min.as_us(), max_us);
+        let ms = Span::from_ms;
+        let checks = [
+            span("repair_interval", self.repair_interval, ms(10), day_us / 24),
+            ("repair_fanout", self.repair_fanout.into(), 1, 16),
+            ("broadcast_copies", self.broadcast_copies.into(), 1, 32),
+            span("broadcast_spacing", self.broadcast_spacing, Span::ZERO, 60_000_000),
+            ("relay_above", self.relay_above.into(), 2, u32::MAX.into()),
+            ("relay_copies", self.relay_copies.into(), 1, 16),
+            ("rumour_bytes", self.rumour_bytes.into(), 0, 1_300),
+            ("rumour_sends", self.rumour_sends.into(), 0, 160),
+            ("recent_limit", self.recent_limit.into(), 16, 4_096),
+            ("reply_bytes", self.reply_bytes.into(), 200, 65_000),
+            ("reply_budget", self.reply_budget.into(), 2_000, u32::MAX.into()),
+            ("gap_asks", self.gap_asks.into(), 0, 64),
+            ("beat_bytes", self.beat_bytes.into(), 0, 1_000),
+            span("heartbeat", self.heartbeat.unwrap_or(Span::from_secs(10)), ms(100), day_us),
+            span("log_retention", self.retention.age, ms(1), 365 * day_us),
+            span("fence_after", self.fence_after, ms(1), 365 * day_us),
+            span("join_retry", self.join_retry, ms(10), day_us),
+            span("join_timeout", self.join_timeout, ms(10), day_us),
+            span("stream_spacing", self.stream_spacing, Span::ZERO, day_us),
+            span("stream_timeout", self.stream_timeout, ms(100), day_us),
+            ("frame_bytes", self.frame_bytes.into(), 4_096, 1 << 24),
+            ("datagram_limit", self.datagram_limit.into(), 600, 65_000),
+            ("sealing_reserve", self.sealing_reserve.into(), 0, 200),
+            ("entry_datagram_limit", self.entry_datagram_limit.into(), 100, u64::from(self.room()) - 100),
+            span("max_transit", self.max_transit, Span::ZERO, day_us),
+            ("clock_drift_ppm", self.clock_drift_ppm.into(), 0, 1_000_000),
+        ];
+        for (key, value, min, max) in checks {
+            if value < min || value > max {
+                return Err(ConfigError { key, value, min, max });
+            }
+        }
+        Ok(())
+    }
+
+    /// Bytes of a datagram that the protocol may fill.
+    #[must_use]
+    pub const fn room(&self) -> u32 {
+        self.datagram_limit - self.sealing_reserve
+    }
+
+    /// The period of heartbeats in a cluster of `members`.
+    #[must_use]
+    pub fn heartbeat_period(&self, members: usize) -> Span {
+        let grown = Span::from_ms(20).times(members as u64);
+        self.heartbeat.unwrap_or_else(|| grown.max(Span::from_secs(10)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_valid() {
+        assert_eq!(Config::default().validate(), Ok(()));
+    }
+
+    #[test]
+    fn a_value_outside_its_range_is_named_with_the_range() {
+        let config = Config { repair_fanout: 0, ..Config::default() };
+        let error = config.validate().unwrap_err();
+        assert_eq!(alloc::format!("{error}"), "`repair_fanout` is 0, allowed are 1 to 16");
+    }
+}

@@ -1,0 +1,106 @@
+//! This node's heartbeats, and those of others on their way through.
+
+use crate::codec::beat_len;
+use crate::config::Config;
+use crate::id::{NodeId, Store, Writer};
+use crate::packet::Beat;
+use crate::rng::Stream;
+use crate::state::{Context, Freshness};
+use crate::time::{Span, Time};
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+/// How often each node hands a heartbeat on, before loss is allowed for.
+const SENDS: u32 = 2;
+/// Heartbeats that wait to be handed on, at most; the oldest give way, as a newer one of their node will come.
+const QUEUE_LIMIT: usize = 1_024;
+
+/// The schedule of own heartbeats and the queue of those to hand on.
+#[derive(Clone, Debug)]
+pub struct Heartbeats {
+    next: Time,
+    number: u64,
+    queue: VecDeque<(NodeId, u32)>,
+}
+
+impl Heartbeats {
+    /// Starts with a heartbeat at a random time within the first period.
+    #[must_use]
+    pub fn new(period: Span, now: Time, rng: &mut Stream) -> Self {
+        let period_us = period.as_us().min(u64::from(u32::MAX)) as u32;
+        Self { next: now + Span(u64::from(rng.below(period_us))), number: 0, queue: VecDeque::new() }
+    }
+
+    /// When the next own heartbeat is due.
+    #[must_use]
+    pub const fn next_wake(&self) -> Time {
+        self.next
+    }
+
+    /// Says the own heartbeat if it is due.
+    pub fn tick(
+        &mut self,
+        me: Writer,
+        period: Span,
+        now: Time,
+        context: &Context,
+        freshness: &mut Freshness,
+        sends: u32,
+    ) {
+        if now < self.next {
+            return;
+        }
+        self.next += period;
+        if self.next <= now {
+            self.next = now + period;
+        }
+        self.number += 1;
+        let serial = context.progress(me, Store::Health).serial;
+        let beat = Beat { writer: me, number: self.number, serial, age: Span::ZERO, hops: 0 };
+        freshness.offer(&beat, now, context);
+        self.hand_on(me.node, sends);
+    }
+
+    /// Begins the numbers anew, for a new life.
+    pub const fn restart(&mut self) {
+        self.number = 0;
+    }
+
+    /// Queues a node's newest heartbeat to be handed on.
+    pub fn hand_on(&mut self, node: NodeId, sends: u32) {
+        if self.queue.len() == QUEUE_LIMIT {
+            self.queue.pop_front();
+        }
+        self.queue.push_back((node, sends * SENDS));
+    }
+
+    /// Puts waiting heartbeats into a packet, the newest first, in at most `bytes`.
+    pub fn fill(&mut self, freshness: &Freshness, now: Time, bytes: usize, beats: &mut Vec<Beat>) {
+        let mut left = bytes;
+        for (node, sends) in self.queue.iter_mut().rev() {
+            if left < 24 {
+                break;
+            }
+            let Some(beat) = freshness.beat(*node, now) else { continue };
+            let len = beat_len(&beat);
+            if *sends == 0 || len > left || beats.iter().any(|other| other.writer.node == *node) {
+                continue;
+            }
+            left -= len;
+            *sends -= 1;
+            beats.push(beat);
+        }
+        while self.queue.front().is_some_and(|(_, sends)| *sends == 0) {
+            self.queue.pop_front();
+        }
+        while self.queue.back().is_some_and(|(_, sends)| *sends == 0) {
+            self.queue.pop_back();
+        }
+    }
+
+    /// The period of own heartbeats.
+    #[must_use]
+    pub fn period(config: &Config, members: usize) -> Span {
+        config.heartbeat_period(members)
+    }
+}

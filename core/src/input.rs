@@ -1,0 +1,118 @@
+//! What comes in through the core's door.
+
+use crate::entry::{HealthState, Hold, OriginSpec, Scope};
+use crate::id::{Addr, Name, StreamId};
+use crate::packet::Packet;
+use alloc::sync::Arc;
+
+/// Everything that can happen to a node. A run is a list of `(Time, NodeId, Input)`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Input<'a> {
+    /// The time of [`Node::next_wake`](crate::node::Node::next_wake) has come. Harmless when it has not.
+    Timeout,
+    /// A datagram arrived and was decoded.
+    Datagram {
+        /// Where it came from; an answer goes there.
+        from: Addr,
+        /// Its content.
+        packet: &'a Packet,
+    },
+    /// A stream is open: one that this node asked for, or one that a peer opened.
+    StreamOpened {
+        /// Its number, which the driver chose.
+        stream: StreamId,
+        /// The other end.
+        peer: Addr,
+        /// Whether this node asked for it.
+        ours: bool,
+    },
+    /// A stream that this node asked for could not be opened.
+    StreamRefused {
+        /// To whom.
+        peer: Addr,
+    },
+    /// A frame arrived and was decoded.
+    StreamFrame {
+        /// On which stream.
+        stream: StreamId,
+        /// Its content.
+        packet: &'a Packet,
+    },
+    /// A stream has ended, by either side or by the network.
+    StreamClosed {
+        /// Which.
+        stream: StreamId,
+    },
+    /// A check of an origin ended.
+    Probe(&'a ProbeOutcome),
+    /// Every record up to this number is on disk.
+    Persisted {
+        /// The number of the last one.
+        up_to: u64,
+    },
+    /// A command of the operator or of a client; its answer bears the token.
+    Command {
+        /// Chosen by the driver.
+        token: u64,
+        /// What to do.
+        command: &'a Command,
+    },
+}
+
+/// What a check found. Whoever drives the checks decides which node makes them.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct ProbeOutcome {
+    /// Where the finding holds.
+    pub scope: Scope,
+    /// Of which origin.
+    pub origin: Name,
+    /// What was found.
+    pub state: HealthState,
+    /// Whether this node goes on checking it on schedule.
+    pub hold: Hold,
+}
+
+/// What a client can ask of a node.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Command {
+    /// Joins the cluster through one of these addresses; with none, serves at once as a cluster of its own.
+    Join {
+        /// Tried in turn, for ever.
+        peers: Arc<[Addr]>,
+    },
+    /// Releases what this node holds and stops taking part.
+    Leave,
+    /// Adds or edits an origin.
+    PutOrigin {
+        /// Its name.
+        name: Name,
+        /// How to check it.
+        spec: OriginSpec,
+        /// Where it comes from.
+        source: Name,
+    },
+    /// Removes an origin.
+    RemoveOrigin {
+        /// Its name.
+        name: Name,
+    },
+    /// Writes a key.
+    PutKey {
+        /// The key.
+        name: Name,
+        /// Its value, at most [`VALUE_LIMIT`](crate::entry::VALUE_LIMIT) bytes.
+        value: Arc<[u8]>,
+    },
+    /// Deletes a key.
+    DeleteKey {
+        /// The key.
+        name: Name,
+    },
+    /// Publishes a message.
+    Publish {
+        /// What it is about.
+        topic: Name,
+        /// Its content, at most [`VALUE_LIMIT`](crate::entry::VALUE_LIMIT) bytes.
+        payload: Arc<[u8]>,
+    },
+}

@@ -1,0 +1,130 @@
+//! What clients ask for, and what checks find.
+
+use super::Node;
+use crate::effects::{Effects, Event, Phase, Refusal};
+use crate::entry::{HealthState, Hold, Scope, TARGET_LIMIT, VALUE_LIMIT};
+use crate::id::{Addr, Dot, Name, Store};
+use crate::input::{Command, ProbeOutcome};
+use crate::mutant::Mutant;
+use crate::ownership::rendezvous_hash;
+use crate::state::Finding;
+use crate::time::Time;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+impl Node {
+    pub(super) fn command(&mut self, token: u64, command: &Command, now: Time, effects: &mut Effects) {
+        match self.carry_out(command, now, effects) {
+            Err(reason) => effects.events.push(Event::Failed { token, reason }),
+            Ok(dot) if self.config.planted.is(Mutant::AcknowledgeEarly) => {
+                effects.events.push(Event::Done { token, dot });
+            }
+            Ok(Some(dot)) => self.journal.answer_when_synced(token, Some(dot)),
+            Ok(None) => effects.events.push(Event::Done { token, dot: None }),
+        }
+    }
+
+    fn carry_out(
+        &mut self,
+        command: &Command,
+        now: Time,
+        effects: &mut Effects,
+    ) -> Result<Option<Dot>, Refusal> {
+        match command {
+            Command::Join { peers } => {
+                self.begin_join(peers, now, effects);
+                return Ok(None);
+            }
+            Command::Leave => {
+                self.leave(now, effects);
+                return Ok(None);
+            }
+            _ => {}
+        }
+        if self.phase != Phase::Serving {
+            return Err(Refusal::NotServing(self.phase));
+        }
+        let me = self.me;
+        let changes = &mut self.changes;
+        match command {
+            Command::Join { .. } | Command::Leave => {}
+            Command::PutOrigin { name, spec, source } => {
+                within(spec.target.len(), TARGET_LIMIT)?;
+                self.state.put_origin(me, name, spec.clone(), source.clone(), now, changes);
+            }
+            Command::RemoveOrigin { name } => {
+                self.state.remove(me, Store::Registry, name, now, changes).ok_or(Refusal::Missing)?;
+            }
+            Command::PutKey { name, value } => {
+                within(value.len(), VALUE_LIMIT)?;
+                self.state.put_key(me, name, value.clone(), now, changes);
+            }
+            Command::DeleteKey { name } => {
+                self.state.remove(me, Store::Keys, name, now, changes).ok_or(Refusal::Missing)?;
+            }
+            Command::Publish { topic, payload } => {
+                within(payload.len(), VALUE_LIMIT)?;
+                self.state.publish(me, topic.clone(), payload.clone(), now, changes);
+            }
+        }
+        Ok(self.learned_here(now, effects))
+    }
+
+    fn begin_join(&mut self, peers: &Arc<[Addr]>, now: Time, effects: &mut Effects) {
+        if self.phase != Phase::Joining {
+            return;
+        }
+        if peers.is_empty() {
+            self.finish_join(Phase::Serving, effects);
+            return;
+        }
+        self.join.peers = Some(peers.clone());
+        self.join.tried = self.rng.below(peers.len() as u32) as usize;
+        self.join.wait = self.config.join_retry;
+        self.join.next = now;
+        self.join.give_up = now + self.config.join_timeout;
+    }
+
+    fn leave(&mut self, now: Time, effects: &mut Effects) {
+        let me = self.me;
+        let own: Vec<(Scope, Name, HealthState)> = self
+            .state
+            .entries_of(Store::Health)
+            .filter(|entry| self.is_own(entry))
+            .filter_map(|entry| entry.claim())
+            .map(|claim| (claim.scope, claim.origin.clone(), claim.state))
+            .collect();
+        for (scope, origin, state) in own {
+            let finding = self.finding(scope, &origin, state, Hold::Released);
+            self.state.claim_health(me, &finding, now, &mut self.changes);
+        }
+        self.learned_here(now, effects);
+        self.enter(Phase::Leaving, effects);
+    }
+
+    pub(super) fn finding(&self, scope: Scope, origin: &Name, state: HealthState, hold: Hold) -> Finding {
+        let rank = rendezvous_hash(origin, &self.identity.name);
+        Finding { scope, origin: origin.clone(), rank, state, hold }
+    }
+
+    /// A check ended. It becomes a claim when it says something new, or when another node or another life of
+    /// this one holds the origin; otherwise the heartbeat vouches for the claim that stands.
+    pub(super) fn probed(&mut self, outcome: &ProbeOutcome, now: Time, effects: &mut Effects) {
+        if self.phase != Phase::Serving {
+            return;
+        }
+        let stands = self.state.claim(outcome.scope, &outcome.origin).is_some_and(|claim| {
+            claim.ballot.writer == self.me && claim.state == outcome.state && claim.hold == outcome.hold
+        });
+        if stands {
+            return;
+        }
+        let finding = self.finding(outcome.scope, &outcome.origin, outcome.state, outcome.hold);
+        self.state.claim_health(self.me, &finding, now, &mut self.changes);
+        self.learned_here(now, effects);
+    }
+}
+
+const fn within(bytes: usize, limit: usize) -> Result<(), Refusal> {
+    if bytes > limit { Err(Refusal::TooLarge(bytes)) } else { Ok(()) }
+}

@@ -1,0 +1,79 @@
+//! What follows from news: events, records, rumours.
+
+use super::Node;
+use crate::effects::{Effects, Event, Record};
+use crate::entry::Entry;
+use crate::id::{Boot, Dot, Writer};
+use crate::mutant::Mutant;
+use crate::packet::{Carried, LaneAnswer};
+use crate::state::Change;
+use crate::time::{Span, Time};
+use alloc::sync::Arc;
+
+impl Node {
+    /// Writes what was taken from a peer to disk.
+    pub(super) fn keep(&mut self, carried: &Carried, now: Time, effects: &mut Effects) {
+        self.journal.write(Record::Entry { at: now, carried: carried.clone() }, effects);
+    }
+
+    /// Writes that a shard was joined.
+    pub(super) fn keep_joined(&mut self, lanes: &[LaneAnswer], effects: &mut Effects) {
+        self.journal.write(Record::Joined(lanes.to_vec()), effects);
+    }
+
+    /// Turns what a peer brought into events and rumours. What came by stream is old and is not passed on.
+    pub(super) fn learned_from_peer(&mut self, by_stream: bool, effects: &mut Effects) {
+        let sends = if by_stream { 0 } else { self.rumour_sends() };
+        for change in self.changes.drain(..) {
+            if let Change::Learned(entry) = &change
+                && !by_stream
+            {
+                self.recents.push(entry.clone(), sends);
+            }
+            effects.events.push(Event::Changed(change));
+        }
+    }
+
+    /// Turns what was written here into events, records and a broadcast. Gives back the last dot minted.
+    pub(super) fn learned_here(&mut self, now: Time, effects: &mut Effects) -> Option<Dot> {
+        let sends = self.rumour_sends();
+        let mut minted = None;
+        for change in self.changes.drain(..) {
+            if let Change::Learned(entry) = &change {
+                minted = Some(entry.dot);
+                self.outbox.push(entry, &self.config);
+                self.recents.push(entry.clone(), sends);
+                let carried = Carried { entry: entry.clone(), age: Span::ZERO };
+                self.journal.write(Record::Entry { at: now, carried }, effects);
+            }
+            effects.events.push(Event::Changed(change));
+        }
+        self.freshness.settle(self.state.context());
+        minted
+    }
+
+    /// A dot of this node's own name that it did not mint: an earlier life whose end it does not remember, or
+    /// a second holder of the name. Dots must be unique, so it takes a higher boot before it mints again.
+    pub(super) fn beware_of_own_past(&mut self, dot: Dot, effects: &mut Effects) {
+        let Writer { node, boot } = dot.lane.writer;
+        if node != self.me.node || boot < self.me.boot {
+            return;
+        }
+        if boot == self.me.boot && self.state.context().has_seen(&dot) {
+            return;
+        }
+        if self.config.planted.is(Mutant::ReuseBoot) {
+            return;
+        }
+        self.me.boot = Boot(boot.0 + 1);
+        self.identity.boot = self.me.boot;
+        self.heartbeats.restart();
+        self.journal.write(Record::Boot(self.me.boot), effects);
+        effects.events.push(Event::NewBoot(self.me.boot));
+    }
+
+    /// Whether an entry was minted in this life of this node.
+    pub(super) fn is_own(&self, entry: &Arc<Entry>) -> bool {
+        entry.dot.lane.writer == self.me
+    }
+}

@@ -1,0 +1,221 @@
+//! One node: the only place where the mechanisms meet.
+
+mod command;
+mod learn;
+mod receive;
+mod restore;
+mod tick;
+mod view;
+
+pub use view::{Health, View};
+
+use crate::broadcast::Outbox;
+use crate::config::Config;
+use crate::effects::{Effects, Event, Phase};
+use crate::heartbeat::Heartbeats;
+use crate::id::{Addr, Boot, Name, NodeId, Writer};
+use crate::input::Input;
+use crate::journal::{Journal, Snapshot};
+use crate::member::Members;
+use crate::overlay::Shared;
+use crate::recent::Recents;
+use crate::repair::{Repair, ReplyScratch};
+use crate::rng::{Seed, Stream};
+use crate::state::{Change, Fresh, Freshness, State, StateBase};
+use crate::sync::Sync;
+use crate::time::{Span, Time};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+/// Who a node is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Identity {
+    /// Its name, unique in the cluster.
+    pub name: Name,
+    /// This life: max(stored + 1, Unix milliseconds), never one that was used before.
+    pub boot: Boot,
+    /// Where peers reach it.
+    pub addr: Addr,
+}
+
+/// What many simulated nodes share. A real node's base holds the list of members alone.
+#[derive(Clone, Debug, Default)]
+pub struct Base {
+    /// The members.
+    pub members: Members,
+    /// The replicated state that nodes start from.
+    pub state: StateBase,
+    /// The heartbeats that nodes start from.
+    pub freshness: Shared<NodeId, Fresh>,
+    /// Whether nodes on this base begin as members of a formed cluster instead of joining.
+    pub formed: bool,
+}
+
+/// A node's protocol. See [`Node::step`] for the driver's duties.
+#[derive(Debug)]
+pub struct Node {
+    identity: Identity,
+    me: Writer,
+    config: Arc<Config>,
+    members: Members,
+    phase: Phase,
+    state: State,
+    freshness: Freshness,
+    rng: Stream,
+    recents: Recents,
+    outbox: Outbox,
+    repair: Repair,
+    heartbeats: Heartbeats,
+    journal: Journal,
+    sync: Sync,
+    join: Join,
+    fence_at: Time,
+    changes: Vec<Change>,
+    scratch: ReplyScratch,
+}
+
+/// How a node looks for its cluster.
+#[derive(Clone, Debug, Default)]
+struct Join {
+    peers: Option<Arc<[Addr]>>,
+    tried: usize,
+    wait: Span,
+    next: Time,
+    give_up: Time,
+}
+
+/// Why a node wants to be stepped at a time.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Wake {
+    /// A round of repair.
+    Repair,
+    /// Entries wait to be broadcast.
+    Broadcast,
+    /// The own heartbeat.
+    Heartbeat,
+    /// A message expires.
+    Expiry,
+    /// Frames wait to be sent, or a stream to be given up.
+    Stream,
+    /// Another attempt to join.
+    Join,
+    /// The past lives can be fenced.
+    Fence,
+    /// Nothing at all.
+    Never,
+}
+
+impl Node {
+    /// A node in the life that `identity` names. `base` is shared and immutable; `snapshot` is what an earlier
+    /// life left on disk. `seed` is the run's: the node draws from a stream of its own, named after it.
+    #[must_use]
+    pub fn new(
+        identity: Identity,
+        config: Arc<Config>,
+        base: &Arc<Base>,
+        snapshot: Option<Snapshot>,
+        seed: Seed,
+        now: Time,
+    ) -> Self {
+        let node = NodeId::of(&identity.name);
+        let me = Writer { node, boot: identity.boot };
+        let mut rng = Stream::new(seed, node.0 ^ identity.boot.0.rotate_left(32));
+        let period = Heartbeats::period(&config, base.members.len());
+        let mut this = Self {
+            me,
+            members: base.members.clone(),
+            phase: if base.formed { Phase::Serving } else { Phase::Joining },
+            state: State::new(&base.state, config.retention, config.planted),
+            freshness: Freshness::new(base.freshness.clone(), config.planted),
+            recents: Recents::new(config.recent_limit as usize),
+            outbox: Outbox::default(),
+            repair: Repair::new(&config, now, &mut rng),
+            heartbeats: Heartbeats::new(period, now, &mut rng),
+            journal: Journal::default(),
+            sync: Sync::default(),
+            join: Join { next: Time::NEVER, give_up: Time::NEVER, ..Join::default() },
+            fence_at: Time::NEVER,
+            changes: Vec::new(),
+            scratch: ReplyScratch::default(),
+            rng,
+            identity,
+            config,
+        };
+        if let Some(snapshot) = snapshot {
+            this.restore(snapshot, now);
+        }
+        this
+    }
+
+    /// Takes one input and says what is to be done. It cannot fail.
+    ///
+    /// The driver's duties:
+    /// 1. `now` never goes back.
+    /// 2. `effects` comes in empty; what it holds afterwards is carried out before the next step.
+    /// 3. Records are written in order; `Persisted` follows once they are synced.
+    /// 4. The step `Timeout` follows at [`Node::next_wake`], asked for after each step.
+    /// 5. Bytes are decoded, and limits checked, before they become an input.
+    pub fn step(&mut self, now: Time, input: Input<'_>, effects: &mut Effects) {
+        match input {
+            Input::Timeout => {}
+            Input::Datagram { from, packet } => self.datagram(from, packet, now, effects),
+            Input::StreamOpened { stream, ours, .. } => self.stream_opened(stream, ours, now, effects),
+            Input::StreamRefused { peer } => self.sync.refused(peer),
+            Input::StreamFrame { stream, packet } => self.stream_frame(stream, packet, now, effects),
+            Input::StreamClosed { stream } => self.sync.closed(stream),
+            Input::Probe(outcome) => self.probed(outcome, now, effects),
+            Input::Persisted { up_to } => self.journal.persisted(up_to, effects),
+            Input::Command { token, command } => self.command(token, command, now, effects),
+        }
+        self.tick(now, effects);
+    }
+
+    /// When to step with `Timeout`, and why.
+    #[must_use]
+    pub fn next_wake(&self) -> (Time, Wake) {
+        let repair = if self.phase == Phase::Joining { Time::NEVER } else { self.repair.next_round };
+        let heartbeat = if self.phase == Phase::Serving { self.heartbeats.next_wake() } else { Time::NEVER };
+        let wakes = [
+            (repair, Wake::Repair),
+            (self.outbox.next_wake(), Wake::Broadcast),
+            (heartbeat, Wake::Heartbeat),
+            (self.state.next_expiry().unwrap_or(Time::NEVER), Wake::Expiry),
+            (self.sync.next_wake(&self.config), Wake::Stream),
+            (self.join.next.min(self.join.give_up), Wake::Join),
+            (self.fence_at, Wake::Fence),
+        ];
+        wakes.into_iter().min().filter(|(time, _)| *time < Time::NEVER).unwrap_or((Time::NEVER, Wake::Never))
+    }
+
+    /// What the node knows, to read.
+    #[must_use]
+    pub const fn view(&self) -> View<'_> {
+        View::new(self)
+    }
+
+    /// Keeps all that is visible and changes what it is a difference of. Nodes that have come to agree on much
+    /// that is new give back the memory of it.
+    pub fn rebase(&mut self, base: &Arc<Base>) {
+        self.members = base.members.clone();
+        self.state.rebase(&base.state);
+        self.freshness.rebase(base.freshness.clone());
+    }
+
+    /// Everything that this node knows as a base for others.
+    #[must_use]
+    pub fn to_base(&self) -> Base {
+        Base {
+            members: self.members.clone(),
+            state: self.state.to_base(),
+            freshness: self.freshness.to_shared(),
+            formed: true,
+        }
+    }
+
+    fn enter(&mut self, phase: Phase, effects: &mut Effects) {
+        if self.phase != phase {
+            self.phase = phase;
+            effects.events.push(Event::Phase(phase));
+        }
+    }
+}

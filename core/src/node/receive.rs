@@ -1,0 +1,145 @@
+//! What comes from peers: datagrams and streams.
+
+use super::Node;
+use crate::broadcast::relay;
+use crate::effects::{Effects, Event, Phase, Rejected};
+use crate::id::{Addr, StreamId};
+use crate::packet::{Packet, PacketKind};
+use crate::repair::{Local, fill_reply};
+use crate::state::Applied;
+use crate::sync::{self, Framed};
+use crate::time::Time;
+
+/// A difference in this many of the 64 groups that lasts calls for a stream.
+const STREAM_ABOVE_GROUPS: u32 = 16;
+
+impl Node {
+    pub(super) fn datagram(&mut self, from: Addr, packet: &Packet, now: Time, effects: &mut Effects) {
+        if self.members.get(packet.sender).is_none() {
+            effects.events.push(Event::Rejected(Rejected::Stranger));
+            return;
+        }
+        match packet.kind {
+            PacketKind::Push => self.pushed(from, packet, now, effects),
+            PacketKind::Request => self.requested(from, packet, now, effects),
+            PacketKind::Reply => self.replied(from, packet, now, effects),
+            PacketKind::SyncRequest | PacketKind::SyncAnswer | PacketKind::SyncDone => {
+                effects.events.push(Event::Rejected(Rejected::WrongPlace));
+            }
+        }
+    }
+
+    fn pushed(&mut self, from: Addr, packet: &Packet, now: Time, effects: &mut Effects) {
+        let before = self.state.hash();
+        self.take_in(packet, now, effects);
+        let is_news = self.state.hash() != before;
+        if let Some(slice) = packet.relay
+            && is_news
+        {
+            relay(packet, slice, &self.members, self.me.node, effects);
+        }
+        // The writer itself has what its sequence shows to be missing here.
+        let shows_gap = is_news
+            && packet.entries.iter().any(|carried| {
+                let lane = carried.entry.dot.lane;
+                let progress = self.state.context().progress(lane.writer, lane.store);
+                lane.writer.node == packet.sender && progress.count < progress.serial
+            });
+        if shows_gap && self.phase != Phase::Joining && self.repair.take_gap_ask() {
+            let writer = self.members.get(packet.sender).map_or(from, |member| member.addr);
+            self.request(writer, now, effects);
+        }
+    }
+
+    fn requested(&mut self, from: Addr, packet: &Packet, now: Time, effects: &mut Effects) {
+        self.take_in(packet, now, effects);
+        if self.phase == Phase::Joining {
+            // An empty node has nothing to answer with, and its digest would only draw traffic.
+            return;
+        }
+        let mut reply = effects.packet();
+        reply.reset(PacketKind::Reply, self.me.node);
+        let room = self.config.room().min(self.config.reply_bytes);
+        let room = if self.repair.take_reply_budget(room) { room as usize } else { 0 };
+        let local = Local { state: &self.state, recents: &self.recents, config: &self.config, now };
+        fill_reply(local, packet, room, &mut self.scratch, &mut reply);
+        self.fill_beats(now, &mut reply);
+        effects.send(from, reply);
+    }
+
+    fn replied(&mut self, from: Addr, packet: &Packet, now: Time, effects: &mut Effects) {
+        self.take_in(packet, now, effects);
+        if !self.repair.replied(packet, self.state.hash()) {
+            effects.events.push(Event::Rejected(Rejected::LateReply));
+            return;
+        }
+        if packet.oversized || self.repair.suspect_groups() > STREAM_ABOVE_GROUPS {
+            self.sync.fetch(from, &self.config, now, effects);
+        }
+    }
+
+    /// Applies whatever a packet carries.
+    fn take_in(&mut self, packet: &Packet, now: Time, effects: &mut Effects) {
+        if packet.is_bare() {
+            return;
+        }
+        for carried in &packet.entries {
+            self.beware_of_own_past(carried.entry.dot, effects);
+            match self.state.apply(carried, now, &mut self.changes) {
+                Applied::Refused => effects.events.push(Event::Rejected(Rejected::UnknownGeneration)),
+                Applied::New => self.keep(carried, now, effects),
+                Applied::Known => {}
+            }
+        }
+        let mut lanes = packet.answer_lanes.as_slice();
+        for &shard in &packet.answers {
+            let count = lanes.iter().take_while(|answer| answer.lane.shard == shard).count();
+            let (answer, rest) = lanes.split_at(count);
+            lanes = rest;
+            for lane in answer {
+                let last = crate::id::Dot { lane: lane.lane, counter: lane.seen.max() };
+                self.beware_of_own_past(last, effects);
+            }
+            if self.state.adopt(answer, &mut self.changes) {
+                self.keep_joined(answer, effects);
+            } else {
+                effects.events.push(Event::Rejected(Rejected::IncompleteAnswer));
+            }
+        }
+        let sends = self.repair.loss.scale(1);
+        for beat in &packet.beats {
+            let own = beat.writer.node == self.me.node;
+            if !own && self.freshness.offer(beat, now, self.state.context()) {
+                self.heartbeats.hand_on(beat.writer.node, sends);
+            }
+        }
+        let is_stream = matches!(packet.kind, PacketKind::SyncAnswer);
+        self.learned_from_peer(is_stream, effects);
+        self.freshness.settle(self.state.context());
+    }
+
+    pub(super) fn stream_opened(&mut self, stream: StreamId, ours: bool, now: Time, effects: &mut Effects) {
+        let local = sync::Local { me: self.me.node, state: &self.state, config: &self.config, now };
+        if !self.sync.opened(stream, ours, local, effects) {
+            effects.events.push(Event::Rejected(Rejected::TooManyStreams));
+        }
+    }
+
+    pub(super) fn stream_frame(
+        &mut self,
+        stream: StreamId,
+        packet: &Packet,
+        now: Time,
+        effects: &mut Effects,
+    ) {
+        match self.sync.frame(stream, packet, now, effects) {
+            Framed::Misplaced => effects.events.push(Event::Rejected(Rejected::WrongPlace)),
+            Framed::Used => self.take_in(packet, now, effects),
+            Framed::Done => {
+                if self.phase == Phase::Joining {
+                    self.finish_join(Phase::Synced, effects);
+                }
+            }
+        }
+    }
+}

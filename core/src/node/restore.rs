@@ -1,0 +1,53 @@
+//! From disk and to disk.
+
+use super::Node;
+use crate::effects::{Phase, Record};
+use crate::id::Shard;
+use crate::journal::Snapshot;
+use crate::packet::Carried;
+use crate::time::{Span, Time};
+use alloc::vec::Vec;
+
+impl Node {
+    /// Takes in what an earlier life left on disk. A node that has been a member goes on as one: its peers
+    /// repair what it missed. A message went on ageing while the node was down.
+    pub(super) fn restore(&mut self, snapshot: Snapshot, now: Time) {
+        for record in snapshot.records {
+            match record {
+                Record::Boot(_) => {}
+                Record::Entry { at, carried } => {
+                    let age = Span(carried.age.as_us().saturating_add(now.since(at).as_us()));
+                    self.state.apply(&Carried { age, ..carried }, now, &mut self.changes);
+                }
+                Record::Joined(lanes) => {
+                    self.state.adopt(&lanes, &mut self.changes);
+                }
+            }
+        }
+        // Subscribers heard of all this in the earlier life.
+        self.changes.clear();
+        self.phase = Phase::Serving;
+        if self.last_past_life().is_some() {
+            self.fence_at = now + self.config.fence_after;
+        }
+    }
+
+    /// The whole state as records: a driver writes it to replace a long journal.
+    #[must_use]
+    pub fn snapshot(&self, now: Time) -> Snapshot {
+        let mut records = Vec::from([Record::Boot(self.me.boot)]);
+        let (mut entries, mut lanes) = (Vec::new(), Vec::new());
+        // Fences come first: what they hide must not come back on the way.
+        let fences = self.state.entries_of(crate::id::Store::Fence);
+        let carried = fences.map(|entry| Carried { entry: entry.clone(), age: Span::ZERO });
+        records.extend(carried.map(|carried| Record::Entry { at: now, carried }));
+        for shard in (0..=u8::MAX).map(Shard) {
+            self.state.answer(shard, &[], now, &mut entries, &mut lanes);
+            records.extend(entries.drain(..).map(|carried| Record::Entry { at: now, carried }));
+            if !lanes.is_empty() {
+                records.push(Record::Joined(core::mem::take(&mut lanes)));
+            }
+        }
+        Snapshot { records }
+    }
+}

@@ -1,0 +1,173 @@
+//! What is due by time: rounds, broadcasts, heartbeats, expiry, streams, joining, fencing.
+
+use super::Node;
+use crate::codec::{SECTION_OVERHEAD, carried_len, packet_len};
+use crate::effects::{Effects, Phase};
+use crate::entry::{Body, Entry};
+use crate::id::{Addr, Boot, Store};
+use crate::mutant::Mutant;
+use crate::packet::{Carried, Packet, PacketKind};
+use crate::recent::Recents;
+use crate::repair::{fill_request, is_current};
+use crate::state::State;
+use crate::sync;
+use crate::time::{Span, Time};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+impl Node {
+    pub(super) fn tick(&mut self, now: Time, effects: &mut Effects) {
+        self.state.expire(now);
+        self.join_tick(now, effects);
+        let local = sync::Local { me: self.me.node, state: &self.state, config: &self.config, now };
+        self.sync.tick(local, effects);
+        if self.phase == Phase::Synced {
+            self.enter(Phase::Serving, effects);
+        }
+        if self.phase == Phase::Serving {
+            let period = crate::heartbeat::Heartbeats::period(&self.config, self.members.len());
+            let sends = self.repair.loss.scale(1);
+            self.heartbeats.tick(self.me, period, now, self.state.context(), &mut self.freshness, sends);
+            if now >= self.fence_at {
+                self.fence_past_lives(now, effects);
+            }
+        }
+        self.outbox.flush(&self.config, &self.members, self.me.node, now, &mut self.rng, effects);
+        if self.phase != Phase::Joining && now >= self.repair.next_round {
+            self.repair.begin_round(&self.config, now);
+            for _ in 0..self.config.repair_fanout {
+                let Some(peer) = self.members.random_peer(self.me.node, &mut self.rng) else { break };
+                let addr = peer.addr;
+                self.request(addr, now, effects);
+            }
+        }
+    }
+
+    /// Asks a peer for what is missing here, and brings it what is news.
+    pub(super) fn request(&mut self, peer: Addr, now: Time, effects: &mut Effects) {
+        let mut packet = effects.packet();
+        packet.reset(PacketKind::Request, self.me.node);
+        fill_request(&mut self.repair, &self.state, &self.recents, &self.config, &mut self.rng, &mut packet);
+        let room = self.config.room() as usize;
+        let limit = (self.config.rumour_bytes as usize)
+            .min(room.saturating_sub(packet_len(&packet) + SECTION_OVERHEAD));
+        fill_rumours(&mut self.recents, &self.state, &self.config, now, limit, &mut packet);
+        self.fill_beats(now, &mut packet);
+        effects.send(peer, packet);
+    }
+
+    /// Adds heartbeats to a packet that is about to leave.
+    pub(super) fn fill_beats(&mut self, now: Time, packet: &mut Packet) {
+        let room = (self.config.room() as usize).saturating_sub(packet_len(packet) + SECTION_OVERHEAD);
+        let bytes = room.min(self.config.beat_bytes as usize);
+        self.heartbeats.fill(&self.freshness, now, bytes, &mut packet.beats);
+    }
+
+    /// How often a new entry is passed on from here: about the logarithm of the cluster's size, and more under
+    /// loss, so that as many copies arrive.
+    pub(super) fn rumour_sends(&self) -> u32 {
+        let doublings = usize::BITS - self.members.len().leading_zeros();
+        self.repair.loss.scale((doublings * self.config.rumour_sends).div_ceil(16))
+    }
+
+    fn join_tick(&mut self, now: Time, effects: &mut Effects) {
+        if self.phase != Phase::Joining {
+            return;
+        }
+        if now >= self.join.give_up {
+            self.finish_join(Phase::Serving, effects);
+            return;
+        }
+        if now < self.join.next {
+            return;
+        }
+        let Some(peers) = self.join.peers.clone().filter(|peers| !peers.is_empty()) else { return };
+        if !self.sync.is_fetching() {
+            let peer = peers[self.join.tried % peers.len()];
+            self.join.tried += 1;
+            self.sync.fetch(peer, &self.config, now, effects);
+        }
+        self.join.next = now + self.join.wait;
+        let longest = self.config.join_retry.times(16);
+        self.join.wait = Span((self.join.wait.as_us() * 2).min(longest.as_us()));
+    }
+
+    pub(super) fn finish_join(&mut self, phase: Phase, effects: &mut Effects) {
+        self.join.next = Time::NEVER;
+        self.join.give_up = Time::NEVER;
+        self.enter(phase, effects);
+    }
+
+    /// Writes again what is live of this node's past lives, then puts them behind a fence. Waits while messages
+    /// of theirs are kept: those cannot be written again without being delivered twice.
+    fn fence_past_lives(&mut self, now: Time, effects: &mut Effects) {
+        self.fence_at = Time::NEVER;
+        let me = self.me;
+        let past = |entry: &Arc<Entry>| {
+            let writer = entry.dot.lane.writer;
+            writer.node == me.node && writer.boot < me.boot
+        };
+        let old: Vec<Arc<Entry>> = self.state.entries().filter(|entry| past(entry)).cloned().collect();
+        if old.iter().any(|entry| entry.dot.lane.store == Store::Log) {
+            self.fence_at = now + self.config.retention.age;
+            return;
+        }
+        let Some(boot) = self.last_past_life() else { return };
+        let mut changes = core::mem::take(&mut self.changes);
+        for entry in old {
+            if self.config.planted.is(Mutant::FenceWithoutRewrite) {
+                break;
+            }
+            match &entry.body {
+                Body::Claim(claim) => {
+                    let finding = self.finding(claim.scope, &claim.origin, claim.state, claim.hold);
+                    self.state.claim_health(me, &finding, now, &mut changes);
+                }
+                _ => {
+                    self.state.rewrite(me, &entry, now, &mut changes);
+                }
+            }
+        }
+        self.state.fence(me, me.node, boot, now, &mut changes);
+        self.changes = changes;
+        self.learned_here(now, effects);
+    }
+
+    /// The last life of this node before this one of which a dot is known and not fenced.
+    pub(super) fn last_past_life(&self) -> Option<Boot> {
+        let me = self.me;
+        let lanes = (0..=u8::MAX).flat_map(|shard| self.state.context().lanes_of(crate::id::Shard(shard)));
+        let boots = lanes.map(|(lane, _)| lane.writer).filter(|writer| writer.node == me.node);
+        boots.map(|writer| writer.boot).filter(|&boot| boot < me.boot).max()
+    }
+}
+
+/// Puts entries that are to be passed on into a request, in at most `bytes`.
+fn fill_rumours(
+    recents: &mut Recents,
+    state: &State,
+    config: &crate::config::Config,
+    now: Time,
+    bytes: usize,
+    packet: &mut Packet,
+) {
+    let mut left = bytes;
+    recents.rumours(
+        |entry| is_current(state, entry),
+        |entry| {
+            if entry.wire_len() > config.entry_datagram_limit {
+                return false;
+            }
+            let is_message = entry.dot.lane.store == Store::Log;
+            let age = if is_message { state.message_age(&entry.dot, now) } else { Span::ZERO };
+            let carried = Carried { entry: entry.clone(), age };
+            let len = carried_len(&carried);
+            let fits = len <= left;
+            if fits {
+                left -= len;
+                packet.entries.push(carried);
+            }
+            fits
+        },
+    );
+}

@@ -1,0 +1,144 @@
+//! Reading a node without changing it.
+
+use super::Node;
+use crate::effects::Phase;
+use crate::entry::{Claim, Entry, HealthState, Hold, Scope};
+use crate::id::{Addr, Dot, Name, NodeId, Store, Writer};
+use crate::member::Members;
+use crate::state::State;
+use crate::time::{Span, Time};
+use alloc::sync::Arc;
+
+/// A read-only view of one node.
+#[derive(Clone, Copy, Debug)]
+pub struct View<'a> {
+    node: &'a Node,
+}
+
+/// The answer to heck's question: is the origin healthy, who says so, and how old is that answer?
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Health {
+    /// What was found.
+    pub state: HealthState,
+    /// What was found before.
+    pub previous: HealthState,
+    /// Who says so.
+    pub writer: Writer,
+    /// Whether it still vouches for it.
+    pub hold: Hold,
+    /// How old the answer is, without the time that it spent in transit; none when the writer's heartbeat has
+    /// not arrived.
+    pub age: Option<Span>,
+    /// The most by which `age` may understate.
+    pub age_bound: Span,
+}
+
+impl<'a> View<'a> {
+    pub(super) const fn new(node: &'a Node) -> Self {
+        Self { node }
+    }
+
+    /// The node's name.
+    #[must_use]
+    pub const fn name(&self) -> &'a Name {
+        &self.node.identity.name
+    }
+
+    /// Who mints the node's dots.
+    #[must_use]
+    pub const fn writer(&self) -> Writer {
+        self.node.me
+    }
+
+    /// Its phase.
+    #[must_use]
+    pub const fn phase(&self) -> Phase {
+        self.node.phase
+    }
+
+    /// The members.
+    #[must_use]
+    pub const fn members(&self) -> &'a Members {
+        &self.node.members
+    }
+
+    /// The replicated state.
+    #[must_use]
+    pub const fn state(&self) -> &'a State {
+        &self.node.state
+    }
+
+    /// Fingerprint of the replicated state.
+    #[must_use]
+    pub const fn hash(&self) -> u64 {
+        self.node.state.hash()
+    }
+
+    /// Whether a dot was seen.
+    #[must_use]
+    pub fn has_seen(&self, dot: &Dot) -> bool {
+        self.node.state.context().has_seen(dot)
+    }
+
+    /// An origin's entry.
+    #[must_use]
+    pub fn origin(&self, name: &Name) -> Option<&'a Arc<Entry>> {
+        self.node.state.read(Store::Registry, name)
+    }
+
+    /// A key's entry.
+    #[must_use]
+    pub fn key(&self, name: &Name) -> Option<&'a Arc<Entry>> {
+        self.node.state.read(Store::Keys, name)
+    }
+
+    /// The claim that counts for an origin.
+    #[must_use]
+    pub fn claim(&self, scope: Scope, origin: &Name) -> Option<&'a Claim> {
+        self.node.state.claim(scope, origin)
+    }
+
+    /// The health of an origin at `now`; none when the origin or any claim for it is unknown.
+    #[must_use]
+    pub fn health(&self, scope: Scope, origin: &Name, now: Time) -> Option<Health> {
+        let claim = self.claim(scope, origin)?;
+        let config = &self.node.config;
+        let writer = claim.ballot.writer;
+        let age = self.node.freshness.age(writer, now, config.max_transit, config.clock_drift_ppm.into());
+        Some(Health {
+            state: claim.state,
+            previous: claim.previous,
+            writer,
+            hold: claim.hold,
+            age: age.map(|(age, _)| age),
+            age_bound: age.map_or(Span::ZERO, |(_, bound)| bound),
+        })
+    }
+
+    /// The address of a member.
+    #[must_use]
+    pub fn addr_of(&self, node: NodeId) -> Option<Addr> {
+        self.node.members.get(node).map(|member| member.addr)
+    }
+
+    /// How many entries, lanes, heartbeats, recent entries, streams and waiting commands this node holds for
+    /// itself, beyond its base. What a checker bounds.
+    #[must_use]
+    pub fn private_sizes(&self) -> [usize; 6] {
+        let node = self.node;
+        [
+            node.state.private_entries(),
+            node.state.context().private_lanes(),
+            node.freshness.private_len(),
+            node.recents.len(),
+            node.sync.open_streams(),
+            node.journal.waiting(),
+        ]
+    }
+
+    /// The share of single datagrams that arrive, as the node measures it, in parts of 65,536.
+    #[must_use]
+    pub const fn delivery(&self) -> u32 {
+        self.node.repair.loss.delivery()
+    }
+}

@@ -1,0 +1,140 @@
+//! Building a reply: what the asking node lacks, chosen from its request alone.
+
+use super::groups;
+use crate::codec::{SECTION_OVERHEAD, answer_lane_len, carried_len, packet_len};
+use crate::config::Config;
+use crate::entry::Entry;
+use crate::id::Store;
+use crate::mutant::Mutant;
+use crate::packet::{Carried, GROUPS, LaneAnswer, Packet, group_of};
+use crate::recent::{Recents, short_hash};
+use crate::state::State;
+use crate::time::{Span, Time};
+use alloc::vec::Vec;
+
+/// Working memory of a reply, reused.
+#[derive(Debug, Default)]
+pub struct ReplyScratch {
+    entries: Vec<Carried>,
+    lanes: Vec<LaneAnswer>,
+}
+
+/// What the answering node knows.
+#[derive(Clone, Copy)]
+pub struct Local<'a> {
+    /// Its replicated state.
+    pub state: &'a State,
+    /// What it learned last.
+    pub recents: &'a Recents,
+    /// Its settings.
+    pub config: &'a Config,
+    /// Its time.
+    pub now: Time,
+}
+
+/// Makes `reply` the answer to `request`, in at most `room` bytes.
+pub fn fill_reply(
+    local: Local<'_>,
+    request: &Packet,
+    room: usize,
+    scratch: &mut ReplyScratch,
+    reply: &mut Packet,
+) {
+    let Local { state, recents, config, now } = local;
+    reply.nonce = request.nonce;
+    reply.hash = state.hash();
+    reply.agrees = request.hash == reply.hash;
+    if reply.agrees {
+        return;
+    }
+    reply.mismatch = if request.has_digest { differing(request, state) } else { u64::MAX };
+    let room = room.saturating_sub(packet_len(reply) + 2 * SECTION_OVERHEAD);
+    let mut filler = Filler { state, config, now, left: room, reply };
+    filler.answer_windows(request, scratch);
+    filler.add_recents(request, recents);
+}
+
+fn differing(request: &Packet, state: &State) -> u64 {
+    let own = groups(state, request.nonce);
+    (0..GROUPS)
+        .filter(|&group| own[group] != request.groups[group])
+        .fold(0, |bits, group| bits | (1 << group))
+}
+
+struct Filler<'a> {
+    state: &'a State,
+    config: &'a Config,
+    now: Time,
+    left: usize,
+    reply: &'a mut Packet,
+}
+
+impl Filler<'_> {
+    fn answer_windows(&mut self, request: &Packet, scratch: &mut ReplyScratch) {
+        let mut listed = request.window_lanes.as_slice();
+        for &shard in &request.windows {
+            let count = listed.iter().take_while(|lane| lane.lane.shard == shard).count();
+            let (theirs, rest) = listed.split_at(count);
+            listed = rest;
+            scratch.entries.clear();
+            scratch.lanes.clear();
+            self.state.answer(shard, theirs, self.now, &mut scratch.entries, &mut scratch.lanes);
+            if scratch.lanes.is_empty() {
+                continue;
+            }
+            let lanes_len: usize = 3 + scratch.lanes.iter().map(answer_lane_len).sum::<usize>();
+            let len = lanes_len + scratch.entries.iter().map(carried_len).sum::<usize>();
+            let whole =
+                len <= self.left && scratch.entries.iter().all(|carried| self.is_small(&carried.entry));
+            // What does not fit whole goes entry by entry, and then covers nothing but those entries.
+            for carried in scratch.entries.drain(..) {
+                self.add(carried);
+            }
+            if whole || (self.state.planted().is(Mutant::AdoptTruncatedAnswer) && lanes_len <= self.left) {
+                self.left -= lanes_len;
+                self.reply.answers.push(shard);
+                self.reply.answer_lanes.append(&mut scratch.lanes);
+            }
+        }
+    }
+
+    /// Brings the entries learned last, in groups that differ, which the request neither names in its filter
+    /// nor carries itself.
+    fn add_recents(&mut self, request: &Packet, recents: &Recents) {
+        for entry in recents.newest_first() {
+            let shard = entry.dot.lane.shard;
+            let wanted = self.reply.mismatch & (1 << group_of(shard)) != 0
+                && !request.windows.contains(&shard)
+                && !request.filter.contains(&short_hash(&entry.dot, request.nonce))
+                && !request.entries.iter().any(|carried| carried.entry.dot == entry.dot);
+            if !wanted || !is_current(self.state, entry) {
+                continue;
+            }
+            let is_message = entry.dot.lane.store == Store::Log;
+            let age = if is_message { self.state.message_age(&entry.dot, self.now) } else { Span::ZERO };
+            self.add(Carried { entry: entry.clone(), age });
+        }
+    }
+
+    fn is_small(&self, entry: &Entry) -> bool {
+        entry.wire_len() <= self.config.entry_datagram_limit
+    }
+
+    fn add(&mut self, carried: Carried) {
+        if !self.is_small(&carried.entry) {
+            self.reply.oversized = true;
+            return;
+        }
+        let len = carried_len(&carried);
+        if len <= self.left || self.state.planted().is(Mutant::IgnoreDatagramLimit) {
+            self.left = self.left.saturating_sub(len);
+            self.reply.entries.push(carried);
+        }
+    }
+}
+
+/// Whether an entry still says something: it is live, or a removal, which lives only in what it superseded.
+#[must_use]
+pub fn is_current(state: &State, entry: &Entry) -> bool {
+    entry.body.is_removal() || state.entry(&entry.dot).is_some()
+}

@@ -1,0 +1,78 @@
+//! Building a request: what this node has, in as many bytes as it is worth.
+
+use super::{Repair, groups};
+use crate::codec::{SECTION_OVERHEAD, lane_seen_len, packet_len};
+use crate::config::Config;
+use crate::id::{SHARDS, Shard};
+use crate::mutant::Mutant;
+use crate::packet::{GROUPS, Packet, group_of};
+use crate::recent::{Recents, short_hash};
+use crate::rng::Stream;
+use crate::state::State;
+
+/// How many of the entries learned last a filter names.
+const FILTER_LIMIT: usize = 96;
+/// Bytes of exact windows in a request.
+const WINDOW_BYTES: usize = 700;
+
+/// Makes `packet` the request of this moment. With the same hash as at the last agreement it is the hash alone.
+pub fn fill_request(
+    repair: &mut Repair,
+    state: &State,
+    recents: &Recents,
+    config: &Config,
+    rng: &mut Stream,
+    packet: &mut Packet,
+) {
+    packet.nonce = rng.next_u32();
+    packet.hash = state.hash();
+    repair.awaited.push(packet.nonce);
+    packet.agrees = repair.agreed_hash == Some(packet.hash);
+    if packet.agrees || !config.digest {
+        return;
+    }
+    packet.has_digest = true;
+    packet.groups = groups(state, packet.nonce);
+    let salt = packet.nonce;
+    let known = recents.newest_first().take(FILTER_LIMIT);
+    packet.filter.extend(known.map(|entry| short_hash(&entry.dot, salt)));
+    if repair.suspects != 0 {
+        let room = config.room() as usize;
+        let left = room.saturating_sub(packet_len(packet) + SECTION_OVERHEAD);
+        fill_windows(repair, state, left.min(WINDOW_BYTES), packet);
+    }
+}
+
+/// Lists suspect shards from a rotating start, whole shards only, as many as fit.
+fn fill_windows(repair: &mut Repair, state: &State, bytes: usize, packet: &mut Packet) {
+    let start = repair.window_start;
+    let mut left = bytes;
+    for step in 0..SHARDS as u32 {
+        let shard = Shard(start.wrapping_add(step as u8));
+        if repair.suspects & (1 << group_of(shard)) == 0 {
+            continue;
+        }
+        let lanes = packet.window_lanes.len();
+        state.window(shard, &mut packet.window_lanes);
+        // Shard number and count of lanes; a shard with over 16,383 lanes would not fit anyway.
+        let len: usize = 3 + packet.window_lanes[lanes..]
+            .iter()
+            .map(|seen| lane_seen_len(&seen.lane, &seen.seen))
+            .sum::<usize>();
+        if len > left {
+            packet.window_lanes.truncate(lanes);
+            if packet.windows.is_empty() {
+                // This shard fits no request at all; the next request starts behind it, and a stream will
+                // bring it if it goes on differing.
+                repair.window_start = shard.0.wrapping_add(1);
+            }
+            break;
+        }
+        left -= len;
+        packet.windows.push(shard);
+        if !state.planted().is(Mutant::StuckWindow) {
+            repair.window_start = shard.0.wrapping_add(1);
+        }
+    }
+    debug_assert!(packet.windows.len() <= SHARDS / GROUPS * GROUPS);
+}

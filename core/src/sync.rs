@@ -1,0 +1,283 @@
+//! Repair by stream: for a first join, for a node that is far behind, and for entries too large for a datagram.
+//!
+//! The asking side opens the stream and lists what it has seen, all shards, in as many frames as that takes.
+//! The serving side answers shard by shard, a few frames at a time, and ends with `SyncDone`.
+
+use crate::codec::{answer_lane_len, carried_len, lane_seen_len};
+use crate::config::Config;
+use crate::effects::{Effects, StreamEffect};
+use crate::id::{Addr, NodeId, SHARDS, Shard, StreamId};
+use crate::packet::{Carried, LaneSeen, Packet, PacketKind};
+use crate::state::State;
+use crate::time::{Span, Time};
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+/// Streams that a node serves at once; more are closed, and their peers ask again elsewhere.
+const SERVED_LIMIT: usize = 8;
+/// Frames sent in one step of serving, so that healing is paced.
+const FRAMES_PER_STEP: u32 = 4;
+/// Time between two steps of serving one stream.
+const SERVE_SPACING: Span = Span::from_ms(20);
+
+/// The stream by which this node fetches.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+enum Fetch {
+    #[default]
+    Idle,
+    Opening {
+        peer: Addr,
+        since: Time,
+    },
+    Open {
+        stream: StreamId,
+        since: Time,
+    },
+}
+
+/// A stream that this node serves.
+#[derive(Clone, Debug)]
+struct Serving {
+    windows: usize,
+    listed: Vec<LaneSeen>,
+    next_shard: usize,
+    due: Time,
+    since: Time,
+}
+
+/// All streams of a node.
+#[derive(Clone, Debug, Default)]
+pub struct Sync {
+    fetch: Fetch,
+    fetch_not_before: Time,
+    serving: BTreeMap<StreamId, Serving>,
+}
+
+/// The node that the streams belong to.
+#[derive(Clone, Copy)]
+pub struct Local<'a> {
+    /// Its identity.
+    pub me: NodeId,
+    /// Its replicated state.
+    pub state: &'a State,
+    /// Its settings.
+    pub config: &'a Config,
+    /// Its time.
+    pub now: Time,
+}
+
+/// What became of a frame.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Framed {
+    /// It was used, or is to be applied.
+    Used,
+    /// The fetch is complete: this node now has all that the peer had.
+    Done,
+    /// It has no place on this stream.
+    Misplaced,
+}
+
+impl Sync {
+    /// Starts a fetch from `peer` unless one is under way or was a moment ago. True when it starts.
+    pub fn fetch(&mut self, peer: Addr, config: &Config, now: Time, effects: &mut Effects) -> bool {
+        if self.fetch != Fetch::Idle || now < self.fetch_not_before {
+            return false;
+        }
+        self.fetch = Fetch::Opening { peer, since: now };
+        self.fetch_not_before = now + config.stream_spacing;
+        effects.streams.push(StreamEffect::Open { peer });
+        true
+    }
+
+    /// Whether a fetch is under way.
+    #[must_use]
+    pub fn is_fetching(&self) -> bool {
+        self.fetch != Fetch::Idle
+    }
+
+    /// When there is something to do: frames to send, or a stream to give up.
+    #[must_use]
+    pub fn next_wake(&self, config: &Config) -> Time {
+        let fetch = match self.fetch {
+            Fetch::Idle => Time::NEVER,
+            Fetch::Opening { since, .. } | Fetch::Open { since, .. } => since + config.stream_timeout,
+        };
+        let serving = self.serving.values().map(|serving| {
+            if serving.windows < SHARDS { serving.since + config.stream_timeout } else { serving.due }
+        });
+        serving.fold(fetch, Time::min)
+    }
+
+    /// A stream is open. False when it is one too many and was closed.
+    pub fn opened(&mut self, stream: StreamId, ours: bool, local: Local<'_>, effects: &mut Effects) -> bool {
+        if ours {
+            self.fetch = Fetch::Open { stream, since: local.now };
+            ask(stream, local, effects);
+            return true;
+        }
+        if self.serving.len() >= SERVED_LIMIT {
+            effects.streams.push(StreamEffect::Close { stream });
+            return false;
+        }
+        let serving =
+            Serving { windows: 0, listed: Vec::new(), next_shard: 0, due: Time::NEVER, since: local.now };
+        self.serving.insert(stream, serving);
+        true
+    }
+
+    /// The peer could not be reached by stream.
+    pub fn refused(&mut self, peer: Addr) {
+        if matches!(self.fetch, Fetch::Opening { peer: asked, .. } if asked == peer) {
+            self.fetch = Fetch::Idle;
+        }
+    }
+
+    /// A stream has ended.
+    pub fn closed(&mut self, stream: StreamId) {
+        self.serving.remove(&stream);
+        if matches!(self.fetch, Fetch::Open { stream: open, .. } if open == stream) {
+            self.fetch = Fetch::Idle;
+        }
+    }
+
+    /// Takes a frame. The caller applies its entries and answers.
+    pub fn frame(&mut self, stream: StreamId, packet: &Packet, now: Time, effects: &mut Effects) -> Framed {
+        match packet.kind {
+            PacketKind::SyncRequest => self.asked(stream, packet, now),
+            PacketKind::SyncAnswer | PacketKind::SyncDone => {
+                let Fetch::Open { stream: open, since } = &mut self.fetch else { return Framed::Misplaced };
+                if *open != stream {
+                    return Framed::Misplaced;
+                }
+                *since = now;
+                if packet.kind == PacketKind::SyncAnswer {
+                    return Framed::Used;
+                }
+                self.fetch = Fetch::Idle;
+                effects.streams.push(StreamEffect::Close { stream });
+                Framed::Done
+            }
+            PacketKind::Push | PacketKind::Request | PacketKind::Reply => Framed::Misplaced,
+        }
+    }
+
+    fn asked(&mut self, stream: StreamId, packet: &Packet, now: Time) -> Framed {
+        let Some(serving) = self.serving.get_mut(&stream) else { return Framed::Misplaced };
+        serving.windows += packet.windows.len();
+        serving.listed.extend_from_slice(&packet.window_lanes);
+        serving.since = now;
+        if serving.windows >= SHARDS {
+            serving.listed.sort_unstable_by_key(|seen| seen.lane);
+            serving.due = now;
+        }
+        Framed::Used
+    }
+
+    /// Sends the frames that are due and gives up streams without progress.
+    pub fn tick(&mut self, local: Local<'_>, effects: &mut Effects) {
+        let Local { config, now, .. } = local;
+        match self.fetch {
+            Fetch::Opening { since, .. } if now >= since + config.stream_timeout => self.fetch = Fetch::Idle,
+            Fetch::Open { stream, since } if now >= since + config.stream_timeout => {
+                self.fetch = Fetch::Idle;
+                effects.streams.push(StreamEffect::Close { stream });
+            }
+            _ => {}
+        }
+        self.serving.retain(|&stream, serving| {
+            let late = serving.windows < SHARDS && now >= serving.since + config.stream_timeout;
+            if late {
+                effects.streams.push(StreamEffect::Close { stream });
+                return false;
+            }
+            now < serving.due || serve(stream, serving, local, effects)
+        });
+    }
+
+    /// How many streams are open.
+    #[must_use]
+    pub fn open_streams(&self) -> usize {
+        self.serving.len() + usize::from(self.is_fetching())
+    }
+}
+
+fn frame(kind: PacketKind, local: Local<'_>, effects: &mut Effects) -> Packet {
+    let mut packet = effects.packet();
+    packet.reset(kind, local.me);
+    packet.hash = local.state.hash();
+    packet
+}
+
+fn send(stream: StreamId, packet: Packet, effects: &mut Effects) {
+    effects.streams.push(StreamEffect::Frame { stream, packet: Box::new(packet) });
+}
+
+/// Lists everything that this node has seen.
+fn ask(stream: StreamId, local: Local<'_>, effects: &mut Effects) {
+    let Local { state, config, .. } = local;
+    let mut packet = frame(PacketKind::SyncRequest, local, effects);
+    let mut bytes = 0;
+    for shard in (0..=u8::MAX).map(Shard) {
+        let start = packet.window_lanes.len();
+        state.window(shard, &mut packet.window_lanes);
+        packet.windows.push(shard);
+        bytes += packet.window_lanes[start..]
+            .iter()
+            .map(|seen| lane_seen_len(&seen.lane, &seen.seen))
+            .sum::<usize>();
+        if bytes >= config.frame_bytes as usize {
+            send(stream, packet, effects);
+            packet = frame(PacketKind::SyncRequest, local, effects);
+            bytes = 0;
+        }
+    }
+    send(stream, packet, effects);
+}
+
+/// Sends a few frames of answers; false when the last shard has been answered.
+fn serve(stream: StreamId, serving: &mut Serving, local: Local<'_>, effects: &mut Effects) -> bool {
+    let Local { state, config, now, .. } = local;
+    let mut frames = 0;
+    let mut packet = frame(PacketKind::SyncAnswer, local, effects);
+    let mut bytes = 0;
+    let mut entries: Vec<Carried> = Vec::new();
+    while serving.next_shard < SHARDS && frames < FRAMES_PER_STEP {
+        let shard = Shard(serving.next_shard as u8);
+        serving.next_shard += 1;
+        let from = serving.listed.partition_point(|seen| seen.lane.shard < shard);
+        let to = serving.listed.partition_point(|seen| seen.lane.shard <= shard);
+        let lanes = packet.answer_lanes.len();
+        state.answer(shard, &serving.listed[from..to], now, &mut entries, &mut packet.answer_lanes);
+        // The entries of a large shard may fill several frames; its lanes stand in the last of them.
+        let mut answer_lanes = packet.answer_lanes.split_off(lanes);
+        for carried in entries.drain(..) {
+            let len = carried_len(&carried);
+            if bytes + len > config.frame_bytes as usize && bytes > 0 {
+                send(stream, packet, effects);
+                packet = frame(PacketKind::SyncAnswer, local, effects);
+                frames += 1;
+                bytes = 0;
+            }
+            bytes += len;
+            packet.entries.push(carried);
+        }
+        if !answer_lanes.is_empty() {
+            bytes += answer_lanes.iter().map(answer_lane_len).sum::<usize>();
+            packet.answers.push(shard);
+            packet.answer_lanes.append(&mut answer_lanes);
+        }
+    }
+    if packet.is_bare() {
+        effects.recycle(packet);
+    } else {
+        send(stream, packet, effects);
+    }
+    serving.due = now + SERVE_SPACING;
+    let more = serving.next_shard < SHARDS;
+    if !more {
+        let done = frame(PacketKind::SyncDone, local, effects);
+        send(stream, done, effects);
+    }
+    more
+}
