@@ -31,7 +31,7 @@ impl Share {
 
 impl Value for Share {
     fn shape() -> Shape {
-        Shape::Scalar(SHARE.to_owned())
+        Shape::Named("share", SHARE)
     }
 
     fn read(node: &Node, key: &str, problems: &mut Problems) -> Option<Self> {
@@ -86,7 +86,7 @@ pub const NODE_SET: &str = "\"all\", so many at random (3 or \"10%\"), indices f
 
 impl Value for NodeSet {
     fn shape() -> Shape {
-        Shape::Scalar(NODE_SET.to_owned())
+        Shape::Named("nodes", NODE_SET)
     }
 
     fn read(node: &Node, key: &str, problems: &mut Problems) -> Option<Self> {

@@ -58,12 +58,14 @@ impl Spec {
 pub enum Shape {
     /// One value; the text says how it is written.
     Scalar(String),
+    /// One value of a kind that many keys share: the name of the kind, and how it is written.
+    Named(&'static str, &'static str),
     /// A list of such values.
     List(Box<Self>),
     /// A table with named keys.
     Table(TableShape),
-    /// A table with exactly one of these keys, and the scalar that may stand in place of the table.
-    OneOf(TableShape, Option<String>),
+    /// A table with exactly one of these keys, and the value that may stand in place of the table.
+    OneOf(TableShape, Option<Box<Self>>),
 }
 
 /// A table in the reference of the language.
@@ -232,9 +234,12 @@ pub fn did_you_mean<S: AsRef<str>>(found: &str, names: &[S]) -> String {
 pub fn allowed(shape: &Shape, spec: Spec) -> String {
     let what = match shape {
         Shape::Scalar(text) => text.clone(),
+        Shape::Named(_, text) => (*text).to_owned(),
         Shape::List(inner) => format!("a list, each: {}", allowed(inner, plain())),
         Shape::Table(table) | Shape::OneOf(table, None) => format!("a table, {}", table.title),
-        Shape::OneOf(table, Some(short)) => format!("{short}, or a table, {}", table.title),
+        Shape::OneOf(table, Some(short)) => {
+            format!("{}, or a table, {}", allowed(short, plain()), table.title)
+        }
     };
     match spec.range() {
         range if range.is_empty() => what,

@@ -1,10 +1,10 @@
 //! The reference of the language, written from the declarations that the parser itself uses.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use super::Scenario;
-use super::read::{KeyShape, Section as _, Shape, TableShape, allowed, plain};
+use super::read::{KeyShape, Section as _, Shape, TableShape};
 
 const OPENING: &str = "\
 # The language of scenario files
@@ -25,14 +25,16 @@ Text needs no quotes there.
 /// The whole reference as Markdown, which is `scenarios/LANGUAGE.md`.
 #[must_use]
 pub fn reference() -> String {
-    let mut page = Page { text: OPENING.to_owned(), seen: BTreeSet::new() };
+    let mut page = Page { tables: String::new(), seen: BTreeSet::new(), named: BTreeMap::new() };
     page.table(&Scenario::table_shape());
-    page.text
+    let named: String = page.named.iter().map(|(name, text)| format!("| {name} | {text} |\n")).collect();
+    format!("{OPENING}\n## values\n\n| value | is written as |\n|---|---|\n{named}{}", page.tables)
 }
 
 struct Page {
-    text: String,
+    tables: String,
     seen: BTreeSet<&'static str>,
+    named: BTreeMap<&'static str, &'static str>,
 }
 
 impl Page {
@@ -44,7 +46,7 @@ impl Page {
         let keys: String = table.keys.iter().map(row).collect();
         // Writing to a `String` cannot fail.
         let _ = write!(
-            self.text,
+            self.tables,
             "\n## {}\n\n{doc}\n\n| key | holds | default | meaning |\n|---|---|---|---|\n{keys}",
             table.title
         );
@@ -56,6 +58,9 @@ impl Page {
     fn follow(&mut self, shape: &Shape) {
         match shape {
             Shape::Scalar(_) => {}
+            Shape::Named(name, text) => {
+                self.named.insert(name, text);
+            }
             Shape::List(inner) => self.follow(inner),
             Shape::Table(table) | Shape::OneOf(table, _) => self.table(table),
         }
@@ -77,10 +82,11 @@ fn row(key: &KeyShape) -> String {
 
 fn holds(shape: &Shape) -> String {
     match shape {
-        Shape::Scalar(_) => allowed(shape, plain()),
+        Shape::Scalar(text) => text.clone(),
+        Shape::Named(name, _) => format!("[{name}](#values)"),
         Shape::List(inner) => format!("a list, each: {}", holds(inner)),
         Shape::Table(table) | Shape::OneOf(table, None) => link(table),
-        Shape::OneOf(table, Some(bare)) => format!("{bare}; or {}", link(table)),
+        Shape::OneOf(table, Some(bare)) => format!("{}, or {}", holds(bare), link(table)),
     }
 }
 

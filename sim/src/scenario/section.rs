@@ -155,8 +155,8 @@ macro_rules! one_of {
                     shape: <$type as $crate::scenario::read::Value>::shape(),
                 },)*];
                 #[allow(unused_assignments, unused_mut, reason = "set only by those with a bare form")]
-                let mut bare: Option<String> = None;
-                $(bare = Some($crate::scenario::read::allowed(&<$bare>::shape(), $crate::scenario::read::plain()));)?
+                let mut bare = None;
+                $(bare = Some(Box::new(<$bare>::shape()));)?
                 let table = $crate::scenario::read::TableShape { title: $title, doc: vec![$($doc),*], keys };
                 $crate::scenario::read::Shape::OneOf(table, bare)
             }

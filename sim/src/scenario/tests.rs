@@ -451,7 +451,7 @@ fn churn_crashes_as_often_as_it_says_and_only_nodes_that_are_up() {
 fn every_default_is_a_value_within_its_own_range() {
     fn walk(shape: &Shape, count: &mut usize) {
         match shape {
-            Shape::Scalar(_) => {}
+            Shape::Scalar(_) | Shape::Named(..) => {}
             Shape::List(inner) => walk(inner, count),
             Shape::Table(table) | Shape::OneOf(table, _) => {
                 for key in &table.keys {

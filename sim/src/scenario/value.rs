@@ -121,10 +121,10 @@ fn quantity<T>(
 }
 
 macro_rules! quantity_value {
-    ($($type:ty: $allowed:expr, $parse:expr, $show:expr;)*) => {$(
+    ($($type:ty: $name:literal, $allowed:expr, $parse:expr, $show:expr;)*) => {$(
         impl Value for $type {
             fn shape() -> Shape {
-                Shape::Scalar($allowed.to_owned())
+                Shape::Named($name, $allowed)
             }
 
             fn read(node: &Node, key: &str, problems: &mut Problems) -> Option<Self> {
@@ -147,17 +147,17 @@ fn show<T: Display>(quantity: T) -> String {
 }
 
 quantity_value! {
-    Span: units::SPAN_ALLOWED, units::parse_span, units::show_span;
-    Fraction: Fraction::ALLOWED, Fraction::parse, show;
-    Bytes: Bytes::ALLOWED, Bytes::parse, show;
-    BitRate: BitRate::ALLOWED, BitRate::parse, show;
-    EventRate: EventRate::ALLOWED, EventRate::parse, show;
+    Span: "time", units::SPAN_ALLOWED, units::parse_span, units::show_span;
+    Fraction: "fraction", Fraction::ALLOWED, Fraction::parse, show;
+    Bytes: "size", Bytes::ALLOWED, Bytes::parse, show;
+    BitRate: "bit rate", BitRate::ALLOWED, BitRate::parse, show;
+    EventRate: "event rate", EventRate::ALLOWED, EventRate::parse, show;
 }
 
 /// The one quantity without a unit, and so without quotes.
 impl Value for Number {
     fn shape() -> Shape {
-        Shape::Scalar(Self::ALLOWED.to_owned())
+        Shape::Named("number", Self::ALLOWED)
     }
 
     fn read(node: &Node, key: &str, problems: &mut Problems) -> Option<Self> {
