@@ -1,5 +1,7 @@
 //! The simulator of heck.
 pub mod cli;
+pub mod engine;
+pub mod protocol;
 pub mod report;
 pub mod scenario;
 pub mod stats;

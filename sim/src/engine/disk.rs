@@ -1,0 +1,197 @@
+//! Disks: a record is safe once it is synced, some time after it was written; a crash loses the rest.
+
+use super::draw::{Dice, Purpose};
+use super::latency::Latency;
+use super::slab::Slab;
+
+/// How disks behave.
+#[derive(Clone, PartialEq, Debug)]
+pub struct DiskConfig {
+    /// From the write to the sync. Syncs of one node complete in the order of its writes.
+    pub sync: Latency,
+    /// Whether records are stored. Without it they are acknowledged all the same, and a restarted node finds
+    /// an empty disk: for runs without restarts.
+    pub stored: bool,
+}
+
+impl Default for DiskConfig {
+    /// Two milliseconds to sync, as an SSD with a flush, and records are stored.
+    fn default() -> Self {
+        Self { sync: Latency::Constant { us: 2_000 }, stored: true }
+    }
+}
+
+/// What a crash takes away.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DiskLoss {
+    /// Nothing: the process was killed, and the operating system still writes what it was given.
+    Nothing,
+    /// What was not synced: the power failed.
+    Unsynced,
+    /// Everything: the disk is gone.
+    Everything,
+}
+
+/// The disks of all nodes.
+#[derive(Debug)]
+pub struct Disks<R> {
+    config: DiskConfig,
+    dice: Dice,
+    nodes: Vec<NodeDisk<R>>,
+    syncs: Slab<Sync>,
+}
+
+#[derive(Debug)]
+struct NodeDisk<R> {
+    /// With sequence numbers, in the order of writing.
+    records: Vec<(u64, R)>,
+    /// Records below this sequence number are safe.
+    synced_below: u64,
+    /// When the last sync under way completes.
+    busy_until_us: u64,
+    /// Numbers the draws of the sync's duration.
+    writes: u64,
+}
+
+/// A sync under way.
+#[derive(Debug)]
+struct Sync {
+    life: u32,
+    up_to: u64,
+}
+
+impl<R> Disks<R> {
+    pub(super) fn new(config: DiskConfig, dice: Dice) -> Self {
+        Self { config, dice, nodes: Vec::new(), syncs: Slab::default() }
+    }
+
+    fn node_mut(&mut self, node: u32) -> &mut NodeDisk<R> {
+        let index = node as usize;
+        if index >= self.nodes.len() {
+            let empty = || NodeDisk { records: Vec::new(), synced_below: 0, busy_until_us: 0, writes: 0 };
+            self.nodes.resize_with(index + 1, empty);
+        }
+        &mut self.nodes[index]
+    }
+
+    /// Writes the records of one step; tells when they are synced, and under which slot.
+    pub(super) fn write(
+        &mut self,
+        now_us: u64,
+        node: u32,
+        life: u32,
+        records: impl Iterator<Item = (u64, R)>,
+    ) -> (u64, u32) {
+        let (dice, stored) = (self.dice, self.config.stored);
+        let writes = self.node_mut(node).writes;
+        let delay_us = self.config.sync.sample_us(dice.draw(Purpose::Disk, node, writes).word(0));
+        let disk = self.node_mut(node);
+        disk.writes += 1;
+        disk.busy_until_us = disk.busy_until_us.max(now_us + delay_us);
+        let mut up_to = 0;
+        for (sequence, record) in records {
+            up_to = up_to.max(sequence);
+            if stored {
+                disk.records.push((sequence, record));
+            }
+        }
+        let synced_at_us = disk.busy_until_us;
+        (synced_at_us, self.syncs.insert(Sync { life, up_to }))
+    }
+
+    /// Completes a sync; gives the sequence number that is safe now, unless the node crashed in between.
+    pub(super) fn sync(&mut self, node: u32, life: u32, slot: u32) -> Option<u64> {
+        let sync = self.syncs.remove(slot)?;
+        if sync.life != life {
+            return None;
+        }
+        let disk = self.node_mut(node);
+        disk.synced_below = disk.synced_below.max(sync.up_to.saturating_add(1));
+        Some(sync.up_to)
+    }
+
+    /// Takes away what a crash loses. What remains is safe.
+    pub(super) fn crash(&mut self, node: u32, loss: DiskLoss) {
+        let disk = self.node_mut(node);
+        let synced_below = disk.synced_below;
+        match loss {
+            DiskLoss::Nothing => {}
+            DiskLoss::Unsynced => disk.records.retain(|(sequence, _)| *sequence < synced_below),
+            DiskLoss::Everything => disk.records.clear(),
+        }
+        disk.synced_below = disk.records.iter().map(|(sequence, _)| sequence + 1).max().unwrap_or(0);
+        disk.busy_until_us = 0;
+    }
+
+    /// The records on a node's disk, synced or not, with their sequence numbers in the order of writing.
+    #[must_use]
+    pub fn records(&self, node: u32) -> &[(u64, R)] {
+        self.nodes.get(node as usize).map_or(&[], |disk| &disk.records)
+    }
+
+    /// Replaces a node's synced records by fewer that mean the same, as a store does when it compacts its log;
+    /// the replacements bear sequence numbers of the replaced.
+    pub fn compact(&mut self, node: u32, compact: impl FnOnce(Vec<(u64, R)>) -> Vec<(u64, R)>) {
+        let disk = self.node_mut(node);
+        let synced = disk.records.partition_point(|(sequence, _)| *sequence < disk.synced_below);
+        let unsynced = disk.records.split_off(synced);
+        disk.records = compact(std::mem::take(&mut disk.records));
+        disk.records.extend(unsynced);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use heck_core::rng::Seed;
+
+    use super::*;
+
+    fn disks(sync: Latency) -> Disks<&'static str> {
+        Disks::new(DiskConfig { sync, stored: true }, Dice::new(Seed(1)))
+    }
+
+    #[test]
+    fn a_crash_loses_what_was_not_synced() {
+        let mut disks = disks(Latency::Constant { us: 10 });
+        let (at_us, first) = disks.write(0, 3, 0, [(1, "a"), (2, "b")].into_iter());
+        assert_eq!(at_us, 10);
+        disks.write(5, 3, 0, [(3, "c")].into_iter());
+        assert_eq!(disks.sync(3, 0, first), Some(2));
+        disks.crash(3, DiskLoss::Unsynced);
+        assert_eq!(disks.records(3), [(1, "a"), (2, "b")]);
+        disks.crash(3, DiskLoss::Everything);
+        assert_eq!(disks.records(3), []);
+    }
+
+    #[test]
+    fn a_killed_process_loses_nothing_and_a_sync_of_an_earlier_life_is_void() {
+        let mut disks = disks(Latency::Constant { us: 10 });
+        let (_, slot) = disks.write(0, 0, 0, [(1, "a")].into_iter());
+        disks.crash(0, DiskLoss::Nothing);
+        assert_eq!(disks.sync(0, 1, slot), None);
+        disks.crash(0, DiskLoss::Unsynced);
+        assert_eq!(disks.records(0), [(1, "a")]);
+    }
+
+    #[test]
+    fn syncs_complete_in_the_order_of_writes() {
+        let mut disks = disks(Latency::Uniform { min_us: 0, max_us: 1_000 });
+        let times: Vec<u64> = (0..100).map(|n| disks.write(n, 0, 0, [(n, "")].into_iter()).0).collect();
+        assert!(times.is_sorted());
+    }
+
+    #[test]
+    fn compaction_leaves_unsynced_records_alone() {
+        let mut disks = disks(Latency::Constant { us: 10 });
+        let (_, slot) = disks.write(0, 0, 0, [(1, "a"), (2, "b")].into_iter());
+        disks.write(5, 0, 0, [(3, "c")].into_iter());
+        disks.sync(0, 0, slot);
+        disks.compact(0, |records| {
+            assert_eq!(records, [(1, "a"), (2, "b")]);
+            vec![(2, "ab")]
+        });
+        assert_eq!(disks.records(0), [(2, "ab"), (3, "c")]);
+        disks.crash(0, DiskLoss::Unsynced);
+        assert_eq!(disks.records(0), [(2, "ab")]);
+    }
+}

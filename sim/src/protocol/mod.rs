@@ -1,0 +1,3 @@
+//! Protocols that run in the engine.
+
+pub mod ping;
