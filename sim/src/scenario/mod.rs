@@ -55,7 +55,7 @@ pub use network::{
 };
 pub use node_set::{NodeSet, Share};
 pub use problem::{Problem, Report, Source};
-pub use protocol::{Broadcast, Protocol};
+pub use protocol::Protocol;
 pub use reference::reference;
 pub use run::Run;
 pub use schedule::{Event, EventKind};

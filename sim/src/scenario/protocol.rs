@@ -1,23 +1,15 @@
 //! `[cluster.protocol]`: settings of the protocol under test.
 
+use heck_core::config::{Broadcast, Config, ConfigError};
+use heck_core::mutant::Planted;
+use heck_core::state::Retention;
 use heck_core::time::Span;
 
 use super::problem::Problems;
-use super::read::{Shape, Value, plain};
+use super::read::{Shape, Value, default, plain};
 use super::section::section;
 use super::tree::{Item, Node};
 use crate::units::Bytes;
-
-/// Where a new update goes at once.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Broadcast {
-    /// To every other node.
-    All,
-    /// To nobody: repair alone spreads it.
-    None,
-    /// To so many random nodes.
-    Nodes(u32),
-}
 
 const BROADCAST: &str = "\"all\", \"none\" or a number of nodes";
 
@@ -30,7 +22,7 @@ impl Value for Broadcast {
         match &node.item {
             Item::Text(text) if text == "all" => Some(Self::All),
             Item::Text(text) if text == "none" => Some(Self::None),
-            Item::Integer(_) => u32::read(node, key, problems).map(Self::Nodes),
+            Item::Integer(_) => u32::read(node, key, problems).map(Self::Some),
             _ => {
                 problems.value(node, key, "is no reach of a broadcast", BROADCAST);
                 None
@@ -42,45 +34,157 @@ impl Value for Broadcast {
         match self {
             Self::All => Some("all".into()),
             Self::None => Some("none".into()),
-            Self::Nodes(count) => count.write(),
+            Self::Some(count) => count.write(),
         }
     }
 }
 
 section! {
     "[cluster.protocol]"
-    /// Settings of the protocol that differ from the core's defaults. A setting that is not named keeps the
-    /// core's default.
+    /// Settings of the protocol. The defaults are the core's own.
     pub struct Protocol {
-        /// How often a node asks a peer for what it lacks; the length of a round.
-        repair_interval: Option<Span> = plain().at_least("1ms").at_most("1d"),
-        /// Peers asked in each round.
-        repair_fanout: Option<u32> = plain().at_most("1000"),
+        /// Time between two rounds of repair, which is the length of a round: shorter spreads sooner and costs
+        /// datagrams in proportion.
+        repair_interval: Span = default("1s").at_least("10ms").at_most("1h"),
+        /// Peers asked in each round; each one more costs up to two datagrams.
+        repair_fanout: u32 = default("1").at_least("1").at_most("16"),
         /// Where a new update goes at once.
-        broadcast: Option<Broadcast> = plain(),
-        /// Copies of a broadcast to each of its receivers.
-        broadcast_copies: Option<u32> = plain().at_least("1").at_most("100"),
-        /// Members above which a broadcast goes through relays.
-        relay_above: Option<u32> = plain(),
-        /// Room in each datagram for recent updates of others.
-        rumour_bytes: Option<Bytes> = plain().at_most("1400B"),
-        /// How often a recent update is passed on, as a multiple of the logarithm of the members.
-        rumour_sends: Option<u32> = plain().at_most("1000"),
+        broadcast: Broadcast = default("all"),
+        /// Copies of a broadcast to each of its receivers, against loss.
+        broadcast_copies: u32 = default("1").at_least("1").at_most("32"),
+        /// Least time between two broadcasts of a node; what is written in between goes out together.
+        broadcast_spacing: Span = default("20ms").at_most("1m"),
+        /// With more members than this, a broadcast goes through relays.
+        relay_above: u32 = default("1500").at_least("2"),
+        /// Relays asked for each slice of the members.
+        relay_copies: u32 = default("2").at_least("1").at_most("16"),
+        /// Room in each request for recent updates of others.
+        rumour_bytes: Bytes = default("600B").at_most("1300B"),
+        /// How often a node passes a recent update on, per doubling of the cluster and before loss is allowed
+        /// for; in sixteenths.
+        rumour_sends: u32 = default("16").at_most("160"),
+        /// Recent updates that a node remembers for filters and answers.
+        recent_limit: u32 = default("256").at_least("16").at_most("4096"),
         /// Most bytes of one reply to a repair request.
-        reply_bytes: Option<Bytes> = plain(),
-        /// Whether repair requests carry a digest, or the hash alone.
-        digest: Option<bool> = plain(),
-        /// How often a node vouches for the age of what it holds.
-        heartbeat: Option<Span> = plain().at_least("1ms"),
+        reply_bytes: Bytes = default("1352B").at_least("200B").at_most("65000B"),
+        /// Bytes of replies that a node sends in one repair interval.
+        reply_budget: Bytes = default("256KiB").at_least("2kB").at_most("4GB"),
+        /// Whether requests carry a digest when states differ; without one, only recent updates are repaired.
+        digest: bool = default("true"),
+        /// Requests in a repair interval, beyond the round's, that a gap in a writer's sequence may cause.
+        gap_asks: u32 = default("1").at_most("64"),
+        /// Time between two heartbeats of freshness; without it max(10 s, nodes × 20 ms).
+        heartbeat: Option<Span> = plain().at_least("100ms").at_most("1d"),
+        /// Bytes of heartbeats that ride on each datagram.
+        beat_bytes: Bytes = default("320B").at_most("1kB"),
         /// How long messages are kept.
-        log_retention: Option<Span> = plain(),
+        log_retention: Span = default("24h").at_least("1ms").at_most("365d"),
         /// Bytes of messages that are kept.
-        log_bytes: Option<Bytes> = plain(),
-        /// Silence after which a peer must come back under a new boot.
-        fence_after: Option<Span> = plain(),
-        /// How long a node waits for a first full exchange before it serves alone.
-        join_timeout: Option<Span> = plain(),
-        /// Peers asked at once for a gap in a writer's sequence.
-        gap_asks: Option<u32> = plain().at_most("1000"),
+        log_bytes: Bytes = default("64MiB"),
+        /// How long after a restart a node fences its past lives.
+        fence_after: Span = default("24h").at_least("1ms").at_most("365d"),
+        /// Time between two attempts to join; doubles up to 16-fold.
+        join_retry: Span = default("1s").at_least("10ms").at_most("1d"),
+        /// After this long without a peer a joining node serves alone.
+        join_timeout: Span = default("30s").at_least("10ms").at_most("1d"),
+        /// Least time between two streams that a node opens to repair.
+        stream_spacing: Span = default("2s").at_most("1d"),
+        /// A stream without progress for this long is given up.
+        stream_timeout: Span = default("30s").at_least("100ms").at_most("1d"),
+        /// Bytes of one stream frame, before the last entry.
+        frame_bytes: Bytes = default("64KiB").at_least("4KiB").at_most("16MiB"),
+        /// Greatest payload of a datagram, sealing included.
+        datagram_limit: Bytes = default("1400B").at_least("600B").at_most("65000B"),
+        /// Bytes of it that are kept free for sealing.
+        sealing_reserve: Bytes = default("48B").at_most("200B"),
+        /// Entries above this size go by stream.
+        entry_datagram_limit: Bytes = default("1100B").at_least("100B").at_most("64900B"),
+        /// Greatest one-way time of a datagram, for the bound on ages.
+        max_transit: Span = default("1s").at_most("1d"),
+        /// Greatest drift of a clock in parts per million, for the bound on ages.
+        clock_drift_ppm: u32 = default("200").at_most("1000000"),
+    }
+}
+
+impl Protocol {
+    /// The settings as the core takes them.
+    ///
+    /// # Errors
+    /// The first setting that the core refuses.
+    pub fn config(&self) -> Result<Config, ConfigError> {
+        let bytes = |size: Bytes| u32::try_from(size.as_u64()).unwrap_or(u32::MAX);
+        let config = Config {
+            repair_interval: self.repair_interval,
+            repair_fanout: self.repair_fanout,
+            broadcast: self.broadcast,
+            broadcast_copies: self.broadcast_copies,
+            broadcast_spacing: self.broadcast_spacing,
+            relay_above: self.relay_above,
+            relay_copies: self.relay_copies,
+            rumour_bytes: bytes(self.rumour_bytes),
+            rumour_sends: self.rumour_sends,
+            recent_limit: self.recent_limit,
+            reply_bytes: bytes(self.reply_bytes),
+            reply_budget: bytes(self.reply_budget),
+            digest: self.digest,
+            gap_asks: self.gap_asks,
+            heartbeat: self.heartbeat,
+            beat_bytes: bytes(self.beat_bytes),
+            retention: Retention { age: self.log_retention, bytes: self.log_bytes.as_u64() },
+            fence_after: self.fence_after,
+            join_retry: self.join_retry,
+            join_timeout: self.join_timeout,
+            stream_spacing: self.stream_spacing,
+            stream_timeout: self.stream_timeout,
+            frame_bytes: bytes(self.frame_bytes),
+            datagram_limit: bytes(self.datagram_limit),
+            sealing_reserve: bytes(self.sealing_reserve),
+            entry_datagram_limit: bytes(self.entry_datagram_limit),
+            max_transit: self.max_transit,
+            clock_drift_ppm: self.clock_drift_ppm,
+            planted: Planted::NONE,
+        };
+        config.validate().map(|()| config)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::LEAST;
+    use super::super::{Scenario, ScenarioFile};
+    use super::*;
+
+    fn scenario(sets: &[&str]) -> Result<Scenario, String> {
+        let sets: Vec<_> = sets.iter().map(|set| (*set).to_owned()).collect();
+        ScenarioFile::parse("q.toml", LEAST, &sets)
+            .map(|file| file.scenario)
+            .map_err(|report| report.to_string())
+    }
+
+    #[test]
+    fn the_defaults_are_the_cores() {
+        assert_eq!(scenario(&[]).unwrap().cluster.protocol.config(), Ok(Config::default()));
+    }
+
+    #[test]
+    fn settings_reach_the_core() {
+        let sets = [
+            "cluster.protocol.broadcast=12",
+            "cluster.protocol.reply_bytes=1KiB",
+            "cluster.protocol.heartbeat=2s",
+        ];
+        let config = scenario(&sets).unwrap().cluster.protocol.config().unwrap();
+        assert_eq!(config.broadcast, Broadcast::Some(12));
+        assert_eq!((config.reply_bytes, config.heartbeat), (1_024, Some(Span::from_secs(2))));
+    }
+
+    #[test]
+    fn what_only_the_core_knows_to_be_wrong_has_a_place_too() {
+        let error = scenario(&["cluster.protocol.datagram_limit=600B"]).unwrap_err();
+        assert!(
+            error.contains("cluster.protocol.entry_datagram_limit: is 1100, which the core refuses"),
+            "{error}"
+        );
+        assert!(error.contains("allowed: 100 to 452"), "{error}");
     }
 }

@@ -9,7 +9,7 @@ use super::*;
 use crate::units::{Fraction, show_span};
 
 /// The shortest scenario there is.
-const LEAST: &str = r#"question = "q"
+pub(super) const LEAST: &str = r#"question = "q"
 source = "s"
 expectation = "e"
 run.duration = "100s"
@@ -287,7 +287,7 @@ fn arguments_change_the_file_and_are_named_when_they_are_wrong() {
     let file = with(&["network.loss=50%", "run.seed=7", "cluster.protocol.repair_interval=2s"]).unwrap();
     assert_eq!(file.scenario.network.loss, Fraction::parse("50%").unwrap());
     assert_eq!(file.scenario.run.seed, 7);
-    assert_eq!(file.scenario.cluster.protocol.repair_interval, Some(Span::from_secs(2)));
+    assert_eq!(file.scenario.cluster.protocol.repair_interval, Span::from_secs(2));
     assert_eq!(file.name, "topic/q");
     let wrong = [
         ("network.loss=150%", "--set:1:14: network.loss: \"150%\" is more than 100%"),
@@ -362,8 +362,8 @@ fn a_sweep_gives_one_checked_scenario_for_each_value() {
         file.points[1].scenario.network.burst.as_ref().unwrap().loss_good,
         Fraction::parse("50%").unwrap()
     );
-    assert_eq!(file.points[1].scenario.cluster.protocol.digest, Some(true));
-    assert_eq!(file.points[0].scenario.cluster.protocol.digest, Some(false));
+    assert!(file.points[1].scenario.cluster.protocol.digest);
+    assert!(!file.points[0].scenario.cluster.protocol.digest);
 
     let plain = parse(LEAST).unwrap();
     assert_eq!(plain.points, [Point { label: String::new(), scenario: plain.scenario.clone() }]);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use heck_core::config::ConfigError;
 use heck_core::time::Span;
 
 use super::Scenario;
@@ -21,6 +22,7 @@ pub(super) fn validate(scenario: &Scenario, root: &Node, problems: &mut Problems
     let mut check = Check { scenario, root, problems };
     check.zones();
     check.groups();
+    check.protocol();
     for (key, set, is_later_side) in node_sets(scenario) {
         check.node_set(&key, set, is_later_side);
     }
@@ -94,6 +96,14 @@ impl Check<'_> {
                 let key = format!("cluster.group.{index}.nodes");
                 self.wrong(&key, "makes a group out of a group", NODE_SET);
             }
+        }
+    }
+
+    fn protocol(&mut self) {
+        if let Err(ConfigError { key, value, min, max }) = self.scenario.cluster.protocol.config() {
+            let place = self.root.place_of(&["cluster", "protocol", key]);
+            let what = format!("is {value}, which the core refuses beside the other settings");
+            self.problems.at(place, &format!("cluster.protocol.{key}"), what, format!("{min} to {max}"));
         }
     }
 
