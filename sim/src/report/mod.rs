@@ -1,9 +1,18 @@
 //! Reports: an outcome in, CSV, manifest, tables and plots out.
 
+pub mod axis;
+pub mod convergence;
+pub mod dash;
 pub mod decimal;
+pub mod draw;
+pub mod figure;
 pub mod files;
+pub mod font;
+pub mod frontier;
 pub mod manifest;
 pub mod outcome;
+pub mod plot;
+pub mod raster;
 pub mod rows;
 pub mod tabulate;
 pub mod write;

@@ -1,0 +1,86 @@
+//! Choice of ranges and ticks.
+
+use super::figure::{Axis, Tick};
+
+/// A linear axis from 0 to at least `high`, with about `wanted` steps of 1, 2 or 5 times a power of ten.
+#[must_use]
+pub fn linear(title: impl Into<String>, high: f64, wanted: u32) -> Axis {
+    let high = if high > 0.0 && high.is_finite() { high } else { 1.0 };
+    let step = nice_step(high / f64::from(wanted.max(1)));
+    let count = (high / step - 1e-9).ceil().max(1.0) as u32;
+    let places = decimals(step);
+    let ticks = (0..=count).map(|index| {
+        let at = f64::from(index) * step;
+        Tick { at, label: format!("{at:.places$}") }
+    });
+    Axis { title: title.into(), low: 0.0, high: f64::from(count) * step, ticks: ticks.collect() }
+}
+
+/// The same, but the axis ends at `high` itself: no empty space behind the last moment.
+#[must_use]
+pub fn linear_to(title: impl Into<String>, high: f64, wanted: u32) -> Axis {
+    let mut axis = linear(title, high, wanted);
+    if high > 0.0 && high.is_finite() {
+        axis.high = high;
+        axis.ticks.retain(|tick| tick.at <= high * (1.0 + 1e-9));
+    }
+    axis
+}
+
+/// Percent from 0 to 100.
+#[must_use]
+pub fn percent(title: impl Into<String>) -> Axis {
+    linear(title, 100.0, 5)
+}
+
+/// log₁₀ of a share, from `least` up to 1, labelled in percent; the lower end stands for everything below it.
+#[must_use]
+pub fn log_percent(title: impl Into<String>, least: f64, below: &str) -> Axis {
+    let low = libm::log10(least);
+    let decades = (0..=(-low) as i32).map(|decade| {
+        let at = -f64::from(decade);
+        let places = (decade - 2).max(0) as usize;
+        Tick { at, label: format!("{:.places$}", 100.0 * libm::pow(10.0, at)) }
+    });
+    let mut ticks: Vec<Tick> = decades.filter(|tick| tick.at - low > 0.08).collect();
+    ticks.push(Tick { at: low, label: below.to_owned() });
+    Axis { title: title.into(), low, high: 0.0, ticks }
+}
+
+fn nice_step(raw: f64) -> f64 {
+    let power = libm::pow(10.0, libm::floor(libm::log10(raw)));
+    let factor = raw / power;
+    let nice = [1.0, 2.0, 5.0].into_iter().find(|&nice| factor <= nice * (1.0 + 1e-9)).unwrap_or(10.0);
+    nice * power
+}
+
+fn decimals(step: f64) -> usize {
+    (-libm::floor(libm::log10(step) + 1e-9)).max(0.0) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn labels(axis: &Axis) -> Vec<&str> {
+        axis.ticks.iter().map(|tick| tick.label.as_str()).collect()
+    }
+
+    #[test]
+    fn ticks_are_round_numbers() {
+        assert_eq!(labels(&linear("", 33.0, 7)), ["0", "5", "10", "15", "20", "25", "30", "35"]);
+        assert_eq!(labels(&linear("", 0.9, 5)), ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
+        assert_eq!(labels(&linear("", 7_300.0, 4)), ["0", "2000", "4000", "6000", "8000"]);
+        assert_eq!(labels(&percent("")), ["0", "20", "40", "60", "80", "100"]);
+        assert_eq!(labels(&linear("", 0.0, 2)), ["0.0", "0.5", "1.0"]);
+        assert_eq!(labels(&linear_to("", 12.0, 6)), ["0", "2", "4", "6", "8", "10", "12"]);
+        assert_eq!(linear_to("", 11.5, 6).high, 11.5);
+    }
+
+    #[test]
+    fn logarithmic_shares_are_labelled_in_percent_down_to_none() {
+        let axis = log_percent("", 0.0005, "none");
+        assert_eq!(labels(&axis), ["100", "10", "1", "0.1", "none"]);
+        assert!((axis.low - -3.301).abs() < 1e-3);
+    }
+}

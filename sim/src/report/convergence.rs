@@ -1,0 +1,316 @@
+//! The convergence plot: who has an update, as time goes by.
+
+use super::axis;
+use super::figure::{ANALYTIC, Axis, BOUND, Band, Colour, Entry, Figure, GREY, Line, Panel, Stroke};
+use super::files::Results;
+use super::manifest::PointManifest;
+use super::outcome::EVERYONE;
+use super::rows::{CurveRow, SummaryRow};
+
+/// The rows of one curve and how it looks.
+struct Curve<'a> {
+    name: String,
+    rows: Vec<&'a CurveRow>,
+    stroke: Stroke,
+}
+
+/// The unit of the horizontal axis.
+struct Clock {
+    axis: Axis,
+    us_per_unit: f64,
+}
+
+/// How a panel shows shares.
+struct Scale {
+    /// From the share of nodes that have it to the panel's vertical axis.
+    height: fn(share: f64, least: f64) -> f64,
+    /// Half a node, as a share: anything less missing is nothing missing.
+    least: f64,
+    us_per_unit: f64,
+}
+
+/// The plot of some results: one curve per kind of update, or for a sweep one per point.
+#[must_use]
+pub fn figure(results: &Results) -> Figure {
+    let points = &results.manifest.points;
+    let swept = points.len() > 1;
+    let curves = if swept { curves_of_points(results) } else { curves_of_kinds(results) };
+    let clock = Clock::of(results);
+    let nodes = points.iter().map(|point| point.nodes).max().unwrap_or(1);
+    let least = 0.5 / f64::from(nodes.max(2));
+    let percent = Scale { height: |share, _| 100.0 * share, least, us_per_unit: clock.us_per_unit };
+    let missing = Scale { height: |share, least| libm::log10((1.0 - share).max(least)), ..percent };
+    let panel = |height, y, scale: &Scale| {
+        let mut panel =
+            Panel { height, x: clock.axis.clone(), y, bands: vec![], lines: vec![], dots: vec![] };
+        curves.iter().for_each(|curve| panel.add(curve, scale, swept));
+        if let (false, Some(curve)) = (swept, curves.first()) {
+            panel.add_theory(curve, scale, ANALYTIC, BOUND);
+        }
+        panel
+    };
+    let whole = panel(330, axis::percent("nodes that have it (%)"), &percent);
+    let tail = panel(250, axis::log_percent("nodes still without it (%)", least, "none"), &missing);
+    Figure {
+        title: results.manifest.title.clone(),
+        notes: notes(results),
+        panels: vec![whole, tail],
+        legend: legend(results, &curves),
+    }
+}
+
+impl Scale {
+    fn points(&self, curve: &Curve<'_>, share: impl Fn(&CurveRow) -> f64) -> Vec<(f64, f64)> {
+        let at = |row: &CurveRow| row.time_us as f64 / self.us_per_unit;
+        curve.rows.iter().map(|row| (at(row), (self.height)(share(row), self.least))).collect()
+    }
+
+    /// A line until it reaches everyone; from there on it would only cover the edge and the other lines.
+    fn line(&self, curve: &Curve<'_>, stroke: Stroke, share: impl Fn(&CurveRow) -> f64) -> Line {
+        let mut points = self.points(curve, &share);
+        let everyone = curve.rows.iter().position(|row| 1.0 - share(row) <= self.least);
+        points.truncate(everyone.map_or(points.len(), |last| last + 1));
+        Line { points, stroke }
+    }
+}
+
+impl Panel {
+    fn add(&mut self, curve: &Curve<'_>, scale: &Scale, with_theory: bool) {
+        let mut outline = scale.points(curve, |row| row.share_p05.0);
+        outline.extend(scale.points(curve, |row| row.share_p95.0).into_iter().rev());
+        self.bands.push(Band { outline, colour: curve.stroke.colour });
+        if with_theory {
+            let thin = |stroke: Stroke| Stroke { colour: curve.stroke.colour, width: 1.1, ..stroke };
+            self.add_theory(curve, scale, thin(ANALYTIC), thin(BOUND));
+        }
+        self.lines.push(scale.line(curve, curve.stroke, |row| row.share_p50.0));
+    }
+
+    fn add_theory(&mut self, curve: &Curve<'_>, scale: &Scale, analytic: Stroke, bound: Stroke) {
+        self.lines.push(scale.line(curve, bound, |row| row.bound.0));
+        self.lines.push(scale.line(curve, analytic, |row| row.analytic.0));
+    }
+}
+
+fn rows_of<'a>(results: &'a Results, point: &str, kind: &str) -> Vec<&'a CurveRow> {
+    results.tables.curve.iter().filter(|row| row.point == point && row.kind == kind).collect()
+}
+
+fn curves_of_kinds(results: &Results) -> Vec<Curve<'_>> {
+    let point = results.manifest.points.first().map_or("", |point| &point.label);
+    let kinds = kinds_of(results);
+    let curve = |(index, kind): (usize, &str)| Curve {
+        name: kind.to_owned(),
+        rows: rows_of(results, point, kind),
+        stroke: Stroke::of_curve(index),
+    };
+    kinds.into_iter().enumerate().map(curve).collect()
+}
+
+fn curves_of_points(results: &Results) -> Vec<Curve<'_>> {
+    let kind = slowest_kind(results);
+    let curve = |(index, point): (usize, &PointManifest)| Curve {
+        name: point.label.clone(),
+        rows: rows_of(results, &point.label, kind),
+        stroke: Stroke::of_curve(index),
+    };
+    results.manifest.points.iter().enumerate().map(curve).collect()
+}
+
+fn kinds_of(results: &Results) -> Vec<&str> {
+    let mut kinds: Vec<&str> = Vec::new();
+    for row in &results.tables.curve {
+        if !kinds.contains(&row.kind.as_str()) {
+            kinds.push(&row.kind);
+        }
+    }
+    kinds
+}
+
+/// The row of a point and kind for the milestone of everyone.
+pub(super) fn everyone<'a>(results: &'a Results, point: &str, kind: &str) -> Option<&'a SummaryRow> {
+    let rows = &mut results.tables.summary.iter();
+    rows.find(|row| row.point == point && row.kind == kind && row.milestone == EVERYONE.percent)
+}
+
+/// The kind of update that everyone waits for the longest: most seeds that never got there at any point, then the
+/// greatest sum of medians. A sweep shows it alone, so that no kind looks better than it is.
+pub(super) fn slowest_kind(results: &Results) -> &str {
+    let wait = |kind: &&str| {
+        let points = results.manifest.points.iter();
+        let rows = points.filter_map(|point| everyone(results, &point.label, kind));
+        rows.fold((0, 0.0), |(censored, rounds), row| (censored + row.censored, rounds + row.median_rounds.0))
+    };
+    let longer = |a: &&str, b: &&str| {
+        let (a, b) = (wait(a), wait(b));
+        a.0.cmp(&b.0).then(a.1.total_cmp(&b.1))
+    };
+    // `max_by` gives the last of equals; the first is the stabler choice when kinds are added.
+    kinds_of(results).into_iter().rev().max_by(longer).unwrap_or_default()
+}
+
+impl Clock {
+    /// Rounds, unless the points differ in the length of a round or everything is over within two.
+    fn of(results: &Results) -> Self {
+        let horizon_us = results.tables.curve.iter().map(|row| row.time_us).max().unwrap_or(1).max(1) as f64;
+        let intervals: Vec<u64> =
+            results.manifest.points.iter().map(|point| point.repair_interval_us).collect();
+        let interval_us = intervals.first().copied().unwrap_or(1).max(1);
+        let one_length = intervals.iter().all(|&other| other == interval_us);
+        let interval = seconds_text(interval_us as f64 / 1e6);
+        let (us_per_unit, title) = if one_length && horizon_us > 2.0 * interval_us as f64 {
+            (interval_us as f64, format!("rounds since the update (1 round = {interval})"))
+        } else if horizon_us < 2e6 {
+            (1e3, "milliseconds since the update".to_owned())
+        } else {
+            (1e6, "seconds since the update".to_owned())
+        };
+        Self { axis: axis::linear_to(title, horizon_us / us_per_unit, 12), us_per_unit }
+    }
+}
+
+/// A number with a comma between thousands.
+fn thousands(number: f64) -> String {
+    let text = number.to_string();
+    let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
+    let mut grouped = String::new();
+    for (index, digit) in whole.chars().enumerate() {
+        if index > 0 && (whole.len() - index).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    if fraction.is_empty() { grouped } else { format!("{grouped}.{fraction}") }
+}
+
+fn seconds_text(seconds: f64) -> String {
+    if seconds < 1.0 { format!("{} ms", 1e3 * seconds) } else { format!("{seconds} s") }
+}
+
+fn notes(results: &Results) -> Vec<String> {
+    let manifest = &results.manifest;
+    let mut notes = vec![manifest.question.clone()];
+    let range = |values: Vec<f64>| {
+        let low = values.iter().copied().fold(f64::INFINITY, f64::min);
+        let high = values.iter().copied().fold(0.0, f64::max);
+        if low == high { thousands(low) } else { format!("{} to {}", thousands(low), thousands(high)) }
+    };
+    let of = |value: &dyn Fn(&PointManifest) -> f64| range(manifest.points.iter().map(value).collect());
+    let loss = of(&|point| (point.loss * 1e4).round() / 1e2);
+    let (nodes, runs) = (of(&|point| f64::from(point.nodes)), of(&|point| point.runs as f64));
+    let mut facts = format!("{nodes} nodes, {loss} % loss of each datagram in each direction, {runs} seeds");
+    if manifest.points.len() > 1 {
+        facts = format!("{facts}; shown: {}, the slowest kind of update", slowest_kind(results));
+    }
+    notes.push(facts);
+    notes
+}
+
+fn legend(results: &Results, curves: &[Curve<'_>]) -> Vec<Entry> {
+    let swept = results.manifest.points.len() > 1;
+    let head = match &results.manifest.sweep {
+        Some(parameter) if swept => format!("Median, by {parameter}"),
+        _ => "Median over seeds".to_owned(),
+    };
+    let mut entries = vec![Entry::Head(head)];
+    entries.extend(curves.iter().map(|curve| Entry::Line(curve.stroke, curve.name.clone())));
+    let colour: Colour = curves.first().map_or(GREY, |curve| curve.stroke.colour);
+    entries.push(Entry::Head("Spread and theory".to_owned()));
+    entries.push(Entry::Band(if swept { GREY } else { colour }, "5 to 95 % of seeds".to_owned()));
+    entries.push(Entry::Line(ANALYTIC, "large-N map".to_owned()));
+    entries.push(Entry::Line(BOUND, "lower bound".to_owned()));
+    entries.push(Entry::Remark("(all messages lossy)".to_owned()));
+    let never = never(results, swept);
+    if !never.is_empty() {
+        entries.push(Entry::Head("Never reached everyone".to_owned()));
+        entries.extend(never.into_iter().map(Entry::Remark));
+    }
+    entries
+}
+
+/// What was censored, in words, whether its curve is shown or not: it must not go unseen.
+fn never(results: &Results, swept: bool) -> Vec<String> {
+    let everyone = results.tables.summary.iter().filter(|row| row.milestone == EVERYONE.percent);
+    let censored = everyone.filter(|row| row.censored > 0).map(|row| {
+        let point = if swept { format!("{}, ", row.point) } else { String::new() };
+        format!("{point}{}: {} of {} seeds", row.kind, row.censored, row.n)
+    });
+    let mut lines: Vec<String> = censored.collect();
+    if lines.len() > 12 {
+        let more = lines.len() - 11;
+        lines.truncate(11);
+        lines.push(format!("and {more} more (summary.csv)"));
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::example;
+    use crate::report::files::TextFiles;
+    use crate::report::outcome::Outcome;
+
+    fn results(outcome: &Outcome) -> Results {
+        TextFiles::of(outcome).expect("text").parse().expect("results")
+    }
+
+    #[test]
+    fn each_kind_has_a_median_a_band_and_a_legend_entry_and_theory_is_drawn_once() {
+        let figure = figure(&results(&example::outcome(100, 8)));
+        for panel in &figure.panels {
+            assert_eq!((panel.lines.len(), panel.bands.len()), (7, 5));
+        }
+        let entries = figure.legend.iter().filter(|entry| matches!(entry, Entry::Line(..)));
+        assert_eq!(entries.count(), 7);
+    }
+
+    #[test]
+    fn a_sweep_shows_the_slowest_kind_and_theory_for_each_point() {
+        let mut outcome = example::sweep(100, 8);
+        for run in &mut outcome.points[1].runs {
+            run.updates[3].reached_us[98] += 1_000_000_000;
+        }
+        let late = results(&outcome);
+        assert_eq!(slowest_kind(&late), "key written");
+        outcome.points[0].runs[0].updates[2].reached_us.pop();
+        assert_eq!(slowest_kind(&results(&outcome)), "origin removed", "never is later than late");
+        let figure = figure(&late);
+        assert_eq!((figure.panels[0].lines.len(), figure.panels[0].bands.len()), (15, 5));
+        assert!(figure.notes.iter().any(|note| note.contains("key written, the slowest")));
+    }
+
+    #[test]
+    fn a_seed_that_never_got_there_stands_in_the_legend_though_its_curve_is_not_shown() {
+        let mut outcome = example::sweep(100, 8);
+        outcome.points[4].runs[2].updates[1].reached_us.pop();
+        let figure = figure(&results(&outcome));
+        let remark = Entry::Remark("70%, origin added: 1 of 8 seeds".to_owned());
+        assert!(figure.legend.contains(&remark), "{:?}", figure.legend);
+    }
+
+    #[test]
+    fn what_is_over_within_two_rounds_is_shown_in_milliseconds() {
+        let mut outcome = example::outcome(100, 8);
+        outcome.points[0].repair_interval_us = 60_000_000;
+        for update in outcome.points[0].runs.iter_mut().flat_map(|run| &mut run.updates) {
+            update.reached_us.iter_mut().for_each(|time_us| *time_us = 40_000);
+        }
+        assert_eq!(Clock::of(&results(&outcome)).axis.title, "milliseconds since the update");
+    }
+
+    #[test]
+    fn lines_end_where_everyone_has_it() {
+        let figure = figure(&results(&example::outcome(100, 8)));
+        for line in &figure.panels[1].lines {
+            let floor = figure.panels[1].y.low;
+            assert!(line.points.iter().filter(|point| point.1 <= floor).count() <= 1);
+        }
+    }
+
+    #[test]
+    fn thousands_are_grouped() {
+        let shown = [0.0, 999.0, 1_000.0, 1_234_567.0, 12.5].map(thousands);
+        assert_eq!(shown, ["0", "999", "1,000", "1,234,567", "12.5"]);
+    }
+}
