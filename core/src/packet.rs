@@ -60,6 +60,16 @@ pub struct Carried {
     pub age: Span,
 }
 
+/// A shard of which a request lists every lane.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Window {
+    /// The shard.
+    pub shard: Shard,
+    /// Short fingerprint of the entries that are live in it: two nodes that have seen the same can still hold
+    /// different entries, when one of them never heard what removed one.
+    pub live: u32,
+}
+
 /// What a node has seen of one lane.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct LaneSeen {
@@ -134,7 +144,7 @@ pub struct Packet {
     /// Short salted hashes of the dots that the sender learned last.
     pub filter: Vec<u16>,
     /// Shards of which `window_lanes` lists every lane that the sender knows.
-    pub windows: Vec<Shard>,
+    pub windows: Vec<Window>,
     /// The lanes of `windows`, in order.
     pub window_lanes: Vec<LaneSeen>,
     /// In a reply: the groups whose fingerprints differ, a bit each.

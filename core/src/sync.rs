@@ -7,7 +7,7 @@ use crate::codec::{answer_lane_len, carried_len, lane_seen_len};
 use crate::config::Config;
 use crate::effects::{Effects, StreamEffect};
 use crate::id::{Addr, NodeId, SHARDS, Shard, StreamId};
-use crate::packet::{Carried, LaneSeen, Packet, PacketKind};
+use crate::packet::{Carried, LaneSeen, Packet, PacketKind, Window};
 use crate::state::State;
 use crate::time::{Span, Time};
 use alloc::boxed::Box;
@@ -39,7 +39,7 @@ enum Fetch {
 /// A stream that this node serves.
 #[derive(Clone, Debug)]
 struct Serving {
-    windows: usize,
+    windows: Vec<Window>,
     listed: Vec<LaneSeen>,
     next_shard: usize,
     due: Time,
@@ -104,7 +104,7 @@ impl Sync {
             Fetch::Opening { since, .. } | Fetch::Open { since, .. } => since + config.stream_timeout,
         };
         let serving = self.serving.values().map(|serving| {
-            if serving.windows < SHARDS { serving.since + config.stream_timeout } else { serving.due }
+            if serving.windows.len() < SHARDS { serving.since + config.stream_timeout } else { serving.due }
         });
         serving.fold(fetch, Time::min)
     }
@@ -120,8 +120,13 @@ impl Sync {
             effects.streams.push(StreamEffect::Close { stream });
             return false;
         }
-        let serving =
-            Serving { windows: 0, listed: Vec::new(), next_shard: 0, due: Time::NEVER, since: local.now };
+        let serving = Serving {
+            windows: Vec::new(),
+            listed: Vec::new(),
+            next_shard: 0,
+            due: Time::NEVER,
+            since: local.now,
+        };
         self.serving.insert(stream, serving);
         true
     }
@@ -164,10 +169,13 @@ impl Sync {
 
     fn asked(&mut self, stream: StreamId, packet: &Packet, now: Time) -> Framed {
         let Some(serving) = self.serving.get_mut(&stream) else { return Framed::Misplaced };
-        serving.windows += packet.windows.len();
+        if serving.windows.len() >= SHARDS {
+            return Framed::Misplaced;
+        }
+        serving.windows.extend_from_slice(&packet.windows);
         serving.listed.extend_from_slice(&packet.window_lanes);
         serving.since = now;
-        if serving.windows >= SHARDS {
+        if serving.windows.len() >= SHARDS {
             serving.listed.sort_unstable_by_key(|seen| seen.lane);
             serving.due = now;
         }
@@ -186,7 +194,7 @@ impl Sync {
             _ => {}
         }
         self.serving.retain(|&stream, serving| {
-            let late = serving.windows < SHARDS && now >= serving.since + config.stream_timeout;
+            let late = serving.windows.len() < SHARDS && now >= serving.since + config.stream_timeout;
             if late {
                 effects.streams.push(StreamEffect::Close { stream });
                 return false;
@@ -220,8 +228,8 @@ fn ask(stream: StreamId, local: Local<'_>, effects: &mut Effects) {
     let mut bytes = 0;
     for shard in (0..=u8::MAX).map(Shard) {
         let start = packet.window_lanes.len();
-        state.window(shard, &mut packet.window_lanes);
-        packet.windows.push(shard);
+        let window = state.window(shard, &mut packet.window_lanes);
+        packet.windows.push(window);
         bytes += packet.window_lanes[start..]
             .iter()
             .map(|seen| lane_seen_len(&seen.lane, &seen.seen))
@@ -242,13 +250,14 @@ fn serve(stream: StreamId, serving: &mut Serving, local: Local<'_>, effects: &mu
     let mut packet = frame(PacketKind::SyncAnswer, local, effects);
     let mut bytes = 0;
     let mut entries: Vec<Carried> = Vec::new();
-    while serving.next_shard < SHARDS && frames < FRAMES_PER_STEP {
-        let shard = Shard(serving.next_shard as u8);
+    while serving.next_shard < serving.windows.len() && frames < FRAMES_PER_STEP {
+        let window = serving.windows[serving.next_shard];
+        let shard = window.shard;
         serving.next_shard += 1;
         let from = serving.listed.partition_point(|seen| seen.lane.shard < shard);
         let to = serving.listed.partition_point(|seen| seen.lane.shard <= shard);
         let lanes = packet.answer_lanes.len();
-        state.answer(shard, &serving.listed[from..to], now, &mut entries, &mut packet.answer_lanes);
+        state.answer(window, &serving.listed[from..to], now, &mut entries, &mut packet.answer_lanes);
         // The entries of a large shard may fill several frames; its lanes stand in the last of them.
         let mut answer_lanes = packet.answer_lanes.split_off(lanes);
         for carried in entries.drain(..) {
@@ -274,7 +283,7 @@ fn serve(stream: StreamId, serving: &mut Serving, local: Local<'_>, effects: &mu
         send(stream, packet, effects);
     }
     serving.due = now + SERVE_SPACING;
-    let more = serving.next_shard < SHARDS;
+    let more = serving.next_shard < serving.windows.len();
     if !more {
         let done = frame(PacketKind::SyncDone, local, effects);
         send(stream, done, effects);

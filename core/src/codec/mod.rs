@@ -8,8 +8,8 @@ mod packet;
 
 pub use body::{decode_entry, encode_entry, entry_len};
 pub use packet::{
-    HEADER_LEN, SECTION_OVERHEAD, answer_lane_len, beat_len, carried_len, decode_packet, encode_packet,
-    lane_seen_len, packet_len,
+    HEADER_LEN, SECTION_OVERHEAD, WINDOW_LEN, answer_lane_len, beat_len, carried_len, decode_packet,
+    encode_packet, lane_seen_len, packet_len,
 };
 
 use crate::id::NameError;

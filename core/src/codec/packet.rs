@@ -4,7 +4,7 @@ use super::body::{counter, put_writer, writer};
 use super::{Count, DecodeError, Reader, Sink, decode_entry, encode_entry, varint_len};
 use crate::id::{Lane, NodeId, Shard, Store};
 use crate::interval::{IntervalSet, Range};
-use crate::packet::{Beat, Carried, GROUPS, LaneAnswer, LaneSeen, Packet, PacketKind, Relay};
+use crate::packet::{Beat, Carried, GROUPS, LaneAnswer, LaneSeen, Packet, PacketKind, Relay, Window};
 use crate::time::Span;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -66,6 +66,9 @@ fn intervals(reader: &mut Reader<'_>) -> Result<IntervalSet, DecodeError> {
     Ok(set)
 }
 
+/// The bytes of a window besides its lanes, at most.
+pub const WINDOW_LEN: usize = 1 + 4 + 3;
+
 /// The encoded size of one lane of a window.
 #[must_use]
 pub fn lane_seen_len(lane: &Lane, seen: &IntervalSet) -> usize {
@@ -120,25 +123,9 @@ pub fn beat_len(beat: &Beat) -> usize {
     count.0
 }
 
-/// Writes the lanes of each listed shard behind its number and their count.
-fn put_by_shard<L, S: Sink>(
-    sink: &mut S,
-    shards: &[Shard],
-    lanes: &[L],
-    shard_of: impl Fn(&L) -> Shard,
-    put: impl Fn(&mut S, &L),
-) {
-    let mut rest = lanes;
-    for &shard in shards {
-        let count = rest.iter().take_while(|lane| shard_of(lane) == shard).count();
-        sink.byte(shard.0);
-        sink.varint(count as u64);
-        for lane in &rest[..count] {
-            put(sink, lane);
-        }
-        rest = &rest[count..];
-    }
-    debug_assert!(rest.is_empty(), "every lane stands under its shard, in the order of the shards");
+/// Splits off the lanes of the next shard: they stand in the order of the listed shards.
+fn split_shard<L>(lanes: &[L], belongs: impl Fn(&L) -> bool) -> (&[L], &[L]) {
+    lanes.split_at(lanes.iter().take_while(|lane| belongs(lane)).count())
 }
 
 fn section<S: Sink>(sink: &mut S, tag: u8, put: impl Fn(&mut Count), write: impl FnOnce(&mut S)) {
@@ -158,21 +145,32 @@ fn put_digest(sink: &mut impl Sink, packet: &Packet) {
     }
 }
 
-fn put_windows<S: Sink>(sink: &mut S, packet: &Packet) {
-    put_by_shard(
-        sink,
-        &packet.windows,
-        &packet.window_lanes,
-        |lane| lane.lane.shard,
-        |sink, lane| {
-            put_lane(sink, &lane.lane);
-            put_intervals(sink, &lane.seen);
-        },
-    );
+fn put_windows(sink: &mut impl Sink, packet: &Packet) {
+    let mut rest = packet.window_lanes.as_slice();
+    for window in &packet.windows {
+        let (lanes, after) = split_shard(rest, |seen| seen.lane.shard == window.shard);
+        rest = after;
+        sink.byte(window.shard.0);
+        sink.put(&window.live.to_le_bytes());
+        sink.varint(lanes.len() as u64);
+        for seen in lanes {
+            put_lane(sink, &seen.lane);
+            put_intervals(sink, &seen.seen);
+        }
+    }
 }
 
-fn put_answers<S: Sink>(sink: &mut S, packet: &Packet) {
-    put_by_shard(sink, &packet.answers, &packet.answer_lanes, |lane| lane.lane.shard, put_answer_lane);
+fn put_answers(sink: &mut impl Sink, packet: &Packet) {
+    let mut rest = packet.answer_lanes.as_slice();
+    for &shard in &packet.answers {
+        let (lanes, after) = split_shard(rest, |answer| answer.lane.shard == shard);
+        rest = after;
+        sink.byte(shard.0);
+        sink.varint(lanes.len() as u64);
+        for answer in lanes {
+            put_answer_lane(sink, answer);
+        }
+    }
 }
 
 fn put_entries(sink: &mut impl Sink, packet: &Packet) {
@@ -268,12 +266,15 @@ fn read_digest(reader: &mut Reader<'_>, packet: &mut Packet) -> Result<(), Decod
     Ok(())
 }
 
-fn read_shard(reader: &mut Reader<'_>, before: &[Shard]) -> Result<(Shard, usize), DecodeError> {
+fn read_shard(
+    reader: &mut Reader<'_>,
+    mut before: impl Iterator<Item = Shard>,
+) -> Result<Shard, DecodeError> {
     let shard = Shard(reader.byte("shard")?);
-    if before.contains(&shard) {
+    if before.any(|other| other == shard) {
         return Err(DecodeError::BadValue("shard", u64::from(shard.0)));
     }
-    Ok((shard, reader.count("lanes")?))
+    Ok(shard)
 }
 
 /// Lanes stand in rising order, so that none comes twice.
@@ -285,9 +286,10 @@ fn read_lane(reader: &mut Reader<'_>, shard: Shard, before: Option<Lane>) -> Res
 
 fn read_windows(reader: &mut Reader<'_>, packet: &mut Packet) -> Result<(), DecodeError> {
     while reader.left() > 0 {
-        let (shard, count) = read_shard(reader, &packet.windows)?;
-        packet.windows.push(shard);
-        for _ in 0..count {
+        let shard = read_shard(reader, packet.windows.iter().map(|window| window.shard))?;
+        let live = u32::from_le_bytes(reader.array("live")?);
+        packet.windows.push(Window { shard, live });
+        for _ in 0..reader.count("lanes")? {
             let lane = read_lane(reader, shard, packet.window_lanes.last().map(|seen| seen.lane))?;
             packet.window_lanes.push(LaneSeen { lane, seen: intervals(reader)? });
         }
@@ -297,9 +299,9 @@ fn read_windows(reader: &mut Reader<'_>, packet: &mut Packet) -> Result<(), Deco
 
 fn read_answers(reader: &mut Reader<'_>, packet: &mut Packet) -> Result<(), DecodeError> {
     while reader.left() > 0 {
-        let (shard, count) = read_shard(reader, &packet.answers)?;
+        let shard = read_shard(reader, packet.answers.iter().copied())?;
         packet.answers.push(shard);
-        for _ in 0..count {
+        for _ in 0..reader.count("lanes")? {
             let lane = read_lane(reader, shard, packet.answer_lanes.last().map(|answer| answer.lane))?;
             let (seen, live) = (intervals(reader)?, intervals(reader)?);
             packet.answer_lanes.push(LaneAnswer { lane, seen, live, serial: reader.varint("serial")? });

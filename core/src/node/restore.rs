@@ -4,7 +4,7 @@ use super::Node;
 use crate::effects::{Phase, Record};
 use crate::id::Shard;
 use crate::journal::Snapshot;
-use crate::packet::Carried;
+use crate::packet::{Carried, Window};
 use crate::time::{Span, Time};
 use alloc::vec::Vec;
 
@@ -42,7 +42,8 @@ impl Node {
         let carried = fences.map(|entry| Carried { entry: entry.clone(), age: Span::ZERO });
         records.extend(carried.map(|carried| Record::Entry { at: now, carried }));
         for shard in (0..=u8::MAX).map(Shard) {
-            self.state.answer(shard, &[], now, &mut entries, &mut lanes);
+            let nothing = Window { shard, live: 0 };
+            self.state.answer(nothing, &[], now, &mut entries, &mut lanes);
             records.extend(entries.drain(..).map(|carried| Record::Entry { at: now, carried }));
             if !lanes.is_empty() {
                 records.push(Record::Joined(core::mem::take(&mut lanes)));

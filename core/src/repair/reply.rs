@@ -72,13 +72,14 @@ struct Filler<'a> {
 impl Filler<'_> {
     fn answer_windows(&mut self, request: &Packet, scratch: &mut ReplyScratch) {
         let mut listed = request.window_lanes.as_slice();
-        for &shard in &request.windows {
+        for &window in &request.windows {
+            let shard = window.shard;
             let count = listed.iter().take_while(|lane| lane.lane.shard == shard).count();
             let (theirs, rest) = listed.split_at(count);
             listed = rest;
             scratch.entries.clear();
             scratch.lanes.clear();
-            self.state.answer(shard, theirs, self.now, &mut scratch.entries, &mut scratch.lanes);
+            self.state.answer(window, theirs, self.now, &mut scratch.entries, &mut scratch.lanes);
             if scratch.lanes.is_empty() {
                 continue;
             }
@@ -104,7 +105,7 @@ impl Filler<'_> {
         for entry in recents.newest_first() {
             let shard = entry.dot.lane.shard;
             let wanted = self.reply.mismatch & (1 << group_of(shard)) != 0
-                && !request.windows.contains(&shard)
+                && !request.windows.iter().any(|window| window.shard == shard)
                 && !request.filter.contains(&short_hash(&entry.dot, request.nonce))
                 && !request.entries.iter().any(|carried| carried.entry.dot == entry.dot);
             if !wanted || !is_current(self.state, entry) {

@@ -1,7 +1,7 @@
 //! Building a request: what this node has, in as many bytes as it is worth.
 
 use super::{Repair, groups};
-use crate::codec::{SECTION_OVERHEAD, lane_seen_len, packet_len};
+use crate::codec::{SECTION_OVERHEAD, WINDOW_LEN, lane_seen_len, packet_len};
 use crate::config::Config;
 use crate::id::{SHARDS, Shard};
 use crate::mutant::Mutant;
@@ -53,12 +53,12 @@ fn fill_windows(repair: &mut Repair, state: &State, bytes: usize, packet: &mut P
             continue;
         }
         let lanes = packet.window_lanes.len();
-        state.window(shard, &mut packet.window_lanes);
-        // Shard number and count of lanes; a shard with over 16,383 lanes would not fit anyway.
-        let len: usize = 3 + packet.window_lanes[lanes..]
-            .iter()
-            .map(|seen| lane_seen_len(&seen.lane, &seen.seen))
-            .sum::<usize>();
+        let window = state.window(shard, &mut packet.window_lanes);
+        let len: usize = WINDOW_LEN
+            + packet.window_lanes[lanes..]
+                .iter()
+                .map(|seen| lane_seen_len(&seen.lane, &seen.seen))
+                .sum::<usize>();
         if len > left {
             packet.window_lanes.truncate(lanes);
             if packet.windows.is_empty() {
@@ -69,7 +69,7 @@ fn fill_windows(repair: &mut Repair, state: &State, bytes: usize, packet: &mut P
             break;
         }
         left -= len;
-        packet.windows.push(shard);
+        packet.windows.push(window);
         if !state.planted().is(Mutant::StuckWindow) {
             repair.window_start = shard.0.wrapping_add(1);
         }

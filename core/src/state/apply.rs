@@ -24,6 +24,9 @@ impl State {
                 self.apply_to_map(entry, changes);
                 return Applied::New;
             }
+            // A newer write may have come first and named this one as superseded; what this one supersedes in
+            // turn is known only now.
+            self.kill_superseded(entry, changes);
             return Applied::Known;
         }
         if self.planted.is(Mutant::LoseDelta) && entry.dot.counter.is_multiple_of(3) {
@@ -97,10 +100,7 @@ impl State {
         if !entry.body.is_removal() {
             self.insert_live(entry);
         }
-        for dot in entry.superseded_dots() {
-            self.context.see(&dot);
-            self.kill(&dot, changes);
-        }
+        self.kill_superseded(entry, changes);
         if self.planted.is(Mutant::RemoveWins)
             && let (true, Some(name)) = (entry.body.is_removal(), entry.body.map_name())
         {
@@ -110,6 +110,13 @@ impl State {
             }
         }
         Applied::New
+    }
+
+    fn kill_superseded(&mut self, entry: &Entry, changes: &mut Vec<Change>) {
+        for dot in entry.superseded_dots() {
+            self.context.see(&dot);
+            self.kill(&dot, changes);
+        }
     }
 
     fn apply_claim(&mut self, entry: &Arc<Entry>, claim: &Claim, changes: &mut Vec<Change>) -> Applied {

@@ -224,6 +224,12 @@ impl Context {
         }
     }
 
+    /// Short fingerprint of what is live in a shard: its fingerprint without the part of the dots seen.
+    #[must_use]
+    pub fn live_hash(&self, shard: Shard) -> u32 {
+        (mix(self.shard_hash(shard).wrapping_sub(self.recomputed_hash(shard)), 1) >> 32) as u32
+    }
+
     /// Recomputes the context's part of a shard's fingerprint from scratch: what [`Context::see`] must agree with.
     #[must_use]
     pub fn recomputed_hash(&self, shard: Shard) -> u64 {

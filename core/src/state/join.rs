@@ -7,31 +7,33 @@ use super::{Applied, Change, State, first_lane, last_lane};
 use crate::id::{Dot, Lane, Shard, Store};
 use crate::interval::{IntervalSet, Range};
 use crate::mutant::Mutant;
-use crate::packet::{Carried, LaneAnswer, LaneSeen};
+use crate::packet::{Carried, LaneAnswer, LaneSeen, Window};
 use crate::time::{Span, Time};
 use alloc::vec::Vec;
 
 impl State {
     /// Lists what this node has seen in a shard.
-    pub fn window(&self, shard: Shard, out: &mut Vec<LaneSeen>) {
+    pub fn window(&self, shard: Shard, out: &mut Vec<LaneSeen>) -> Window {
         out.extend(
             self.context.lanes_of(shard).map(|(lane, seen)| LaneSeen { lane: *lane, seen: seen.clone() }),
         );
+        Window { shard, live: self.context.live_hash(shard) }
     }
 
     /// Everything of a shard that someone lacks who has seen `theirs`: the entries, and the lanes with which
     /// they complete the shard. Nothing is appended when the asker lacks nothing.
     pub fn answer(
         &self,
-        shard: Shard,
+        window: Window,
         theirs: &[LaneSeen],
         now: Time,
         entries: &mut Vec<Carried>,
         lanes: &mut Vec<LaneAnswer>,
     ) {
         let (start, nothing) = (lanes.len(), IntervalSet::new());
-        let mut lacking = false;
-        for (lane, seen) in self.context.lanes_of(shard) {
+        let (mut lacking, mut listed) = (false, 0);
+        for (lane, seen) in self.context.lanes_of(window.shard) {
+            listed += 1;
             let their = theirs.iter().find(|their| their.lane == *lane).map_or(&nothing, |their| &their.seen);
             let lacks = !their.is_superset(seen);
             if lacks {
@@ -44,9 +46,17 @@ impl State {
                 lanes.push(self.lane_answer(*lane, seen));
             }
         }
-        if !lacking {
+        // Both have seen the same and hold different entries: the asker never heard what removed one, because
+        // a write that came after it arrived first.
+        let same_seen = listed == theirs.len() && theirs.iter().all(|their| self.has_same(their));
+        let differing = same_seen && window.live != self.context.live_hash(window.shard);
+        if !lacking && !differing {
             lanes.truncate(start);
         }
+    }
+
+    fn has_same(&self, their: &LaneSeen) -> bool {
+        self.context.lane(&their.lane) == Some(&their.seen)
     }
 
     fn lane_answer(&self, lane: Lane, seen: &IntervalSet) -> LaneAnswer {
@@ -131,8 +141,8 @@ impl State {
             entries.clear();
             lanes.clear();
             window.clear();
-            self.window(shard, &mut window);
-            other.answer(shard, &window, now, &mut entries, &mut lanes);
+            let asked = self.window(shard, &mut window);
+            other.answer(asked, &window, now, &mut entries, &mut lanes);
             let applied = self.apply_all(&entries, now, changes);
             debug_assert!(
                 !applied.contains(&Applied::Refused),

@@ -1,0 +1,359 @@
+//! A small cluster for tests: nodes, a lossy network and disks, driven by one seeded loop.
+//!
+//! It is deliberately naive (one sorted map of events) so that it can be read in a minute; the simulator has
+//! the fast one. It lives here so that the core proves its laws without depending on anything that uses it.
+
+#![allow(dead_code, reason = "each test binary uses its own part of this module")]
+
+use heck_core::config::Config;
+use heck_core::effects::{Effects, Event, Record, StreamEffect};
+use heck_core::id::{Addr, Boot, Name, StreamId};
+use heck_core::input::{Command, Input, ProbeOutcome};
+use heck_core::journal::Snapshot;
+use heck_core::member::{Member, Members};
+use heck_core::node::{Base, Identity, Node};
+use heck_core::packet::Packet;
+use heck_core::rng::{Seed, Stream};
+use heck_core::time::{Span, Time};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A valid name.
+pub fn name(text: &str) -> Name {
+    Name::new(text).expect("a test uses valid names")
+}
+
+/// The address of the node with this index.
+pub fn addr(index: usize) -> Addr {
+    let mut ip = [0; 16];
+    ip[8..].copy_from_slice(&(index as u64).to_be_bytes());
+    Addr { ip, port: 7400 }
+}
+
+fn index(addr: Addr) -> usize {
+    u64::from_be_bytes(addr.ip[8..].try_into().unwrap()) as usize
+}
+
+#[derive(Debug)]
+enum Happening {
+    Wake,
+    Datagram { from: usize, packet: Arc<Packet> },
+    Opened { stream: StreamId, peer: usize, ours: bool },
+    Frame { stream: StreamId, packet: Arc<Packet> },
+    Closed { stream: StreamId },
+    Synced { up_to: u64 },
+}
+
+/// Settings of the network.
+#[derive(Clone, Copy, Debug)]
+pub struct Weather {
+    /// Parts of 1,000 of the datagrams that are lost, each direction by itself.
+    pub loss_permille: u32,
+    /// Parts of 1,000 that arrive twice.
+    pub duplicate_permille: u32,
+    /// One-way times are uniform in this range: a wide one reorders.
+    pub latency_us: (u32, u32),
+    /// How long a record takes to reach the disk.
+    pub sync: Span,
+}
+
+impl Default for Weather {
+    fn default() -> Self {
+        Self { loss_permille: 0, duplicate_permille: 0, latency_us: (5_000, 40_000), sync: Span::from_ms(5) }
+    }
+}
+
+struct Disk {
+    synced: Vec<Record>,
+    unsynced: Vec<(u64, Record)>,
+}
+
+/// A cluster under test.
+pub struct Cluster {
+    pub now: Time,
+    pub nodes: Vec<Option<Node>>,
+    pub weather: Weather,
+    pub events: Vec<(Time, usize, Event)>,
+    pub datagrams: u64,
+    pub bytes: u64,
+    pub largest: usize,
+    /// Whether a datagram from the first to the second node passes.
+    pub reachable: Box<dyn Fn(usize, usize) -> bool>,
+    base: Arc<Base>,
+    config: Arc<Config>,
+    seed: Seed,
+    rng: Stream,
+    queue: BTreeMap<(Time, u64), (usize, Happening)>,
+    sequence: u64,
+    wakes: Vec<Time>,
+    disks: Vec<Disk>,
+    boots: Vec<u64>,
+    streams: BTreeMap<StreamId, (usize, usize)>,
+    /// Offset of each node's clock from the world's.
+    pub skews: Vec<Span>,
+}
+
+impl Cluster {
+    /// `count` nodes that know each other and serve from the start.
+    pub fn formed(count: usize, config: Config, weather: Weather, seed: u64) -> Self {
+        Self::new(count, config, weather, seed, true)
+    }
+
+    /// `count` nodes that know each other's addresses; each must be told to join.
+    pub fn cold(count: usize, config: Config, weather: Weather, seed: u64) -> Self {
+        Self::new(count, config, weather, seed, false)
+    }
+
+    fn new(count: usize, config: Config, weather: Weather, seed: u64, formed: bool) -> Self {
+        config.validate().expect("a test uses a valid config");
+        let members = (0..count).map(|n| Member::new(name(&format!("node-{n}")), addr(n))).collect();
+        let base = Arc::new(Base { members: Members::new(members), formed, ..Base::default() });
+        let mut cluster = Self {
+            now: Time::ZERO,
+            nodes: (0..count).map(|_| None).collect(),
+            weather,
+            events: Vec::new(),
+            datagrams: 0,
+            bytes: 0,
+            largest: 0,
+            reachable: Box::new(|_, _| true),
+            base,
+            config: Arc::new(config),
+            seed: Seed(seed),
+            rng: Stream::new(Seed(seed), u64::MAX),
+            queue: BTreeMap::new(),
+            sequence: 0,
+            wakes: vec![Time::NEVER; count],
+            disks: (0..count).map(|_| Disk { synced: Vec::new(), unsynced: Vec::new() }).collect(),
+            boots: vec![0; count],
+            streams: BTreeMap::new(),
+            skews: vec![Span::ZERO; count],
+        };
+        for node in 0..count {
+            cluster.start(node, false);
+        }
+        cluster
+    }
+
+    /// Starts a node, with what its disk holds or without, in a life of its own.
+    pub fn start(&mut self, node: usize, with_disk: bool) {
+        self.boots[node] += 1;
+        let boot = Boot(self.boots[node]);
+        self.start_as(node, with_disk, boot);
+    }
+
+    /// Starts a node in a given life.
+    pub fn start_as(&mut self, node: usize, with_disk: bool, boot: Boot) {
+        let identity = Identity { name: name(&format!("node-{node}")), boot, addr: addr(node) };
+        let snapshot = with_disk.then(|| Snapshot { records: self.disks[node].synced.clone() });
+        let now = self.local(node);
+        let built = Node::new(identity, self.config.clone(), &self.base, snapshot, self.seed, now);
+        self.nodes[node] = Some(built);
+        self.reschedule(node);
+    }
+
+    /// Stops a node at once. What was not synced is lost.
+    pub fn crash(&mut self, node: usize) {
+        self.nodes[node] = None;
+        self.disks[node].unsynced.clear();
+        self.queue
+            .retain(|_, (to, happening)| *to != node || matches!(happening, Happening::Datagram { .. }));
+        let gone: Vec<StreamId> = self
+            .streams
+            .iter()
+            .filter(|(_, ends)| ends.0 == node || ends.1 == node)
+            .map(|(id, _)| *id)
+            .collect();
+        for stream in gone {
+            self.cut(stream);
+        }
+    }
+
+    /// Cuts every open stream.
+    pub fn cut_streams(&mut self) {
+        for stream in self.streams.keys().copied().collect::<Vec<_>>() {
+            self.cut(stream);
+        }
+    }
+
+    fn cut(&mut self, stream: StreamId) {
+        if let Some((a, b)) = self.streams.remove(&stream) {
+            self.push(self.now, a, Happening::Closed { stream });
+            self.push(self.now, b, Happening::Closed { stream });
+        }
+    }
+
+    /// The node with this index, which must be running.
+    pub fn node(&self, node: usize) -> &Node {
+        self.nodes[node].as_ref().expect("the node runs")
+    }
+
+    /// The nodes that run.
+    pub fn running(&self) -> impl Iterator<Item = &Node> {
+        self.nodes.iter().flatten()
+    }
+
+    fn local(&self, node: usize) -> Time {
+        self.now + self.skews[node]
+    }
+
+    fn push(&mut self, at: Time, node: usize, happening: Happening) {
+        self.sequence += 1;
+        self.queue.insert((at, self.sequence), (node, happening));
+    }
+
+    fn latency(&mut self) -> Span {
+        let (low, high) = self.weather.latency_us;
+        Span(u64::from(low + self.rng.below(high - low + 1)))
+    }
+
+    /// Gives a node a command. The token is 0.
+    pub fn command(&mut self, node: usize, command: &Command) {
+        self.step(node, |node, now, effects| node.step(now, Input::Command { token: 0, command }, effects));
+    }
+
+    /// Gives a node the outcome of a check.
+    pub fn probe(&mut self, node: usize, outcome: &ProbeOutcome) {
+        self.step(node, |node, now, effects| node.step(now, Input::Probe(outcome), effects));
+    }
+
+    fn step(&mut self, at: usize, act: impl FnOnce(&mut Node, Time, &mut Effects)) {
+        let now = self.local(at);
+        let Some(node) = &mut self.nodes[at] else { return };
+        let mut effects = Effects::default();
+        act(node, now, &mut effects);
+        self.carry_out(at, effects);
+        self.reschedule(at);
+    }
+
+    fn reschedule(&mut self, at: usize) {
+        let Some(node) = &self.nodes[at] else { return };
+        let (wake, _) = node.next_wake();
+        self.wakes[at] = wake;
+        if wake < Time::NEVER {
+            let world = (wake - self.skews[at]).max(self.now);
+            self.push(world, at, Happening::Wake);
+        }
+    }
+
+    fn carry_out(&mut self, from: usize, mut effects: Effects) {
+        for datagram in effects.datagrams.drain(..) {
+            let size = heck_core::codec::packet_len(&datagram.packet);
+            let packet = Arc::new(datagram.packet);
+            for &to in &effects.targets[datagram.to.start as usize..datagram.to.end as usize] {
+                self.datagrams += 1;
+                self.bytes += size as u64;
+                self.largest = self.largest.max(size);
+                self.deliver(from, index(to), &packet);
+            }
+        }
+        for effect in effects.streams.drain(..) {
+            match effect {
+                StreamEffect::Open { peer } => {
+                    let (stream, peer) = (StreamId(self.sequence), index(peer));
+                    if self.nodes[peer].is_none() || !(self.reachable)(from, peer) {
+                        continue;
+                    }
+                    self.streams.insert(stream, (from, peer));
+                    let at = self.now + self.latency();
+                    self.push(at, from, Happening::Opened { stream, peer, ours: true });
+                    self.push(at, peer, Happening::Opened { stream, peer: from, ours: false });
+                }
+                StreamEffect::Frame { stream, packet } => {
+                    if let Some(&(a, b)) = self.streams.get(&stream) {
+                        let to = if a == from { b } else { a };
+                        let at = self.now + Span(u64::from(self.weather.latency_us.1));
+                        self.push(at, to, Happening::Frame { stream, packet: Arc::new(*packet) });
+                    }
+                }
+                StreamEffect::Close { stream } => {
+                    if let Some((a, b)) = self.streams.remove(&stream) {
+                        let to = if a == from { b } else { a };
+                        let at = self.now + Span(u64::from(self.weather.latency_us.1));
+                        self.push(at, to, Happening::Closed { stream });
+                    }
+                }
+            }
+        }
+        if let Some(&(up_to, _)) = effects.records.last() {
+            self.disks[from].unsynced.append(&mut effects.records);
+            let at = self.now + self.weather.sync;
+            self.push(at, from, Happening::Synced { up_to });
+        }
+        let now = self.now;
+        self.events.extend(effects.events.drain(..).map(|event| (now, from, event)));
+    }
+
+    fn deliver(&mut self, from: usize, to: usize, packet: &Arc<Packet>) {
+        if !(self.reachable)(from, to) || self.rng.below(1_000) < self.weather.loss_permille {
+            return;
+        }
+        let copies = 1 + u32::from(self.rng.below(1_000) < self.weather.duplicate_permille);
+        for _ in 0..copies {
+            let at = self.now + self.latency();
+            self.push(at, to, Happening::Datagram { from, packet: packet.clone() });
+        }
+    }
+
+    /// Lets time pass.
+    pub fn run_for(&mut self, span: Span) {
+        let until = self.now + span;
+        while let Some((&(at, sequence), _)) = self.queue.first_key_value() {
+            if at > until {
+                break;
+            }
+            let (to, happening) = self.queue.remove(&(at, sequence)).expect("it was there");
+            self.now = at;
+            self.happen(to, happening);
+        }
+        self.now = until;
+    }
+
+    fn happen(&mut self, to: usize, happening: Happening) {
+        match happening {
+            Happening::Wake => {
+                if self.wakes[to] - self.skews[to] <= self.now {
+                    self.step(to, |node, now, effects| node.step(now, Input::Timeout, effects));
+                }
+            }
+            Happening::Datagram { from, packet } => {
+                self.step(to, |node, now, effects| {
+                    node.step(now, Input::Datagram { from: addr(from), packet: &packet }, effects);
+                });
+            }
+            Happening::Opened { stream, peer, ours } => self.step(to, |node, now, effects| {
+                node.step(now, Input::StreamOpened { stream, peer: addr(peer), ours }, effects);
+            }),
+            Happening::Frame { stream, packet } => self.step(to, |node, now, effects| {
+                node.step(now, Input::StreamFrame { stream, packet: &packet }, effects);
+            }),
+            Happening::Closed { stream } => {
+                self.step(to, |node, now, effects| node.step(now, Input::StreamClosed { stream }, effects));
+            }
+            Happening::Synced { up_to } => {
+                let disk = &mut self.disks[to];
+                let count = disk.unsynced.partition_point(|(number, _)| *number <= up_to);
+                disk.synced.extend(disk.unsynced.drain(..count).map(|(_, record)| record));
+                self.step(to, |node, now, effects| node.step(now, Input::Persisted { up_to }, effects));
+            }
+        }
+    }
+
+    /// Whether all running nodes have the same state.
+    pub fn agrees(&self) -> bool {
+        let mut hashes = self.running().map(|node| node.view().hash());
+        hashes.next().is_none_or(|first| hashes.all(|hash| hash == first))
+    }
+
+    /// Lets time pass until all running nodes agree; gives the time that it took.
+    pub fn run_until_agreed(&mut self, longest: Span) -> Option<Span> {
+        let start = self.now;
+        while !self.agrees() {
+            if self.now.since(start) >= longest {
+                return None;
+            }
+            self.run_for(Span::from_ms(100));
+        }
+        Some(self.now.since(start))
+    }
+}
