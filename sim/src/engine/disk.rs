@@ -7,7 +7,7 @@ use super::slab::Slab;
 /// How disks behave.
 #[derive(Clone, PartialEq, Debug)]
 pub struct DiskConfig {
-    /// From the write to the sync. Syncs of one node complete in the order of its writes.
+    /// From the write to the sync, unless [`Disks::set_sync`] says otherwise for a node. Syncs of one node complete in the order of its writes.
     pub sync: Latency,
     /// Whether records are stored. Without it they are acknowledged all the same, and a restarted node finds
     /// an empty disk: for runs without restarts.
@@ -51,6 +51,14 @@ struct NodeDisk<R> {
     busy_until_us: u64,
     /// Numbers the draws of the sync's duration.
     writes: u64,
+    /// Instead of the configuration's.
+    sync: Option<Latency>,
+}
+
+impl<R> Default for NodeDisk<R> {
+    fn default() -> Self {
+        Self { records: Vec::new(), synced_below: 0, busy_until_us: 0, writes: 0, sync: None }
+    }
 }
 
 /// A sync under way.
@@ -68,8 +76,7 @@ impl<R> Disks<R> {
     fn node_mut(&mut self, node: u32) -> &mut NodeDisk<R> {
         let index = node as usize;
         if index >= self.nodes.len() {
-            let empty = || NodeDisk { records: Vec::new(), synced_below: 0, busy_until_us: 0, writes: 0 };
-            self.nodes.resize_with(index + 1, empty);
+            self.nodes.resize_with(index + 1, NodeDisk::default);
         }
         &mut self.nodes[index]
     }
@@ -82,10 +89,12 @@ impl<R> Disks<R> {
         life: u32,
         records: impl Iterator<Item = (u64, R)>,
     ) -> (u64, u32) {
-        let (dice, stored) = (self.dice, self.config.stored);
+        let stored = self.config.stored;
         let writes = self.node_mut(node).writes;
-        let delay_us = self.config.sync.sample_us(dice.draw(Purpose::Disk, node, writes).word(0));
+        let word = self.dice.draw(Purpose::Disk, node, writes).word(0);
+        let usual_us = self.config.sync.sample_us(word);
         let disk = self.node_mut(node);
+        let delay_us = disk.sync.as_ref().map_or(usual_us, |sync| sync.sample_us(word));
         disk.writes += 1;
         disk.busy_until_us = disk.busy_until_us.max(now_us + delay_us);
         let mut up_to = 0;
@@ -127,6 +136,16 @@ impl<R> Disks<R> {
     #[must_use]
     pub fn records(&self, node: u32) -> &[(u64, R)] {
         self.nodes.get(node as usize).map_or(&[], |disk| &disk.records)
+    }
+
+    /// Makes one node's disk slower or faster from now on; `None` for as configured.
+    pub fn set_sync(&mut self, node: u32, sync: Option<Latency>) {
+        self.node_mut(node).sync = sync;
+    }
+
+    /// Empties the disk of a node that is down.
+    pub fn erase(&mut self, node: u32) {
+        self.crash(node, DiskLoss::Everything);
     }
 
     /// Replaces a node's synced records by fewer that mean the same, as a store does when it compacts its log;
@@ -178,6 +197,16 @@ mod tests {
         let mut disks = disks(Latency::Uniform { min_us: 0, max_us: 1_000 });
         let times: Vec<u64> = (0..100).map(|n| disks.write(n, 0, 0, [(n, "")].into_iter()).0).collect();
         assert!(times.is_sorted());
+    }
+
+    #[test]
+    fn a_slow_disk_syncs_late_until_it_is_as_before() {
+        let mut disks = disks(Latency::Constant { us: 10 });
+        disks.set_sync(0, Some(Latency::Constant { us: 5_000 }));
+        assert_eq!(disks.write(0, 0, 0, [(1, "a")].into_iter()).0, 5_000);
+        assert_eq!(disks.write(0, 1, 0, [(1, "a")].into_iter()).0, 10);
+        disks.set_sync(0, None);
+        assert_eq!(disks.write(9_000, 0, 0, [(2, "b")].into_iter()).0, 9_010);
     }
 
     #[test]

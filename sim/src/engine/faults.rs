@@ -113,6 +113,13 @@ impl<P: Protocol, Q: EventQueue> World<P, Q> {
         cut
     }
 
+    /// Cuts all streams of a node; while `broken`, those that it opens or accepts break at once.
+    pub fn break_streams(&mut self, node: u32, broken: bool) {
+        let now_us = self.now.0;
+        self.with_streams(|streams, _| streams.break_all(now_us, node, broken));
+        self.fold_fault(node, Fault::Cut);
+    }
+
     /// Whether a node that does not simply run takes an event now. If not, the event is kept, put off or lost.
     #[cold]
     pub(super) fn admits(&mut self, event: Event) -> bool {

@@ -28,8 +28,17 @@ pub enum Latency {
         median_us: f64,
         /// The standard deviation of the logarithm; 0.1 is tight, 1 is wild.
         sigma: f64,
-        /// The greatest latency; what exceeds it takes this long.
+        /// The least latency; what lies below takes this long.
+        min_us: u64,
+        /// The greatest latency; what lies above takes this long.
         max_us: u64,
+    },
+    /// A floor and an exponentially distributed wait above it.
+    Exponential {
+        /// The floor.
+        min_us: u64,
+        /// The mean of the wait.
+        mean_us: f64,
     },
     /// Measured quantiles, evenly spaced from the least to the greatest, linear in between. Never empty.
     Table(Table),
@@ -108,9 +117,12 @@ impl Latency {
                 let z = normal_quantile(below_min + probability * (below_max - below_min));
                 ((mean_us + deviation_us * z + 0.5) as u64).clamp(*min_us, *max_us)
             }
-            Self::LogNormal { shift_us, median_us, sigma, max_us } => {
+            Self::LogNormal { shift_us, median_us, sigma, min_us, max_us } => {
                 let above_us = median_us * libm::exp(sigma * normal_quantile(probability));
-                shift_us.saturating_add((above_us + 0.5) as u64).min(*max_us)
+                shift_us.saturating_add((above_us + 0.5) as u64).max(*min_us).min(*max_us)
+            }
+            Self::Exponential { min_us, mean_us } => {
+                min_us.saturating_add((-mean_us * libm::log(1.0 - probability) + 0.5) as u64)
             }
             Self::Table(Table(quantiles)) => {
                 let place = probability * (quantiles.len() - 1) as f64;
@@ -230,7 +242,7 @@ mod tests {
         let (mean, deviation) = moments(&Latency::normal(50_000.0, 5_000.0, 0, 1_000_000).unwrap());
         assert!((mean - 50_000.0).abs() < 5.0 && (deviation - 5_000.0).abs() < 5.0, "{mean} {deviation}");
         let (shift_us, median_us, sigma) = (20_000, 10_000.0, 0.5_f64);
-        let latency = Latency::LogNormal { shift_us, median_us, sigma, max_us: 10_000_000 };
+        let latency = Latency::LogNormal { shift_us, median_us, sigma, min_us: 0, max_us: 10_000_000 };
         let (mean, deviation) = moments(&latency);
         let half = libm::exp(sigma * sigma / 2.0);
         let expected = 20_000.0 + 10_000.0 * half;
@@ -238,6 +250,15 @@ mod tests {
         assert!((mean / expected - 1.0).abs() < 0.001, "{mean} {expected}");
         assert!((deviation / expected_deviation - 1.0).abs() < 0.01, "{deviation} {expected_deviation}");
         assert_eq!(latency.sample_us(1 << 31), 30_000, "the median");
+    }
+
+    #[test]
+    fn an_exponential_wait_has_its_mean_and_the_bounds_of_a_lognormal_hold() {
+        let (mean, deviation) = moments(&Latency::Exponential { min_us: 1_000, mean_us: 20_000.0 });
+        assert!((mean - 21_000.0).abs() < 10.0 && (deviation - 20_000.0).abs() < 20.0, "{mean} {deviation}");
+        let (median_us, sigma) = (10_000.0, 2.0);
+        let latency = Latency::LogNormal { shift_us: 0, median_us, sigma, min_us: 9_000, max_us: 12_000 };
+        assert_eq!((latency.sample_us(0), latency.sample_us(u32::MAX)), (9_000, 12_000));
     }
 
     #[test]

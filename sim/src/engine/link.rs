@@ -43,13 +43,15 @@ impl NodeSet {
     }
 }
 
-/// What befalls everything that nodes of one set send to nodes of another, in this direction only.
+/// What befalls everything that nodes of one set send to nodes of another.
 #[derive(Clone, Debug)]
 pub struct LinkRule {
     /// The senders.
     pub from: NodeSet,
     /// The receivers.
     pub to: NodeSet,
+    /// Whether the way back is the same. A link to which both directions apply is hit once.
+    pub both_ways: bool,
     /// The probability that a datagram is lost, beside all other losses. [`Ratio::ALWAYS`] severs the link.
     pub loss: Ratio,
     /// What the link adds to each latency.
@@ -59,8 +61,20 @@ pub struct LinkRule {
 impl LinkRule {
     /// Nothing gets from one set to the other; the way back stays open.
     #[must_use]
-    pub const fn severed(from: NodeSet, to: NodeSet) -> Self {
-        Self { from, to, loss: Ratio::ALWAYS, extra_delay_us: 0 }
+    pub const fn severed_one_way(from: NodeSet, to: NodeSet) -> Self {
+        Self { from, to, both_ways: false, loss: Ratio::ALWAYS, extra_delay_us: 0 }
+    }
+
+    /// Nothing gets from one set to the other, nor back.
+    #[must_use]
+    pub fn severed(from: NodeSet, to: NodeSet) -> Self {
+        Self { both_ways: true, ..Self::severed_one_way(from, to) }
+    }
+
+    #[inline]
+    fn applies(&self, from: u32, to: u32) -> bool {
+        (self.from.contains(from) && self.to.contains(to))
+            || (self.both_ways && self.from.contains(to) && self.to.contains(from))
     }
 }
 
@@ -106,7 +120,7 @@ impl LinkRules {
     pub fn effect(&self, from: u32, to: u32) -> LinkEffect {
         let mut effect = LinkEffect { loss: Ratio::NEVER, extra_delay_us: 0 };
         for (_, rule) in &self.rules {
-            if rule.from.contains(from) && rule.to.contains(to) {
+            if rule.applies(from, to) {
                 effect.loss = effect.loss.or(rule.loss);
                 effect.extra_delay_us += rule.extra_delay_us;
             }
@@ -134,10 +148,11 @@ mod tests {
     #[test]
     fn rules_work_in_one_direction_add_up_and_can_be_removed() {
         let mut rules = LinkRules::default();
-        let severed = rules.install(LinkRule::severed(NodeSet::of([0]), NodeSet::of([1])));
+        let severed = rules.install(LinkRule::severed_one_way(NodeSet::of([0]), NodeSet::of([1])));
         let half = LinkRule {
             from: NodeSet::of([2]),
             to: NodeSet::all(),
+            both_ways: false,
             loss: Ratio::of(1, 2),
             extra_delay_us: 10,
         };
@@ -146,6 +161,17 @@ mod tests {
         assert_eq!(rules.effect(0, 1).loss, Ratio::ALWAYS);
         assert_eq!(rules.effect(1, 0).loss, Ratio::NEVER);
         assert_eq!(rules.effect(2, 9), LinkEffect { loss: Ratio::of(3, 4), extra_delay_us: 20 });
+        let both_ways = LinkRule {
+            both_ways: true,
+            loss: Ratio::of(1, 2),
+            ..LinkRule::severed(NodeSet::of([5, 6]), NodeSet::of([6, 7]))
+        };
+        rules.install(both_ways);
+        for (from, to, loss) in
+            [(5, 7, Ratio::of(1, 2)), (7, 5, Ratio::of(1, 2)), (6, 6, Ratio::of(1, 2)), (5, 5, Ratio::NEVER)]
+        {
+            assert_eq!(rules.effect(from, to).loss, loss, "{from} to {to}");
+        }
         assert!(rules.remove(severed));
         assert!(!rules.remove(severed));
         assert_eq!(rules.effect(0, 1).loss, Ratio::NEVER);

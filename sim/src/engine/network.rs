@@ -18,6 +18,8 @@ pub struct Path {
     pub latency: Latency,
     /// Probability that a datagram is lost, each independently (Bernoulli).
     pub loss: Ratio,
+    /// Bursts that it is exposed to as well; see [`Network::add_bursts`].
+    pub bursts: Option<BurstsId>,
     /// Probability that a datagram arrives twice, the second time after a latency of its own.
     pub duplicate: Ratio,
     /// Probability that a datagram is held back by `reorder_delay_us`, so that later ones overtake it. Latency
@@ -34,6 +36,7 @@ impl Path {
         Self {
             latency,
             loss: Ratio::NEVER,
+            bursts: None,
             duplicate: Ratio::NEVER,
             reorder: Ratio::NEVER,
             reorder_delay_us: 0,
@@ -46,6 +49,10 @@ impl Path {
         Self { loss, ..self }
     }
 }
+
+/// Names a model of bursts that a network knows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct BurstsId(usize);
 
 /// One end of a transmission.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -104,7 +111,7 @@ pub struct Network {
     /// Row by row, the sender's zone first.
     paths: Vec<Path>,
     mtu_bytes: u32,
-    bursts: Option<Bursts>,
+    bursts: Vec<Bursts>,
     rules: LinkRules,
     rules_active: u32,
     uplinks: Option<Uplinks>,
@@ -129,7 +136,7 @@ impl Network {
             zones,
             paths: vec![path.clone(); usize::from(zones) * usize::from(zones)],
             mtu_bytes: MTU_MAX_BYTES,
-            bursts: None,
+            bursts: Vec::new(),
             rules: LinkRules::default(),
             rules_active: 0,
             uplinks: None,
@@ -171,9 +178,16 @@ impl Network {
         self.mtu_bytes = mtu_bytes;
     }
 
-    /// Loses datagrams in bursts, beside the paths' own loss; `None` ends it. All channels start anew.
-    pub fn set_bursts(&mut self, model: Option<GilbertElliott>) {
-        self.bursts = model.map(Bursts::new);
+    /// Makes a model of bursts known, for paths to name. Paths that name the same one share its channels: a sender
+    /// in a bad spell is then bad on all of them.
+    pub fn add_bursts(&mut self, model: GilbertElliott) -> BurstsId {
+        self.bursts.push(Bursts::new(model));
+        BurstsId(self.bursts.len() - 1)
+    }
+
+    /// The same change to the paths between all zones.
+    pub fn each_path(&mut self, change: impl FnMut(&mut Path)) {
+        self.paths.iter_mut().for_each(change);
     }
 
     /// Limits every node's uplink that has no limit of its own; `None` for unlimited.
@@ -262,7 +276,8 @@ impl Network {
             self.losses.lost += 1;
             return None;
         }
-        if let Some(bursts) = &mut self.bursts
+        if let Some(BurstsId(index)) = path.bursts
+            && let Some(bursts) = self.bursts.get_mut(index)
             && bursts.loses(now_us, from.node, to.node, draw)
         {
             self.losses.burst += 1;

@@ -15,6 +15,8 @@ pub struct Outbox<P: Protocol> {
     pub(super) next_stream: u64,
     /// Packets that have arrived everywhere (or were lost), for reuse: what they allocated is still there.
     pub recycled: Vec<P::Packet>,
+    /// Working memory of the protocol, shared by all nodes.
+    pub scratch: P::Scratch,
 }
 
 /// A packet and where it goes.
@@ -55,6 +57,7 @@ impl<P: Protocol> Default for Outbox<P> {
             events: Vec::new(),
             next_stream: 0,
             recycled: Vec::new(),
+            scratch: P::Scratch::default(),
         }
     }
 }

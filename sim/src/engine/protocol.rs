@@ -23,6 +23,9 @@ pub trait Protocol: Sized {
     type Command;
     /// What a node reports.
     type Event;
+    /// Working memory that all nodes of a world share, lent with each step in [`Outbox::scratch`]; what it holds
+    /// must not influence what a step does. `()` for none.
+    type Scratch: Default;
 
     /// Takes one input; what the node wants done goes into `out`.
     fn step(&mut self, now: Time, input: Input<'_, Self>, out: &mut Outbox<Self>);

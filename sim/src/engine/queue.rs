@@ -45,13 +45,12 @@ pub trait EventQueue: Default {
 }
 
 /// Buckets in the ring.
-pub const RING: u64 = 4096;
+pub const RING: u64 = 1 << RING_LOG2;
+
+const RING_LOG2: u32 = 12;
 
 /// The width at the start: 2⁸ µs, so that the ring covers one second.
 const FIRST_WIDTH_LOG2: u32 = 8;
-
-/// Wider buckets are never needed: the ring would cover 142 years.
-const WIDTH_LOG2_MAX: u32 = 40;
 
 /// The width is reconsidered after this many pushes, or four for each pending event if that is more.
 const REVIEW_PUSHES: u64 = 1 << 14;
@@ -73,17 +72,11 @@ pub struct CalendarQueue {
     far: BinaryHeap<Reverse<Ordered>>,
     sequence: u64,
     len: usize,
-    pushes: Pushes,
-}
-
-/// Where pushes landed since the width was last reconsidered.
-#[derive(Default, Debug)]
-struct Pushes {
-    all: u64,
-    /// Beyond the ring.
-    far: u64,
-    /// In the ring's second half, or beyond.
-    upper_half: u64,
+    /// How many pushes since the width was last reconsidered, by the bits of their delay in microseconds, counted
+    /// from the first unopened bucket.
+    pushes: [u64; 65],
+    /// How many pushes until the width is reconsidered.
+    pushes_until_review: u64,
 }
 
 /// An event with its place among those of equal time.
@@ -114,7 +107,8 @@ impl Default for CalendarQueue {
             far: BinaryHeap::new(),
             sequence: 0,
             len: 0,
-            pushes: Pushes::default(),
+            pushes: [0; 65],
+            pushes_until_review: REVIEW_PUSHES,
         }
     }
 }
@@ -125,9 +119,10 @@ impl EventQueue for CalendarQueue {
         let bucket = event.time_us >> self.width_log2;
         let ahead = bucket.wrapping_sub(self.unopened);
         self.len += 1;
-        self.pushes.all += 1;
+        let delay_us = event.time_us.saturating_sub(self.unopened << self.width_log2);
+        self.pushes[(u64::BITS - delay_us.leading_zeros()) as usize] += 1;
+        self.pushes_until_review = self.pushes_until_review.saturating_sub(1);
         if ahead < RING {
-            self.pushes.upper_half += ahead / (RING / 2);
             self.ring.append(ring_index(bucket), event);
         } else {
             self.push_outside_ring(bucket, event);
@@ -178,8 +173,6 @@ impl CalendarQueue {
         if bucket < self.unopened {
             self.late.push(ordered);
         } else {
-            self.pushes.upper_half += 1;
-            self.pushes.far += 1;
             self.far.push(ordered);
         }
     }
@@ -196,7 +189,7 @@ impl CalendarQueue {
 
     /// Sorts the next bucket that holds anything into `current`; false if it begins after the limit, or none is.
     fn open_next_bucket(&mut self, limit_us: u64) -> bool {
-        if self.pushes.all >= REVIEW_PUSHES.max(4 * self.len as u64) {
+        if self.pushes_until_review == 0 {
             self.review_width();
         }
         if self.ring.is_empty() {
@@ -234,15 +227,27 @@ impl CalendarQueue {
         }
     }
 
-    /// Doubles or halves the width if the pushes since the last review ask for it. Called between buckets only,
-    /// when `current` and `late` are empty.
+    /// Changes the width if the pushes since the last review ask for it. Called between buckets only, when
+    /// `current` and `late` are empty.
     fn review_width(&mut self) {
-        let Pushes { all, far, upper_half } = std::mem::take(&mut self.pushes);
-        if far > all / 16 && self.width_log2 < WIDTH_LOG2_MAX {
-            self.rebuild(self.width_log2 + 1);
-        } else if upper_half < all / 64 && self.width_log2 > 0 {
-            self.rebuild(self.width_log2 - 1);
+        let pushes = std::mem::replace(&mut self.pushes, [0; 65]);
+        let all: u64 = pushes.iter().sum();
+        // The narrowest width with which at most this many pushes lie beyond the ring.
+        let narrowest = |beyond_max: u64| {
+            let (mut beyond, mut bits) = (0, u64::BITS);
+            while bits > RING_LOG2 && beyond + pushes[bits as usize] <= beyond_max {
+                beyond += pushes[bits as usize];
+                bits -= 1;
+            }
+            bits - RING_LOG2
+        };
+        // Two marks, so that a workload between them does not go back and forth.
+        let (least, most) = (narrowest(all / 16), narrowest(all / 64));
+        let width_log2 = self.width_log2.clamp(least, most.max(least));
+        if width_log2 != self.width_log2 {
+            self.rebuild(width_log2);
         }
+        self.pushes_until_review = REVIEW_PUSHES.max(4 * self.len as u64);
     }
 
     fn rebuild(&mut self, width_log2: u32) {
@@ -375,7 +380,7 @@ mod tests {
         let mut now_us = 0;
         let mut widths = Vec::new();
         for delay_us in [60_000_000, 100, 3_600_000_000] {
-            for n in 0..400_000_u64 {
+            for n in 0..200_000_u64 {
                 let time_us = now_us + delay_us / 2 + n * 7919 % delay_us;
                 queue.push(Event { time_us, target: 0, payload: 0 });
                 if n >= 100 {
@@ -384,7 +389,7 @@ mod tests {
             }
             widths.push(queue.width_log2);
         }
-        assert_eq!(widths, [15, 0, 21], "the ring covers the longest delay, hardly more");
+        assert_eq!(widths, [15, 0, 20], "4096 buckets cover the longest delay, hardly more");
     }
 
     #[test]

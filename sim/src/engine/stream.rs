@@ -5,7 +5,7 @@
 //! cut and both ends hear of it; so a partition delays a stream, and ends it when it lasts. What is not
 //! modelled: congestion control, fast retransmission, lost acknowledgements.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::draw::{Dice, Draw, Purpose};
 use super::network::{End, Network};
@@ -104,6 +104,8 @@ pub(super) struct Streams<F> {
     dice: Dice,
     streams: BTreeMap<u64, Stream<F>>,
     moments: Slab<Moment<F>>,
+    /// Nodes whose streams do not come about.
+    broken: BTreeSet<u32>,
     /// Segments that each node has sent: numbers their draws.
     segments_sent: Vec<u64>,
     /// What is to be queued: (time, node, slot). The world collects it after each call.
@@ -138,6 +140,7 @@ impl<F: Message> Streams<F> {
             dice,
             streams: BTreeMap::new(),
             moments: Slab::default(),
+            broken: BTreeSet::new(),
             segments_sent: Vec::new(),
             scheduled: Vec::new(),
         }
@@ -206,12 +209,26 @@ impl<F: Message> Streams<F> {
         true
     }
 
+    /// Cuts all streams of a node now; while `broken`, new ones break as soon as they would be open.
+    pub fn break_all(&mut self, now_us: u64, node: u32, broken: bool) {
+        if !broken {
+            self.broken.remove(&node);
+            return;
+        }
+        self.broken.insert(node);
+        for stream in self.of_node(node) {
+            self.cut(now_us, stream);
+        }
+    }
+
+    fn of_node(&self, node: u32) -> Vec<u64> {
+        let its = self.streams.iter().filter(|(_, state)| state.side(node).is_some());
+        its.map(|(&stream, _)| stream).collect()
+    }
+
     /// Cuts all streams of a node that crashes; their other ends hear of it one latency later.
     pub fn crash(&mut self, around: &mut Surroundings<'_>, node: u32) {
-        let of_node = |stream: &Stream<F>| stream.side(node).is_some();
-        let lost: Vec<u64> =
-            self.streams.iter().filter(|(_, state)| of_node(state)).map(|(&stream, _)| stream).collect();
-        for stream in lost {
+        for stream in self.of_node(node) {
             let Some(mut state) = self.streams.remove(&stream) else { continue };
             let Some(side) = state.side(node) else { continue };
             let other = 1 - side;
@@ -297,7 +314,8 @@ impl<F: Message> Streams<F> {
         };
         let at_us = around.now_us + there_us + back_us;
         let peer = &around.nodes[accepter.node as usize];
-        if peer.condition == Condition::Crashed || peer.life != lives[1] {
+        let broken = [opener, accepter].iter().any(|end| self.broken.contains(&end.node));
+        if peer.condition == Condition::Crashed || peer.life != lives[1] || broken {
             self.streams.remove(&stream);
             self.schedule(at_us, opener.node, Moment::Cut { stream, life: lives[0] });
         } else {

@@ -66,6 +66,7 @@ impl Protocol for Ping {
     type Record = ();
     type Command = ();
     type Event = ();
+    type Scratch = ();
 
     fn step(&mut self, _: Time, input: Input<'_, Self>, out: &mut Outbox<Self>) {
         match input {

@@ -33,7 +33,7 @@ fn opened() -> World<Toy> {
 }
 
 fn sever(world: &mut World<Toy>, from: u32, to: u32) {
-    world.network_mut().install(LinkRule::severed(NodeSet::of([from]), NodeSet::of([to])));
+    world.network_mut().install(LinkRule::severed_one_way(NodeSet::of([from]), NodeSet::of([to])));
 }
 
 #[test]
@@ -155,6 +155,21 @@ fn a_fault_cuts_a_stream_at_both_ends_at_once() {
     for node in [0, 1] {
         assert_eq!(stream_news(&world, node).last(), Some(&(100_000, Heard::Closed { stream: STREAM })));
     }
+}
+
+#[test]
+fn streams_of_a_node_break_as_long_as_the_fault_lasts() {
+    let mut world = opened();
+    world.break_streams(1, true);
+    ask(&mut world, ms(200), 0, Ask::Open { peer: 1, frames: frames(0..1) });
+    world.run_until(secs(1), &mut ()).unwrap();
+    let closed = |at_us, stream| (at_us, Heard::Closed { stream });
+    assert_eq!(stream_news(&world, 0)[1..], [closed(100_000, 0), closed(220_000, 1)]);
+    assert_eq!(stream_news(&world, 1)[4..], [closed(100_000, 0)]);
+    world.break_streams(1, false);
+    ask(&mut world, secs(2), 0, Ask::Open { peer: 1, frames: frames(0..1) });
+    world.run_until(secs(3), &mut ()).unwrap();
+    assert_eq!(stream_news(&world, 1).last(), Some(&(2_030_000, Heard::Frame { stream: 2, body: 0 })));
 }
 
 #[test]

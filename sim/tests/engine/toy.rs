@@ -99,6 +99,7 @@ impl Protocol for Toy {
     type Record = &'static str;
     type Command = Ask;
     type Event = &'static str;
+    type Scratch = ();
 
     fn step(&mut self, now: Time, input: Input<'_, Self>, out: &mut Outbox<Self>) {
         let heard = match input {
