@@ -35,10 +35,6 @@ fn every_kind_of_write_reaches_everyone_under_half_loss() {
     cluster.run_for(Span::from_secs(20));
     cluster.probe(6, &probe("o1", HealthState::Unhealthy));
     cluster.run_until_agreed(Span::from_secs(60)).expect("the cluster agrees");
-    eprintln!(
-        "took {took:?}, {} datagrams, {} bytes, largest {}",
-        cluster.datagrams, cluster.bytes, cluster.largest
-    );
     for node in cluster.running() {
         let view = node.view();
         assert_eq!(view.state().live_len(), 4);
