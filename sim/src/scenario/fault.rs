@@ -9,37 +9,36 @@ use super::value::Unsupported;
 use crate::units::{EventRate, Fraction};
 
 choice! {
-    /// What a restarted node finds on its disk.
+    /// What a crash leaves on the disk.
     pub enum Disk {
-        /// All that was safe on disk when it crashed.
+        /// All that was written: the process was killed, and the system still writes what it was given.
         Kept = "kept",
-        /// Nothing.
+        /// All that was safe on disk: the power failed.
+        Synced = "synced",
+        /// Nothing: the disk is gone.
         Lost = "lost",
     }
 }
 
 section! {
     "crash"
-    /// The nodes stop at once. Records that are not yet safe on disk are lost. A node that is down already stays
-    /// down.
+    /// The nodes stop at once. A node that is down already stays down.
     pub struct Crash {
         /// Which nodes.
         nodes: NodeSet = plain(),
+        /// What is left on their disks.
+        disk: Disk = default("synced"),
         /// When they restart by themselves; without it they stay down until a `restart`.
         lasts: Option<Span> = plain(),
-        /// What they find on disk when they restart by themselves.
-        disk: Disk = default("kept"),
     }
 }
 
 section! {
     "restart"
-    /// Crashed nodes start again. A node that is up stays up.
+    /// Crashed nodes start again, with what the crash left on their disks. A node that is up stays up.
     pub struct Restart {
         /// Which nodes.
         nodes: NodeSet = plain(),
-        /// What they find on disk.
-        disk: Disk = default("kept"),
     }
 }
 
@@ -96,25 +95,14 @@ section! {
 
 section! {
     "cut_streams"
-    /// Streams that begin or end at the nodes break.
+    /// All streams break that begin or end at the nodes.
     pub struct CutStreams {
         /// Which nodes.
         nodes: NodeSet = plain(),
-        /// Streams that open within this time break too.
+        /// How long streams go on breaking.
         lasts: Span = default("0s"),
-    }
-}
-
-section! {
-    "slow_disk"
-    /// Records need longer until they are safe on disk.
-    pub struct SlowDisk {
-        /// Which nodes.
-        nodes: NodeSet = plain(),
-        /// How long a record needs.
-        sync: Span = plain(),
-        /// When the disks are as before; without it, never.
-        lasts: Option<Span> = plain(),
+        /// How often those that have opened since break, within that time.
+        every: Span = default("100ms").at_least("1ms"),
     }
 }
 
@@ -138,8 +126,8 @@ section! {
         loss: Option<LossFault> = plain(),
         /// Streams break.
         cut_streams: Option<CutStreams> = plain(),
-        /// Disks become slow.
-        slow_disk: Option<SlowDisk> = plain(),
+        /// Disks that become slow; `cluster.disk_sync` sets the speed of all for the whole run.
+        slow_disk: Option<Unsupported> = plain(),
         /// Clocks that run too fast or too slow.
         clock_drift: Option<Unsupported> = plain(),
         /// Nodes that read what reaches them too late.
@@ -156,8 +144,8 @@ section! {
         crash: EventRate = plain(),
         /// Mean time until a crashed node restarts, exponentially distributed.
         down: Span = plain().at_least("1us"),
-        /// What it finds on disk.
-        disk: Disk = default("kept"),
+        /// What the crash leaves on its disk.
+        disk: Disk = default("synced"),
         /// Which nodes crash.
         nodes: NodeSet = default("all"),
         /// When it begins, counted from the start of the run.
@@ -174,7 +162,7 @@ section! {
 impl Fault {
     /// The kinds of fault that an entry can name.
     pub const KINDS: &'static [&'static str] =
-        &["crash", "restart", "pause", "resume", "partition", "loss", "cut_streams", "slow_disk"];
+        &["crash", "restart", "pause", "resume", "partition", "loss", "cut_streams"];
 
     /// The kinds that this entry names; a checked one names exactly one.
     #[must_use]
@@ -187,7 +175,6 @@ impl Fault {
             self.partition.is_some(),
             self.loss.is_some(),
             self.cut_streams.is_some(),
-            self.slow_disk.is_some(),
         ];
         Self::KINDS.iter().zip(named).filter_map(|(kind, named)| named.then_some(*kind)).collect()
     }

@@ -45,14 +45,10 @@ use xxhash_rust::xxh3::xxh3_64;
 
 pub use cluster::{Cluster, Group, Start, Zone, ZoneNodes};
 pub use expect::{Expect, Limits, Missed, limit_names};
-pub use fault::{
-    Churn, Crash, CutStreams, Disk, Fault, LossFault, Partition, Pause, Restart, Resume, SlowDisk,
-};
+pub use fault::{Churn, Crash, CutStreams, Disk, Fault, LossFault, Partition, Pause, Restart, Resume};
 pub use file::{LoadError, Point, ScenarioFile, name_of};
 pub use measure::Measure;
-pub use network::{
-    Burst, BurstAt, Exponential, Latency, Link, Lognormal, Loss, Network, Normal, Path, Reorder, Uniform,
-};
+pub use network::{Burst, BurstAt, Latency, Link, Lognormal, Network, Normal, Path, Reorder, Uniform};
 pub use node_set::{NodeSet, Share};
 pub use problem::{Problem, Report, Source};
 pub use protocol::Protocol;

@@ -19,38 +19,57 @@ section! {
 
 section! {
     "latency: normal"
-    /// A normal distribution, cut off below.
+    /// A normal distribution, cut off on both sides.
     pub struct Normal {
-        /// Its mean.
+        /// Mean of the distribution before it is cut.
         mean: Span = plain(),
         /// Its standard deviation.
-        sd: Span = plain(),
-        /// What lies below is raised to this.
+        sd: Span = plain().at_least("1us"),
+        /// The least latency.
         min: Span = default("0s"),
+        /// The greatest latency; without it mean + 6 sd.
+        max: Option<Span> = plain(),
+    }
+}
+
+impl Normal {
+    /// The greatest latency.
+    #[must_use]
+    pub fn greatest(&self) -> Span {
+        self.max.unwrap_or_else(|| self.mean + self.sd.times(6))
     }
 }
 
 section! {
     "latency: lognormal"
-    /// A log-normal distribution: most datagrams are near the median, a few are much later.
+    /// A log-normal distribution above a floor: most datagrams are near the median, a few are much later.
     pub struct Lognormal {
-        /// Half of all datagrams are faster.
-        median: Span = plain().at_least("1us"),
-        /// 95 % of all datagrams are faster.
-        p95: Span = plain().at_least("1us"),
-        /// What lies below is raised to this.
-        min: Span = default("0s"),
+        /// No datagram is faster; the distribution begins here.
+        floor: Span = default("0s"),
+        /// Half of all datagrams are faster, floor included.
+        median: Span = plain(),
+        /// 95 % of all datagrams are faster, floor included.
+        p95: Span = plain(),
+        /// What would take longer takes this long; without it 100 × p95.
+        max: Option<Span> = plain(),
     }
 }
 
-section! {
-    "latency: exponential"
-    /// A least latency plus an exponentially distributed wait.
-    pub struct Exponential {
-        /// The least latency.
-        min: Span = default("0s"),
-        /// Mean of the wait that comes on top.
-        mean: Span = plain(),
+/// The 95th percentile of the standard normal distribution.
+const NORMAL_P95: f64 = 1.644_853_626_951_472_2;
+
+impl Lognormal {
+    /// The standard deviation of the logarithm of what comes on top of the floor.
+    #[must_use]
+    pub fn sigma(&self) -> f64 {
+        let above = |span: Span| span.as_us().saturating_sub(self.floor.as_us()).max(1) as f64;
+        libm::log(above(self.p95) / above(self.median)) / NORMAL_P95
+    }
+
+    /// The greatest latency.
+    #[must_use]
+    pub fn greatest(&self) -> Span {
+        self.max.unwrap_or_else(|| self.p95.times(100))
     }
 }
 
@@ -62,12 +81,12 @@ one_of! {
         Constant(Span) = "constant",
         /// Uniform between two bounds.
         Uniform(Uniform) = "uniform",
-        /// Normal, cut off below.
+        /// Normal, cut off on both sides.
         Normal(Normal) = "normal",
         /// Log-normal, given by median and 95th percentile.
         Lognormal(Lognormal) = "lognormal",
-        /// A floor plus an exponential wait.
-        Exponential(Exponential) = "exponential",
+        /// Measured quantiles, evenly spaced from the least to the greatest, straight lines in between.
+        Quantiles(Vec<Span>) = "quantiles",
     }
 }
 
@@ -80,6 +99,8 @@ impl From<Span> for Latency {
 choice! {
     /// Whose datagrams share one chain of good and bad times.
     pub enum BurstAt {
+        /// What one node sends to one other.
+        Link = "link",
         /// All that a node sends.
         Sender = "sender",
         /// All that a node receives.
@@ -90,7 +111,7 @@ choice! {
 section! {
     "burst"
     /// Bursts of loss after Gilbert and Elliott: a chain changes between good and bad times, both exponentially
-    /// distributed, and each has its own loss. It takes the place of `loss`.
+    /// distributed, and each has its own loss.
     pub struct Burst {
         /// Mean length of the good times.
         good: Span = plain().at_least("1us"),
@@ -100,7 +121,7 @@ section! {
         loss_good: Fraction = default("0%"),
         /// Loss in bad times.
         loss_bad: Fraction = default("100%"),
-        /// Whose datagrams share a chain; each node has one of its own.
+        /// Whose datagrams share a chain.
         at: BurstAt = default("sender"),
     }
 }
@@ -138,10 +159,8 @@ section! {
         both: bool = default("true"),
         /// Latency.
         latency: Option<Latency> = plain(),
-        /// Loss, each datagram for itself; ends the bursts of `[network]` on this link.
+        /// Loss, each datagram for itself.
         loss: Option<Fraction> = plain(),
-        /// Loss in bursts; takes the place of `loss`.
-        burst: Option<Burst> = plain(),
         /// How many datagrams arrive twice.
         duplicate: Option<Fraction> = plain(),
         /// Datagrams that are held back.
@@ -158,7 +177,7 @@ section! {
         latency: Latency = plain(),
         /// How many datagrams are lost, each for itself.
         loss: Fraction = default("0%"),
-        /// Loss in bursts; takes the place of `loss`.
+        /// Loss in bursts, in the whole network and on top of `loss`.
         burst: Option<Burst> = plain(),
         /// How many datagrams arrive twice.
         duplicate: Fraction = default("0%"),
@@ -175,22 +194,13 @@ section! {
     }
 }
 
-/// How datagrams are lost.
-#[derive(Clone, PartialEq, Debug)]
-pub enum Loss {
-    /// Each for itself.
-    Even(Fraction),
-    /// In bursts.
-    Burst(Burst),
-}
-
 /// What holds from one zone to another.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Path {
     /// Latency.
     pub latency: Latency,
-    /// Loss.
-    pub loss: Loss,
+    /// Loss, each datagram for itself.
+    pub loss: Fraction,
     /// How many datagrams arrive twice.
     pub duplicate: Fraction,
     /// Datagrams that are held back.
@@ -204,7 +214,7 @@ impl Network {
     pub fn path(&self, from: &str, to: &str) -> Path {
         let mut path = Path {
             latency: self.latency.clone(),
-            loss: self.burst.clone().map_or(Loss::Even(self.loss), Loss::Burst),
+            loss: self.loss,
             duplicate: self.duplicate,
             reorder: self.reorder.clone(),
         };
@@ -212,12 +222,7 @@ impl Network {
             if let Some(latency) = &link.latency {
                 path.latency = latency.clone();
             }
-            if let Some(loss) = link.loss {
-                path.loss = Loss::Even(loss);
-            }
-            if let Some(burst) = &link.burst {
-                path.loss = Loss::Burst(burst.clone());
-            }
+            path.loss = link.loss.unwrap_or(path.loss);
             path.duplicate = link.duplicate.unwrap_or(path.duplicate);
             path.reorder = link.reorder.clone().or(path.reorder);
         }

@@ -5,7 +5,7 @@ use heck_core::rng::{Seed, Stream};
 use heck_core::time::{Span, Time};
 
 use super::Scenario;
-use super::fault::{Churn, Disk, Fault};
+use super::fault::{Churn, Disk, Fault, Partition};
 use super::node_set::NodeSet;
 use crate::units::Fraction;
 
@@ -26,17 +26,17 @@ pub struct Event {
 /// What happens. `rule` is the position of the fault in the file, and joins a beginning with its end.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum EventKind {
-    /// The nodes stop; records that are not yet safe on disk are lost. Nothing happens to one that is down.
+    /// The nodes stop. Nothing happens to one that is down.
     Crash {
         /// Which nodes.
         nodes: Vec<u32>,
+        /// What is left on their disks.
+        disk: Disk,
     },
     /// The nodes start again. Nothing happens to one that is up.
     Restart {
         /// Which nodes.
         nodes: Vec<u32>,
-        /// What they find on disk.
-        disk: Disk,
     },
     /// The nodes stand still; what reaches them waits.
     Pause {
@@ -48,49 +48,25 @@ pub enum EventKind {
         /// Which nodes.
         nodes: Vec<u32>,
     },
-    /// From now on, nothing passes between nodes of different sides; if `one_way`, nothing passes from the first
-    /// side to the second.
-    Partition {
-        /// Position of the fault.
-        rule: usize,
-        /// The sides, disjoint.
-        sides: Vec<Vec<u32>>,
-        /// Whether the way back is open.
-        one_way: bool,
-    },
-    /// From now on, datagrams from `from` to `to` are lost with this probability, on top of all other loss.
+    /// From now on, datagrams on these links are lost with this probability, on top of all other loss. A
+    /// partition is a loss of 100 %.
     Loss {
         /// Position of the fault.
         rule: usize,
-        /// Senders.
-        from: Vec<u32>,
-        /// Receivers.
-        to: Vec<u32>,
-        /// Whether the same holds from `to` to `from`. A datagram to which both directions apply is tried once.
-        both: bool,
+        /// Senders and receivers. No pair of nodes is in two of them.
+        links: Vec<(Vec<u32>, Vec<u32>)>,
         /// How many are lost.
         fraction: Fraction,
     },
-    /// Streams of the nodes break, and until the end of this rule those that open break too.
+    /// This loss or partition is over.
+    LossEnd {
+        /// Position of the fault.
+        rule: usize,
+    },
+    /// All streams break that begin or end at the nodes.
     CutStreams {
-        /// Position of the fault.
-        rule: usize,
         /// Which nodes.
         nodes: Vec<u32>,
-    },
-    /// From now on, a record of these nodes needs this long until it is safe on disk.
-    SlowDisk {
-        /// Position of the fault.
-        rule: usize,
-        /// Which nodes.
-        nodes: Vec<u32>,
-        /// How long.
-        sync: Span,
-    },
-    /// A partition, loss, cut of streams or slow disk is over.
-    End {
-        /// Position of the fault that is over.
-        rule: usize,
     },
 }
 
@@ -188,41 +164,62 @@ impl Draw<'_> {
 
     fn fault(&mut self, rule: usize, fault: &Fault, events: &mut Vec<Event>) {
         let at = Time::ZERO + fault.at;
-        let mut begin_end = |begin: EventKind, lasts: Option<Span>, end: Option<EventKind>| {
+        let mut begin_end = |begin: EventKind, lasts: Option<Span>, end: EventKind| {
             events.push(Event { at, kind: begin });
-            if let Some((lasts, end)) = lasts.zip(end) {
-                events.push(Event { at: at + lasts, kind: end });
-            }
+            events.extend(lasts.map(|lasts| Event { at: at + lasts, kind: end }));
         };
-        let over = Some(EventKind::End { rule });
         if let Some(crash) = &fault.crash {
             let nodes = self.nodes(&crash.nodes, &[]);
-            let restart = EventKind::Restart { nodes: nodes.clone(), disk: crash.disk };
-            begin_end(EventKind::Crash { nodes }, crash.lasts, Some(restart));
-        } else if let Some(restart) = &fault.restart {
-            let nodes = self.nodes(&restart.nodes, &[]);
-            begin_end(EventKind::Restart { nodes, disk: restart.disk }, None, None);
-        } else if let Some(pause) = &fault.pause {
+            let restart = EventKind::Restart { nodes: nodes.clone() };
+            begin_end(EventKind::Crash { nodes, disk: crash.disk }, crash.lasts, restart);
+        }
+        if let Some(pause) = &fault.pause {
             let nodes = self.nodes(&pause.nodes, &[]);
             let resume = EventKind::Resume { nodes: nodes.clone() };
-            begin_end(EventKind::Pause { nodes }, pause.lasts, Some(resume));
-        } else if let Some(resume) = &fault.resume {
-            begin_end(EventKind::Resume { nodes: self.nodes(&resume.nodes, &[]) }, None, None);
-        } else if let Some(partition) = &fault.partition {
-            let sides = self.sides(&partition.sides);
-            let cut = EventKind::Partition { rule, sides, one_way: partition.one_way };
-            begin_end(cut, partition.lasts, over);
-        } else if let Some(loss) = &fault.loss {
-            let (from, to) = (self.nodes(&loss.from, &[]), self.nodes(&loss.to, &[]));
-            let more = EventKind::Loss { rule, from, to, both: loss.both, fraction: loss.fraction };
-            begin_end(more, loss.lasts, over);
-        } else if let Some(cut) = &fault.cut_streams {
-            let nodes = self.nodes(&cut.nodes, &[]);
-            begin_end(EventKind::CutStreams { rule, nodes }, Some(cut.lasts), over);
-        } else if let Some(slow) = &fault.slow_disk {
-            let nodes = self.nodes(&slow.nodes, &[]);
-            begin_end(EventKind::SlowDisk { rule, nodes, sync: slow.sync }, slow.lasts, over);
+            begin_end(EventKind::Pause { nodes }, pause.lasts, resume);
         }
+        if let Some(partition) = &fault.partition {
+            let links = self.partition(partition);
+            let cut = EventKind::Loss { rule, links, fraction: Fraction::ONE };
+            begin_end(cut, partition.lasts, EventKind::LossEnd { rule });
+        }
+        if let Some(loss) = &fault.loss {
+            let (from, to) = (self.nodes(&loss.from, &[]), self.nodes(&loss.to, &[]));
+            let links = if loss.both { both_ways(from, to) } else { vec![(from, to)] };
+            let more = EventKind::Loss { rule, links, fraction: loss.fraction };
+            begin_end(more, loss.lasts, EventKind::LossEnd { rule });
+        }
+        if let Some(restart) = &fault.restart {
+            events.push(Event { at, kind: EventKind::Restart { nodes: self.nodes(&restart.nodes, &[]) } });
+        }
+        if let Some(resume) = &fault.resume {
+            events.push(Event { at, kind: EventKind::Resume { nodes: self.nodes(&resume.nodes, &[]) } });
+        }
+        if let Some(cut) = &fault.cut_streams {
+            let nodes = self.nodes(&cut.nodes, &[]);
+            let times = cut.lasts.as_us() / cut.every.as_us().max(1);
+            events.extend((0..=times).map(|time| Event {
+                at: at + cut.every.times(time),
+                kind: EventKind::CutStreams { nodes: nodes.clone() },
+            }));
+        }
+    }
+
+    /// What each side sends to all others; if one way, what the first sends to the second.
+    fn partition(&mut self, partition: &Partition) -> Vec<(Vec<u32>, Vec<u32>)> {
+        let sides = self.sides(&partition.sides);
+        let others = |index: usize| {
+            let others = sides.iter().enumerate().filter(|(other, _)| *other != index);
+            let mut nodes: Vec<u32> = others.flat_map(|(_, side)| side).copied().collect();
+            nodes.sort_unstable();
+            nodes
+        };
+        let mut links: Vec<_> =
+            sides.iter().enumerate().map(|(index, side)| (side.clone(), others(index))).collect();
+        if partition.one_way {
+            links.truncate(1);
+        }
+        links
     }
 
     fn sides(&mut self, sets: &[NodeSet]) -> Vec<Vec<u32>> {
@@ -258,8 +255,8 @@ impl Draw<'_> {
             let Some(index) = up else { continue };
             back[index] = at + down;
             let nodes = vec![nodes[index]];
-            events.push(Event { at, kind: EventKind::Crash { nodes: nodes.clone() } });
-            events.push(Event { at: back[index], kind: EventKind::Restart { nodes, disk: churn.disk } });
+            events.push(Event { at, kind: EventKind::Crash { nodes: nodes.clone(), disk: churn.disk } });
+            events.push(Event { at: back[index], kind: EventKind::Restart { nodes } });
         }
     }
 
@@ -268,4 +265,16 @@ impl Draw<'_> {
         let uniform = ((self.random.next_u64() >> 11) + 1) as f64 / (1_u64 << 53) as f64;
         Span(((-libm::log(uniform) * mean_us) as u64).max(1))
     }
+}
+
+/// The links from `from` to `to` and back, as products of which no two share a pair of nodes. Both are ascending.
+fn both_ways(from: Vec<u32>, to: Vec<u32>) -> Vec<(Vec<u32>, Vec<u32>)> {
+    let split = |nodes: &[u32], other: &[u32]| -> (Vec<u32>, Vec<u32>) {
+        nodes.iter().partition(|node| other.binary_search(node).is_ok())
+    };
+    let (in_both, only_to) = split(&to, &from);
+    let (_, only_from) = split(&from, &to);
+    // A pair of the way back is one of the way out as well if its sender is in `from` and its receiver in `to`.
+    let links = [(only_to, from.clone()), (in_both, only_from), (from, to)];
+    links.into_iter().filter(|(from, to)| !from.is_empty() && !to.is_empty()).collect()
 }

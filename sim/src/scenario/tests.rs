@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use heck_core::rng::Seed;
 use heck_core::time::{Span, Time};
@@ -40,7 +40,7 @@ reorder = { fraction = "1%", by = "30ms" }
 bandwidth = "100Mbit/s"
 link = [
     { from = "eu", to = "us", latency = { normal = { mean = "40ms", sd = "3ms" } }, loss = "0.1%" },
-    { from = "*", to = "apac", both = false, latency = { exponential = { min = "1ms", mean = "5ms" } } },
+    { from = "*", to = "apac", both = false, latency = { quantiles = ["1ms", "5ms"] } },
 ]
 [[fault]]
 at = "10s"
@@ -64,11 +64,8 @@ resume = { nodes = "all" }
 at = "42s"
 cut_streams = { nodes = [0], lasts = "1s" }
 [[fault]]
-at = "43s"
-slow_disk = { nodes = "all", sync = "2s" }
-[[fault]]
 at = "44s"
-restart = { nodes = "all", disk = "kept" }
+restart = { nodes = "all" }
 [churn]
 crash = "30/min"
 down = "5s"
@@ -189,7 +186,7 @@ fn a_fault_after_the_end_or_beyond_the_last_node_is_refused() {
     assert_eq!(
         complaint("[[fault]]\nat = \"1s\""),
         "topic/q.toml:7:1: fault.0: names no kind of fault; allowed: exactly one of crash, restart, pause, \
-         resume, partition, loss, cut_streams, slow_disk"
+         resume, partition, loss, cut_streams"
     );
     assert_eq!(
         complaint("[[fault]]\nat = \"1s\"\npartition = { sides = [[1]] }"),
@@ -380,13 +377,12 @@ fn an_argument_cannot_change_what_the_sweep_changes() {
 #[test]
 fn later_links_override_earlier_ones_key_by_key() {
     let scenario = parse(MUCH).unwrap().scenario;
-    let even = |percent| Loss::Even(Fraction::parse(percent).unwrap());
     let path = |from, to| scenario.network.path(from, to);
-    assert_eq!(path("us", "eu").loss, even("0.1%"));
+    assert_eq!(path("us", "eu").loss.to_string(), "0.1%");
     assert!(matches!(path("us", "eu").latency, Latency::Normal(_)));
-    assert!(matches!(path("eu", "apac").latency, Latency::Exponential(_)));
+    assert!(matches!(path("eu", "apac").latency, Latency::Quantiles(_)));
     assert!(matches!(path("apac", "eu").latency, Latency::Lognormal(_)));
-    assert!(matches!(path("eu", "apac").loss, Loss::Burst(_)));
+    assert_eq!(path("eu", "apac").loss, Fraction::ZERO);
 }
 
 #[test]
@@ -406,22 +402,61 @@ fn a_schedule_depends_on_the_seed_alone_and_keeps_its_promises() {
     assert!(events.iter().all(|event| event.at < Time::ZERO + scenario.run.duration));
 
     let group = events.iter().find_map(|event| match &event.kind {
-        EventKind::Crash { nodes } if nodes.len() > 1 => Some(nodes.clone()),
+        EventKind::Crash { nodes, disk: Disk::Lost } => Some(nodes.clone()),
         _ => None,
     });
     let group = group.unwrap();
     assert_eq!(group.len(), 28);
     assert!(group.iter().all(|node| (44..100).contains(node)));
-    let restart = EventKind::Restart { nodes: group, disk: Disk::Lost };
+    let restart = EventKind::Restart { nodes: group };
     assert!(events.contains(&Event { at: Time(15_000_000), kind: restart }));
 
-    for event in &events {
-        if let EventKind::Partition { sides, .. } = &event.kind {
-            let all: BTreeSet<_> = sides.iter().flatten().collect();
-            assert_eq!(all.len(), 100);
-            assert_eq!(sides.iter().map(Vec::len).sum::<usize>(), 100);
+    let cuts = events.iter().filter(|event| matches!(event.kind, EventKind::CutStreams { .. })).count();
+    assert_eq!(cuts, 11);
+}
+
+/// The pairs of nodes that the rule loses, each counted.
+fn lost_pairs(scenario: &Scenario, rule: usize) -> BTreeMap<(u32, u32), u32> {
+    let mut pairs = BTreeMap::new();
+    for event in scenario.schedule(Seed(1)) {
+        if let EventKind::Loss { rule: this, links, .. } = event.kind
+            && this == rule
+        {
+            for (from, to) in &links {
+                for pair in from.iter().flat_map(|from| to.iter().map(|to| (*from, *to))) {
+                    *pairs.entry(pair).or_default() += 1;
+                }
+            }
         }
     }
+    pairs
+}
+
+#[test]
+fn a_partition_loses_each_link_between_its_sides_once() {
+    let scenario = parse(MUCH).unwrap().scenario;
+    // Sides of 30, 50 and 20 nodes.
+    let pairs = lost_pairs(&scenario, 1);
+    assert_eq!(pairs.len(), 100 * 100 - 30 * 30 - 50 * 50 - 20 * 20);
+    assert!(pairs.values().all(|&count| count == 1));
+    let one_way = lost_pairs(&scenario, 2);
+    assert_eq!(one_way.len(), 2 * 98);
+    assert!(one_way.keys().all(|(from, _)| [1, 2].contains(from)));
+}
+
+#[test]
+fn loss_of_a_zone_takes_each_link_into_and_out_of_it_once() {
+    let scenario = parse(MUCH).unwrap().scenario;
+    let pairs = lost_pairs(&scenario, 3);
+    assert_eq!(pairs.len(), 100 * 100 - 44 * 44);
+    assert!(pairs.values().all(|&count| count == 1));
+}
+
+#[test]
+fn a_lognormal_latency_has_the_percentile_it_was_given() {
+    let Latency::Lognormal(shape) = parse(MUCH).unwrap().scenario.network.latency else { panic!() };
+    let p95 = 20_000.0 * libm::exp(shape.sigma() * 1.644_853_626_951_472_2);
+    assert!((p95 - 80_000.0).abs() < 1e-6, "{p95}");
 }
 
 #[test]
@@ -433,12 +468,12 @@ fn churn_crashes_as_often_as_it_says_and_only_nodes_that_are_up() {
     let (mut crashes, mut last) = (0, Time::ZERO);
     for event in scenario.schedule(Seed(3)) {
         match &event.kind {
-            EventKind::Crash { nodes } => {
+            EventKind::Crash { nodes, .. } => {
                 assert!(down.insert(nodes[0]), "{event:?}");
                 crashes += 1;
                 last = event.at;
             }
-            EventKind::Restart { nodes, .. } => assert!(down.remove(&nodes[0]), "{event:?}"),
+            EventKind::Restart { nodes } => assert!(down.remove(&nodes[0]), "{event:?}"),
             _ => panic!("{event:?}"),
         }
     }

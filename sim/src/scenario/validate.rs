@@ -190,9 +190,20 @@ impl Check<'_> {
                 let allowed = format!("at least {}, its `min`", show_span(uniform.min));
                 self.wrong(&format!("{key}.uniform.max"), "is less than `min`", allowed);
             }
-            Latency::Lognormal(shape) if shape.p95 < shape.median => {
-                let allowed = format!("at least {}, its `median`", show_span(shape.median));
-                self.wrong(&format!("{key}.lognormal.p95"), "is less than `median`", allowed);
+            Latency::Normal(normal) if normal.min > normal.mean || normal.greatest() < normal.mean => {
+                self.wrong(&format!("{key}.normal"), "is cut beside its mean", "`min` ≤ `mean` ≤ `max`");
+            }
+            Latency::Lognormal(shape)
+                if shape.median <= shape.floor
+                    || shape.p95 < shape.median
+                    || shape.greatest() < shape.p95 =>
+            {
+                let allowed = "`floor` < `median` ≤ `p95` ≤ `max`";
+                self.wrong(&format!("{key}.lognormal"), "is in disorder", allowed);
+            }
+            Latency::Quantiles(quantiles) if quantiles.is_empty() || !quantiles.is_sorted() => {
+                let allowed = "one or more times, none less than the one before";
+                self.wrong(&format!("{key}.quantiles"), "is not ascending", allowed);
             }
             _ => {}
         }
@@ -236,6 +247,12 @@ impl Check<'_> {
                 what,
                 format!("exactly one of {}", Fault::KINDS.join(", ")),
             );
+        }
+        if let Some(cut) = &fault.cut_streams
+            && cut.lasts.as_us() / cut.every.as_us() > MOST_CUTS
+        {
+            let allowed = format!("at most {MOST_CUTS} cuts within `lasts`");
+            self.wrong(&format!("{key}.cut_streams.every"), "is too often", allowed);
         }
         if let Some(partition) = &fault.partition {
             let sides = partition.sides.len();
@@ -362,6 +379,7 @@ impl Check<'_> {
 
 const NEEDS_ORIGINS: &str = "cluster.origins above 0, and at least as many as are removed";
 const MOST_CURVE_POINTS: u64 = 1_000_000;
+const MOST_CUTS: u64 = 100_000;
 
 /// Every choice of nodes in the scenario, its key, and whether it is a side of a partition after the first.
 fn node_sets(scenario: &Scenario) -> Vec<(String, &NodeSet, bool)> {
@@ -371,13 +389,12 @@ fn node_sets(scenario: &Scenario) -> Vec<(String, &NodeSet, bool)> {
     }
     for (index, fault) in scenario.fault.iter().enumerate() {
         let mut add = |kind: &str, set| sets.push((format!("fault.{index}.{kind}"), set, false));
-        let Fault { crash, restart, pause, resume, loss, cut_streams, slow_disk, .. } = fault;
+        let Fault { crash, restart, pause, resume, loss, cut_streams, .. } = fault;
         crash.iter().for_each(|crash| add("crash.nodes", &crash.nodes));
         restart.iter().for_each(|restart| add("restart.nodes", &restart.nodes));
         pause.iter().for_each(|pause| add("pause.nodes", &pause.nodes));
         resume.iter().for_each(|resume| add("resume.nodes", &resume.nodes));
         cut_streams.iter().for_each(|cut| add("cut_streams.nodes", &cut.nodes));
-        slow_disk.iter().for_each(|slow| add("slow_disk.nodes", &slow.nodes));
         if let Some(loss) = loss {
             add("loss.from", &loss.from);
             add("loss.to", &loss.to);
