@@ -170,7 +170,7 @@ impl Clock {
 }
 
 /// A number with a comma between thousands.
-fn thousands(number: f64) -> String {
+pub(super) fn thousands(number: f64) -> String {
     let text = number.to_string();
     let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
     let mut grouped = String::new();

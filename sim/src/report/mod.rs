@@ -9,11 +9,14 @@ pub mod figure;
 pub mod files;
 pub mod font;
 pub mod frontier;
+pub mod json;
 pub mod manifest;
 pub mod outcome;
 pub mod plot;
 pub mod raster;
 pub mod rows;
+pub mod store;
+pub mod table;
 pub mod tabulate;
 pub mod write;
 

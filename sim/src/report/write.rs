@@ -110,6 +110,24 @@ pub fn replace(directory: &Path, files: &[NamedFile]) -> Result<(), WriteError> 
     })
 }
 
+/// Puts these files into a directory that is there, each whole or not at all; other files stay.
+///
+/// # Errors
+/// When the operating system refuses; the file that the error names is untouched.
+pub fn put(directory: &Path, files: &[NamedFile]) -> Result<(), WriteError> {
+    for file in files {
+        let path = directory.join(file.name);
+        let write = || {
+            let temporary = tempfile::Builder::new().prefix(".writing-").tempdir_in(directory)?;
+            let new = temporary.path().join(file.name);
+            write_synced(&new, &file.bytes)?;
+            fs::rename(new, &path)
+        };
+        write().map_err(|source| WriteError::Io { action: "write", path: path.clone(), source })?;
+    }
+    Ok(())
+}
+
 fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = File::create(path)?;
     file.write_all(bytes)?;

@@ -1,0 +1,186 @@
+//! The summary on the terminal.
+
+use super::convergence::thousands;
+use super::outcome::{Expectation, MILESTONES, Outcome, PointOutcome, RunOutcome, Verdict};
+use super::rows::{RunRow, SummaryRow};
+use super::tabulate::Tables;
+use crate::stats::Sample;
+use std::fmt::Write as _;
+
+/// More violations than these are counted, not listed.
+const VIOLATIONS_SHOWN: usize = 10;
+
+/// The whole summary of an outcome, as text of several lines.
+#[must_use]
+pub fn summary(outcome: &Outcome, expectations: &[Expectation]) -> String {
+    let tables = Tables::of(outcome);
+    let mut text = format!("{}: {}\n", outcome.scenario, outcome.title);
+    for point in &outcome.points {
+        let _ = writeln!(text, "\n{}", point_head(outcome, point));
+        text.push_str(&times(&tables, point));
+        for line in traffic(&tables, point) {
+            let _ = writeln!(text, "{line}");
+        }
+    }
+    text.push_str(&expectation_lines(expectations));
+    text.push_str(&violation_lines(outcome));
+    text
+}
+
+fn point_head(outcome: &Outcome, point: &PointOutcome) -> String {
+    let interval_ms = point.repair_interval_us as f64 / 1e3;
+    let label =
+        outcome.sweep.as_ref().map(|sweep| format!("{sweep} = {}: ", point.label)).unwrap_or_default();
+    format!(
+        "{label}{} nodes, {} % loss, {} seeds, 1 round = {} ms",
+        thousands(f64::from(point.nodes)),
+        (point.model.loss * 1e4).round() / 1e2,
+        point.runs.len(),
+        thousands(interval_ms),
+    )
+}
+
+/// For each kind the median rounds to each milestone, with the interval below it, and the seconds too unless a
+/// round is a second.
+fn times(tables: &Tables, point: &PointOutcome) -> String {
+    let mut head = vec!["median rounds to".to_owned()];
+    head.extend(MILESTONES.map(|milestone| format!("{} %", milestone.percent)));
+    head.extend(["mean, 100 %".to_owned(), "never".to_owned()]);
+    let mut grid = vec![head];
+    for kind in point.kinds() {
+        let rows = tables.summary.iter().filter(|row| row.point == point.label && row.kind == kind);
+        let rows: Vec<&SummaryRow> = rows.collect();
+        let Some(everyone) = rows.last() else { continue };
+        let line = |name: &str, cell: fn(&SummaryRow) -> String, mean: String, never: String| {
+            let cells = rows.iter().map(|row| cell(row));
+            std::iter::once(name.to_owned()).chain(cells).chain([mean, never]).collect::<Vec<String>>()
+        };
+        let censored = format!("{} of {}", everyone.censored, everyone.n);
+        grid.push(line(kind, |row| number(row.median_rounds.0), number(everyone.mean_rounds.0), censored));
+        let medians = |row: &SummaryRow| interval(row.median_low_rounds.0, row.median_high_rounds.0);
+        let mean = interval(everyone.mean_low_rounds.0, everyone.mean_high_rounds.0);
+        // When none was censored: how often that may still happen.
+        let never = everyone.never_bound.map(|bound| format!("< {:.1} %", 100.0 * bound.0));
+        grid.push(line("  95 % interval", medians, mean, never.unwrap_or_default()));
+        if point.repair_interval_us != 1_000_000 {
+            grid.push(line(
+                "  in seconds",
+                |row| number(row.median_s.0),
+                number(everyone.mean_s.0),
+                String::new(),
+            ));
+        }
+    }
+    aligned(&grid)
+}
+
+fn interval(low: f64, high: f64) -> String {
+    if low == high { number(low) } else { format!("{} - {}", number(low), number(high)) }
+}
+
+/// Two decimals below ten, one above; what is never or not known by its name.
+fn number(value: f64) -> String {
+    match value {
+        f64::INFINITY => "never".to_owned(),
+        f64::NEG_INFINITY => "?".to_owned(),
+        small if small < 9.995 => format!("{small:.2}"),
+        large => format!("{large:.1}"),
+    }
+}
+
+fn traffic(tables: &Tables, point: &PointOutcome) -> Vec<String> {
+    let mut runs: Vec<&RunRow> = tables.runs.iter().filter(|row| row.point == point.label).collect();
+    // The traffic of a run stands in each of its rows and counts once.
+    runs.dedup_by_key(|row| row.seed);
+    if runs.is_empty() {
+        return Vec::new();
+    }
+    let mean = |value: fn(&RunRow) -> f64| Sample::new(runs.iter().map(|row| value(row))).mean();
+    let largest = runs.iter().map(|row| row.largest_datagram).max().unwrap_or_default();
+    let mut lines = vec![
+        format!(
+            "sent per node: {:.2} datagrams and {:.0} bytes a second; {:.2} datagrams a round until the last node has it",
+            mean(|row| row.datagrams_per_node_s.0),
+            mean(|row| row.bytes_per_node_s.0),
+            mean(|row| row.datagrams_per_node_round.0),
+        ),
+        format!(
+            "  bytes: push {:.0}, request {:.0}, reply {:.0}, beat {:.0}, stream {:.0}; largest datagram {} bytes",
+            mean(|row| row.push_bytes_per_node_s.0),
+            mean(|row| row.request_bytes_per_node_s.0),
+            mean(|row| row.reply_bytes_per_node_s.0),
+            mean(|row| row.beat_bytes_per_node_s.0),
+            mean(|row| row.stream_bytes_per_node_s.0),
+            thousands(f64::from(largest)),
+        ),
+    ];
+    lines.extend(agreement(&point.runs));
+    lines
+}
+
+fn agreement(runs: &[RunOutcome]) -> Option<String> {
+    let seconds = |run: &RunOutcome| run.agreement_us.map_or(f64::INFINITY, |us| us as f64 / 1e6);
+    let times = Sample::new(runs.iter().map(seconds));
+    let agreed = times.count() - times.censored();
+    (agreed > 0).then(|| {
+        let median = number(times.median());
+        format!("agreement after quiet: median {median} s, {agreed} of {} seeds", times.count())
+    })
+}
+
+fn expectation_lines(expectations: &[Expectation]) -> String {
+    let mut text = String::new();
+    for expectation in expectations {
+        let verdict = match expectation.verdict {
+            Verdict::Met => "met       ",
+            Verdict::AimMissed => "AIM MISSED",
+            Verdict::Failed => "FAILED    ",
+        };
+        let _ = writeln!(text, "{verdict}  {}: {}", expectation.limit, expectation.measured);
+    }
+    if text.is_empty() { text } else { format!("\nexpectations\n{text}") }
+}
+
+fn violation_lines(outcome: &Outcome) -> String {
+    let count = outcome.violations().count();
+    if count == 0 {
+        return String::new();
+    }
+    let mut text = format!("\n{count} VIOLATED INVARIANTS\n");
+    for (run, violation) in outcome.violations().take(VIOLATIONS_SHOWN) {
+        let node = violation.node.map(|node| format!(", node {node}")).unwrap_or_default();
+        let seconds = violation.time_us as f64 / 1e6;
+        let _ = writeln!(text, "{}: seed {}, {seconds:.6} s{node}", violation.check, run.seed);
+        let _ = writeln!(text, "  {}\n  replay: {}", violation.detail, violation.replay);
+    }
+    if count > VIOLATIONS_SHOWN {
+        let _ = writeln!(text, "and {} more", count - VIOLATIONS_SHOWN);
+    }
+    text
+}
+
+/// Columns side by side: the first to the left, the others to the right.
+#[must_use]
+pub fn aligned(grid: &[Vec<String>]) -> String {
+    let columns = grid.iter().map(Vec::len).max().unwrap_or_default();
+    let cell_width =
+        |row: &Vec<String>, column: usize| row.get(column).map_or(0, |cell| cell.chars().count());
+    let widths: Vec<usize> = (0..columns)
+        .map(|column| grid.iter().map(|row| cell_width(row, column)).max().unwrap_or(0))
+        .collect();
+    let mut text = String::new();
+    for row in grid {
+        let mut line = String::new();
+        for (column, (cell, &width)) in row.iter().zip(&widths).enumerate() {
+            let _ =
+                if column == 0 { write!(line, "{cell:<width$}") } else { write!(line, "  {cell:>width$}") };
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+#[path = "table_tests.rs"]
+mod tests;
