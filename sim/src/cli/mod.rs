@@ -5,6 +5,8 @@
 
 mod check;
 mod list;
+mod plot;
+mod theory;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal as _, Write};
@@ -48,6 +50,8 @@ struct Cli {
 enum Command {
     Check(check::Args),
     List(list::Args),
+    Plot(plot::Args),
+    Theory(theory::Args),
 }
 
 /// Where a command writes to.
@@ -84,6 +88,8 @@ pub fn run<I: IntoIterator<Item = T>, T: Into<OsString> + Clone>(args: I, output
     let done = match cli.command {
         Command::Check(args) => check::run(&args, output),
         Command::List(args) => list::run(&args, output),
+        Command::Plot(args) => plot::run(&args, output),
+        Command::Theory(args) => theory::run(&args, output),
     };
     // Whoever closes the pipe early, as `head` does, has seen enough; there is nobody left to tell.
     done.unwrap_or(Exit::Io)

@@ -18,6 +18,7 @@ pub mod rows;
 pub mod store;
 pub mod table;
 pub mod tabulate;
+pub mod theory;
 pub mod write;
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! What a scenario's runs came to: plain data that the runner fills in and every writer reads.
 
+pub use crate::theory::maps::ModelParameters;
+
 /// A whole scenario: one point, or one per value of its sweep.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Outcome {
@@ -34,25 +36,6 @@ pub struct PointOutcome {
     pub options: String,
     /// One per seed, in the same order of seeds at every point, so that points compare in pairs.
     pub runs: Vec<RunOutcome>,
-}
-
-/// What the large-N map and the growth bound need to know about the protocol as it was set.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub struct ModelParameters {
-    /// Loss of one datagram in one direction, 0..=1 (for burst loss: the long-run mean).
-    pub loss: f64,
-    /// Repair requests that each node sends in a round (heck: 1).
-    pub pulls_per_round: f64,
-    /// Further datagrams bearing the payload that a node which has it sends in a round, on average.
-    pub pushes_per_round: f64,
-    /// The share of nodes that the source addresses at once, 0..=1 (0: no initial broadcast).
-    pub broadcast: f64,
-}
-
-impl Default for ModelParameters {
-    fn default() -> Self {
-        Self { loss: 0.0, pulls_per_round: 1.0, pushes_per_round: 0.0, broadcast: 1.0 }
-    }
 }
 
 /// One run: one point under one seed.

@@ -1,7 +1,7 @@
 //! Lower bounds: what no protocol can beat, for quoting ratios.
 
 use super::Messages;
-use crate::report::outcome::ModelParameters;
+use super::maps::ModelParameters;
 
 /// Rounds that all `nodes` need at least when each node sends once per round, from one node: the expected
 /// number that have it grows at most by 2 − p a round, so log₂₋ₚ N. Infinite when everything is lost.

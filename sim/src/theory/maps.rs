@@ -1,7 +1,6 @@
 //! Large-N maps: the fraction of nodes still missing an update, from one round to the next.
 
 use super::Messages;
-use crate::report::outcome::ModelParameters;
 
 /// A protocol as its map u → u′, where u is the fraction still missing.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -59,6 +58,25 @@ impl Map {
             missing = self.next(missing);
             there
         })
+    }
+}
+
+/// What the large-N map and the growth bound need to know about the protocol as it was set.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct ModelParameters {
+    /// Loss of one datagram in one direction, 0..=1 (for burst loss: the long-run mean).
+    pub loss: f64,
+    /// Repair requests that each node sends in a round (heck: 1).
+    pub pulls_per_round: f64,
+    /// Further datagrams bearing the payload that a node which has it sends in a round, on average.
+    pub pushes_per_round: f64,
+    /// The share of nodes that the source addresses at once, 0..=1 (0: no initial broadcast).
+    pub broadcast: f64,
+}
+
+impl Default for ModelParameters {
+    fn default() -> Self {
+        Self { loss: 0.0, pulls_per_round: 1.0, pushes_per_round: 0.0, broadcast: 1.0 }
     }
 }
 

@@ -7,6 +7,7 @@ pub mod bounds;
 pub mod head_of_line;
 pub mod maps;
 pub mod monte_carlo;
+pub mod tables;
 pub mod talk;
 
 /// Messages of a repair that can be lost: each of them is a datagram, and each direction loses independently.
