@@ -42,7 +42,7 @@ fn recurrence() -> (Panel, Vec<Entry>) {
         ("50 %, two messages", Messages::Two, 0.5),
         ("50 %, three messages", Messages::Three, 0.5),
     ];
-    let mut legend = vec![Entry::Head("The talk's recurrence".to_owned())];
+    let mut legend = vec![Entry::Head("Above: the recurrence".to_owned())];
     let mut lines = Vec::new();
     for (index, (name, messages, loss)) in settings.into_iter().enumerate() {
         let stroke = Stroke::of_curve(index);
@@ -65,27 +65,44 @@ fn maps() -> (Panel, Vec<Entry>) {
         ("pull and 1 push a round", pull_and_push(1.0)),
         ("pull and 2 pushes a round", pull_and_push(2.0)),
     ];
-    let mut legend = vec![Entry::Head("Maps at 50 % loss".to_owned())];
+    let mut legend = vec![Entry::Head("Below: maps at 50 % loss".to_owned())];
     let mut lines = Vec::new();
     for (index, (name, map)) in settings.into_iter().enumerate() {
         let stroke = Stroke::of_curve(index);
-        let mut points = Vec::new();
-        for (round, missing) in map.missing(loss, ROUNDS).into_iter().enumerate() {
-            points.push((round as f64, libm::log10(missing.max(LEAST))));
-            if missing <= LEAST {
-                break;
-            }
-        }
+        let logs = map.missing(loss, ROUNDS).into_iter().map(libm::log10).enumerate();
+        let points = down_to(libm::log10(LEAST), logs.map(|(round, log)| (round as f64, log)));
         lines.push(Line { points, stroke });
         legend.push(Entry::Line(stroke, name.to_owned()));
     }
     (panel(300, axis::log_percent("nodes still without it (%)", LEAST, "0.05"), lines), legend)
 }
 
+/// The points of a falling line until it crosses `least`, with the crossing as its end.
+fn down_to(least: f64, points: impl Iterator<Item = (f64, f64)>) -> Vec<(f64, f64)> {
+    let mut above: Vec<(f64, f64)> = Vec::new();
+    for (x, y) in points {
+        if y > least {
+            above.push((x, y));
+            continue;
+        }
+        if let Some(&(before_x, before_y)) = above.last() {
+            above.push((before_x + (x - before_x) * (before_y - least) / (before_y - y), least));
+        }
+        break;
+    }
+    above
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::report::draw::svg_of;
+
+    #[test]
+    fn a_line_ends_where_it_crosses_the_least() {
+        let points = [(0.0, 0.0), (1.0, -1.0), (2.0, -3.0), (3.0, -5.0)];
+        assert_eq!(down_to(-2.0, points.into_iter()), [(0.0, 0.0), (1.0, -1.0), (1.5, -2.0)]);
+    }
 
     #[test]
     fn the_theory_plot_is_drawn_and_always_the_same() {
