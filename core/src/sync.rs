@@ -112,6 +112,11 @@ impl Sync {
     /// A stream is open. False when it is one too many and was closed.
     pub fn opened(&mut self, stream: StreamId, ours: bool, local: Local<'_>, effects: &mut Effects) -> bool {
         if ours {
+            if !matches!(self.fetch, Fetch::Opening { .. }) {
+                // It came after this node had given up waiting for it.
+                effects.streams.push(StreamEffect::Close { stream });
+                return true;
+            }
             self.fetch = Fetch::Open { stream, since: local.now };
             ask(stream, local, effects);
             return true;

@@ -99,7 +99,8 @@ impl Node {
             self.state.claim_health(me, &finding, now, &mut self.changes);
         }
         self.learned_here(now, effects);
-        self.enter(Phase::Leaving, effects);
+        self.finish_join(Phase::Leaving, effects);
+        self.fence_at = Time::NEVER;
     }
 
     pub(super) fn finding(&self, scope: Scope, origin: &Name, state: HealthState, hold: Hold) -> Finding {
