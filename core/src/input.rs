@@ -3,6 +3,7 @@
 use crate::entry::{HealthState, Hold, OriginSpec, Scope};
 use crate::id::{Addr, Name, StreamId};
 use crate::packet::Packet;
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 
 /// Everything that can happen to a node. A run is a list of `(Time, NodeId, Input)`.
@@ -57,6 +58,98 @@ pub enum Input<'a> {
         /// What to do.
         command: &'a Command,
     },
+}
+
+/// An input that keeps what it refers to: what a recording holds, and what a replay feeds to a node again.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum OwnedInput {
+    /// As [`Input::Timeout`].
+    Timeout,
+    /// As [`Input::Datagram`].
+    Datagram {
+        /// Where it came from.
+        from: Addr,
+        /// Its content; boxed, as packets are large.
+        packet: Box<Packet>,
+    },
+    /// As [`Input::StreamOpened`].
+    StreamOpened {
+        /// Its number.
+        stream: StreamId,
+        /// The other end.
+        peer: Addr,
+        /// Whether this node asked for it.
+        ours: bool,
+    },
+    /// As [`Input::StreamRefused`].
+    StreamRefused {
+        /// To whom.
+        peer: Addr,
+    },
+    /// As [`Input::StreamFrame`].
+    StreamFrame {
+        /// On which stream.
+        stream: StreamId,
+        /// Its content; boxed, as packets are large.
+        packet: Box<Packet>,
+    },
+    /// As [`Input::StreamClosed`].
+    StreamClosed {
+        /// Which.
+        stream: StreamId,
+    },
+    /// As [`Input::Probe`].
+    Probe(ProbeOutcome),
+    /// As [`Input::Persisted`].
+    Persisted {
+        /// The number of the last one.
+        up_to: u64,
+    },
+    /// As [`Input::Command`].
+    Command {
+        /// Chosen by the driver.
+        token: u64,
+        /// What to do.
+        command: Command,
+    },
+}
+
+impl OwnedInput {
+    /// The input, to step a node with.
+    #[must_use]
+    pub fn as_input(&self) -> Input<'_> {
+        match self {
+            Self::Timeout => Input::Timeout,
+            Self::Datagram { from, packet } => Input::Datagram { from: *from, packet },
+            Self::StreamOpened { stream, peer, ours } => {
+                Input::StreamOpened { stream: *stream, peer: *peer, ours: *ours }
+            }
+            Self::StreamRefused { peer } => Input::StreamRefused { peer: *peer },
+            Self::StreamFrame { stream, packet } => Input::StreamFrame { stream: *stream, packet },
+            Self::StreamClosed { stream } => Input::StreamClosed { stream: *stream },
+            Self::Probe(outcome) => Input::Probe(outcome),
+            Self::Persisted { up_to } => Input::Persisted { up_to: *up_to },
+            Self::Command { token, command } => Input::Command { token: *token, command },
+        }
+    }
+}
+
+impl From<Input<'_>> for OwnedInput {
+    fn from(input: Input<'_>) -> Self {
+        match input {
+            Input::Timeout => Self::Timeout,
+            Input::Datagram { from, packet } => Self::Datagram { from, packet: Box::new(packet.clone()) },
+            Input::StreamOpened { stream, peer, ours } => Self::StreamOpened { stream, peer, ours },
+            Input::StreamRefused { peer } => Self::StreamRefused { peer },
+            Input::StreamFrame { stream, packet } => {
+                Self::StreamFrame { stream, packet: Box::new(packet.clone()) }
+            }
+            Input::StreamClosed { stream } => Self::StreamClosed { stream },
+            Input::Probe(outcome) => Self::Probe(outcome.clone()),
+            Input::Persisted { up_to } => Self::Persisted { up_to },
+            Input::Command { token, command } => Self::Command { token, command: command.clone() },
+        }
+    }
 }
 
 /// What a check found. Whoever drives the checks decides which node makes them.

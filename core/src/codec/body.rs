@@ -27,7 +27,7 @@ pub(super) fn writer(reader: &mut Reader<'_>) -> Result<Writer, DecodeError> {
     Ok(Writer { node, boot: Boot(reader.varint("boot")?) })
 }
 
-fn name(reader: &mut Reader<'_>, field: &'static str) -> Result<Name, DecodeError> {
+pub(super) fn name(reader: &mut Reader<'_>, field: &'static str) -> Result<Name, DecodeError> {
     Name::new(reader.text(field)?).map_err(DecodeError::BadName)
 }
 
@@ -56,7 +56,7 @@ fn value(reader: &mut Reader<'_>) -> Result<Arc<[u8]>, DecodeError> {
     Ok(bytes.into())
 }
 
-fn put_spec(sink: &mut impl Sink, spec: &OriginSpec) {
+pub(super) fn put_spec(sink: &mut impl Sink, spec: &OriginSpec) {
     sink.blob(spec.target.as_bytes());
     sink.varint(spec.interval.as_us());
     sink.varint(spec.timeout.as_us());
@@ -71,12 +71,18 @@ fn small(reader: &mut Reader<'_>, field: &'static str) -> Result<u32, DecodeErro
 }
 
 fn spec(reader: &mut Reader<'_>) -> Result<OriginSpec, DecodeError> {
-    let target = reader.text("target")?;
-    if target.len() > TARGET_LIMIT {
-        return Err(DecodeError::BadValue("target length", target.len() as u64));
+    let spec = spec_of_any_length(reader)?;
+    match spec.target.len() {
+        0..=TARGET_LIMIT => Ok(spec),
+        bytes => Err(DecodeError::BadValue("target length", bytes as u64)),
     }
+}
+
+/// A specification as a client may have asked for it: the node refuses one that is too long, and a recording
+/// of its inputs has to show what it refused.
+pub(super) fn spec_of_any_length(reader: &mut Reader<'_>) -> Result<OriginSpec, DecodeError> {
     Ok(OriginSpec {
-        target: target.into(),
+        target: reader.text("target")?.into(),
         interval: Span(reader.varint("interval")?),
         timeout: Span(reader.varint("timeout")?),
         fall: small(reader, "fall")?,
@@ -103,7 +109,7 @@ fn put_claim(sink: &mut impl Sink, claim: &Claim) {
     sink.varint(claim.since.0);
 }
 
-fn health_state(reader: &mut Reader<'_>) -> Result<HealthState, DecodeError> {
+pub(super) fn health_state(reader: &mut Reader<'_>) -> Result<HealthState, DecodeError> {
     Ok(match reader.byte("state")? {
         0 => HealthState::Unknown,
         1 => HealthState::Healthy,
@@ -111,6 +117,15 @@ fn health_state(reader: &mut Reader<'_>) -> Result<HealthState, DecodeError> {
         3 => HealthState::Degraded,
         4 => HealthState::Draining,
         other => return Err(DecodeError::BadValue("state", u64::from(other))),
+    })
+}
+
+pub(super) fn hold(reader: &mut Reader<'_>) -> Result<Hold, DecodeError> {
+    Ok(match reader.byte("hold")? {
+        0 => Hold::Held,
+        1 => Hold::Late,
+        2 => Hold::Released,
+        other => return Err(DecodeError::BadValue("hold", u64::from(other))),
     })
 }
 
@@ -125,12 +140,7 @@ fn claim(reader: &mut Reader<'_>, writer: Writer) -> Result<Claim, DecodeError> 
             writer,
             sequence: reader.varint("sequence")?,
         },
-        hold: match reader.byte("hold")? {
-            0 => Hold::Held,
-            1 => Hold::Late,
-            2 => Hold::Released,
-            other => return Err(DecodeError::BadValue("hold", u64::from(other))),
-        },
+        hold: hold(reader)?,
         state: health_state(reader)?,
         previous: health_state(reader)?,
         since: Time(reader.varint("since")?),

@@ -4,13 +4,17 @@
 //! never computed by rules of its own.
 
 mod body;
+mod input;
 mod packet;
+mod record;
 
 pub use body::{decode_entry, encode_entry, entry_len};
+pub use input::{decode_input, encode_input};
 pub use packet::{
     HEADER_LEN, SECTION_OVERHEAD, WINDOW_LEN, answer_lane_len, beat_len, carried_len, decode_packet,
     encode_packet, lane_seen_len, packet_len,
 };
+pub use record::{decode_record, encode_record};
 
 use crate::id::NameError;
 use alloc::vec::Vec;

@@ -78,7 +78,7 @@ pub fn lane_seen_len(lane: &Lane, seen: &IntervalSet) -> usize {
     count.0
 }
 
-fn put_answer_lane(sink: &mut impl Sink, answer: &LaneAnswer) {
+pub(super) fn put_answer_lane(sink: &mut impl Sink, answer: &LaneAnswer) {
     put_lane(sink, &answer.lane);
     put_intervals(sink, &answer.seen);
     put_intervals(sink, &answer.live);
@@ -93,7 +93,7 @@ pub fn answer_lane_len(answer: &LaneAnswer) -> usize {
     count.0
 }
 
-fn put_carried(sink: &mut impl Sink, carried: &Carried) {
+pub(super) fn put_carried(sink: &mut impl Sink, carried: &Carried) {
     let age_us = carried.age.as_us();
     sink.varint(u64::from(carried.entry.wire_len()) + varint_len(age_us) as u64);
     sink.varint(age_us);
@@ -303,21 +303,35 @@ fn read_answers(reader: &mut Reader<'_>, packet: &mut Packet) -> Result<(), Deco
         packet.answers.push(shard);
         for _ in 0..reader.count("lanes")? {
             let lane = read_lane(reader, shard, packet.answer_lanes.last().map(|answer| answer.lane))?;
-            let (seen, live) = (intervals(reader)?, intervals(reader)?);
-            packet.answer_lanes.push(LaneAnswer { lane, seen, live, serial: reader.varint("serial")? });
+            packet.answer_lanes.push(rest_of_answer_lane(reader, lane)?);
         }
     }
     Ok(())
 }
 
+fn rest_of_answer_lane(reader: &mut Reader<'_>, lane: Lane) -> Result<LaneAnswer, DecodeError> {
+    let (seen, live) = (intervals(reader)?, intervals(reader)?);
+    Ok(LaneAnswer { lane, seen, live, serial: reader.varint("serial")? })
+}
+
+/// One lane of an answer that stands by itself, in a shard that is known already.
+pub(super) fn answer_lane(reader: &mut Reader<'_>, shard: Shard) -> Result<LaneAnswer, DecodeError> {
+    let lane = lane(reader, shard)?;
+    rest_of_answer_lane(reader, lane)
+}
+
 fn read_entries(reader: &mut Reader<'_>, entries: &mut Vec<Carried>) -> Result<(), DecodeError> {
     while reader.left() > 0 {
-        // Each entry has its own length, so fields that a newer version appends are skipped.
-        let mut inner = Reader::new(reader.blob("entry")?);
-        let age = Span(inner.varint("age")?);
-        entries.push(Carried { entry: Arc::new(decode_entry(&mut inner)?), age });
+        entries.push(carried(reader)?);
     }
     Ok(())
+}
+
+/// Each entry has its own length, so fields that a newer version appends are skipped.
+pub(super) fn carried(reader: &mut Reader<'_>) -> Result<Carried, DecodeError> {
+    let mut inner = Reader::new(reader.blob("entry")?);
+    let age = Span(inner.varint("age")?);
+    Ok(Carried { entry: Arc::new(decode_entry(&mut inner)?), age })
 }
 
 fn read_beats(reader: &mut Reader<'_>, beats: &mut Vec<Beat>) -> Result<(), DecodeError> {

@@ -1,0 +1,58 @@
+//! Records as they stand on disk: a tag, then the content. Lengths and checksums belong to the file.
+
+use super::packet::{answer_lane, carried, put_answer_lane, put_carried};
+use super::{DecodeError, Reader, Sink};
+use crate::effects::Record;
+use crate::id::{Boot, Shard};
+use crate::time::Time;
+use alloc::vec::Vec;
+
+const BOOT: u8 = 0;
+const ENTRY: u8 = 1;
+const JOINED: u8 = 2;
+
+/// Appends `record` to `sink`.
+pub fn encode_record(record: &Record, sink: &mut impl Sink) {
+    match record {
+        Record::Boot(boot) => {
+            sink.byte(BOOT);
+            sink.varint(boot.0);
+        }
+        Record::Entry { at, carried } => {
+            sink.byte(ENTRY);
+            sink.varint(at.0);
+            put_carried(sink, carried);
+        }
+        Record::Joined(lanes) => {
+            sink.byte(JOINED);
+            sink.varint(lanes.len() as u64);
+            for answer in lanes {
+                sink.byte(answer.lane.shard.0);
+                put_answer_lane(sink, answer);
+            }
+        }
+    }
+}
+
+/// Reads one record, which is all that `bytes` hold.
+///
+/// # Errors
+/// When the bytes are no record.
+pub fn decode_record(bytes: &[u8]) -> Result<Record, DecodeError> {
+    let mut reader = Reader::new(bytes);
+    let record = match reader.byte("record")? {
+        BOOT => Record::Boot(Boot(reader.varint("boot")?)),
+        ENTRY => Record::Entry { at: Time(reader.varint("time")?), carried: carried(&mut reader)? },
+        JOINED => {
+            let mut lanes = Vec::new();
+            for _ in 0..reader.count("lanes")? {
+                let shard = Shard(reader.byte("shard")?);
+                lanes.push(answer_lane(&mut reader, shard)?);
+            }
+            Record::Joined(lanes)
+        }
+        other => return Err(DecodeError::BadValue("record", u64::from(other))),
+    };
+    reader.finish()?;
+    Ok(record)
+}

@@ -1,0 +1,245 @@
+//! Strategies for values of every type that is written down, in the form in which a node would build them.
+
+use heck_core::effects::Record;
+use heck_core::entry::{
+    Admin, Ballot, Body, Claim, Entry, HealthState, Hold, Minted, OriginSpec, Scope, Superseded,
+};
+use heck_core::id::{Addr, Boot, Lane, Name, NodeId, Shard, Store, StreamId, Writer};
+use heck_core::input::{Command, OwnedInput, ProbeOutcome};
+use heck_core::interval::IntervalSet;
+use heck_core::packet::{Beat, Carried, GROUPS, LaneAnswer, LaneSeen, Packet, PacketKind, Relay, Window};
+use heck_core::time::{Span, Time};
+use proptest::collection::{btree_map, btree_set, vec};
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::select;
+use std::sync::Arc;
+
+fn name() -> impl Strategy<Value = Name> {
+    "[a-zé/.-]{1,20}".prop_map(|text| Name::new(&text).expect("neither empty nor long"))
+}
+
+fn writer() -> impl Strategy<Value = Writer> {
+    (any::<u64>(), any::<u64>()).prop_map(|(node, boot)| Writer { node: NodeId(node), boot: Boot(boot) })
+}
+
+fn counter() -> impl Strategy<Value = u64> {
+    prop_oneof![1..10_u64, 1..u64::MAX]
+}
+
+fn minted() -> impl Strategy<Value = Minted> {
+    (writer(), counter()).prop_map(|(writer, counter)| Minted { writer, counter })
+}
+
+fn bytes() -> impl Strategy<Value = Arc<[u8]>> {
+    vec(any::<u8>(), 0..200).prop_map(Into::into)
+}
+
+fn span() -> impl Strategy<Value = Span> {
+    any::<u64>().prop_map(Span)
+}
+
+fn spec() -> impl Strategy<Value = OriginSpec> {
+    let admin = select(&[Admin::Enabled, Admin::Draining, Admin::Disabled][..]);
+    (".{0,40}", span(), span(), any::<u32>(), any::<u32>(), admin).prop_map(
+        |(target, interval, timeout, fall, rise, admin)| OriginSpec {
+            target: target.as_str().into(),
+            interval,
+            timeout,
+            fall,
+            rise,
+            admin,
+        },
+    )
+}
+
+fn health_state() -> impl Strategy<Value = HealthState> {
+    select(
+        &[
+            HealthState::Unknown,
+            HealthState::Healthy,
+            HealthState::Unhealthy,
+            HealthState::Degraded,
+            HealthState::Draining,
+        ][..],
+    )
+}
+
+fn hold() -> impl Strategy<Value = Hold> {
+    select(&[Hold::Held, Hold::Late, Hold::Released][..])
+}
+
+/// A claim whose ballot names another writer than the entry's; [`entry`] puts that right.
+fn claim() -> impl Strategy<Value = Claim> {
+    let states = (health_state(), health_state(), hold());
+    (any::<u64>(), name(), minted(), any::<[u64; 4]>(), states).prop_map(
+        |(scope, origin, generation, [epoch, rank, sequence, since], (state, previous, hold))| Claim {
+            scope: Scope(scope),
+            origin,
+            generation,
+            ballot: Ballot { epoch, rank, writer: Writer::default(), sequence },
+            hold,
+            state,
+            previous,
+            since: Time(since),
+        },
+    )
+}
+
+fn body() -> impl Strategy<Value = Body> {
+    prop_oneof![
+        (name(), spec(), name()).prop_map(|(name, spec, source)| Body::Origin { name, spec, source }),
+        name().prop_map(|name| Body::OriginRemoved { name }),
+        (name(), bytes()).prop_map(|(name, value)| Body::Key { name, value }),
+        name().prop_map(|name| Body::KeyDeleted { name }),
+        claim().prop_map(Body::Claim),
+        (name(), bytes()).prop_map(|(topic, payload)| Body::Message { topic, payload }),
+        writer().prop_map(|Writer { node, boot }| Body::Fence { node, boot }),
+    ]
+}
+
+fn entry() -> impl Strategy<Value = Entry> {
+    (writer(), counter(), any::<u64>(), vec(minted(), 0..4), body()).prop_map(
+        |(writer, counter, serial, supersedes, mut body)| {
+            if let Body::Claim(claim) = &mut body {
+                claim.ballot.writer = writer;
+            }
+            Entry::new(writer, counter, serial, Superseded::from_vec(supersedes), body)
+        },
+    )
+}
+
+fn carried() -> impl Strategy<Value = Carried> {
+    (entry(), span()).prop_map(|(entry, age)| Carried { entry: Arc::new(entry), age })
+}
+
+fn intervals() -> impl Strategy<Value = IntervalSet> {
+    vec(counter(), 0..8).prop_map(|counters| counters.into_iter().collect())
+}
+
+/// Lanes of some shards, in the order in which a packet lists them.
+fn lanes<T: std::fmt::Debug>(
+    content: impl Strategy<Value = T>,
+) -> impl Strategy<Value = (Vec<Shard>, Vec<(Lane, T)>)> {
+    let lane = (any::<u8>(), select(&Store::ALL[..]), writer()).prop_map(|(shard, store, writer)| Lane {
+        shard: Shard(shard % 8),
+        store,
+        writer,
+    });
+    (btree_map(lane, content, 0..8), btree_set(any::<u8>(), 0..4)).prop_map(|(lanes, without_lanes)| {
+        let mut shards: Vec<Shard> = lanes.keys().map(|lane| lane.shard).collect();
+        shards.extend(without_lanes.into_iter().filter(|shard| *shard >= 8).map(Shard));
+        shards.dedup();
+        (shards, lanes.into_iter().collect())
+    })
+}
+
+fn answer_lanes() -> impl Strategy<Value = (Vec<Shard>, Vec<LaneAnswer>)> {
+    lanes((intervals(), intervals(), any::<u64>())).prop_map(|(shards, lanes)| {
+        let answer = |(lane, (seen, live, serial))| LaneAnswer { lane, seen, live, serial };
+        (shards, lanes.into_iter().map(answer).collect())
+    })
+}
+
+fn windows() -> impl Strategy<Value = (Vec<Window>, Vec<LaneSeen>)> {
+    (lanes(intervals()), any::<u32>()).prop_map(|((shards, lanes), live)| {
+        let windows = shards.into_iter().map(|shard| Window { shard, live }).collect();
+        (windows, lanes.into_iter().map(|(lane, seen)| LaneSeen { lane, seen }).collect())
+    })
+}
+
+fn beat() -> impl Strategy<Value = Beat> {
+    (writer(), counter(), any::<u64>(), span(), any::<u8>())
+        .prop_map(|(writer, number, serial, age, hops)| Beat { writer, number, serial, age, hops })
+}
+
+fn relay() -> impl Strategy<Value = Relay> {
+    (1..=u16::MAX).prop_flat_map(|of| (0..of).prop_map(move |slice| Relay { slice, of }))
+}
+
+fn digest() -> impl Strategy<Value = Option<([u16; GROUPS], Vec<u16>)>> {
+    option::of((any::<[u16; 32]>(), vec(any::<u16>(), 0..30)).prop_map(|(half, filter)| {
+        let mut groups = [0; GROUPS];
+        groups[..32].copy_from_slice(&half);
+        (groups, filter)
+    }))
+}
+
+/// A packet in the form in which a node would build it.
+pub fn packet() -> impl Strategy<Value = Packet> {
+    let header = (0..6_u8, any::<u64>(), any::<u32>(), any::<u64>(), any::<[bool; 2]>(), any::<u64>());
+    let content = (vec(carried(), 0..4), answer_lanes(), windows(), vec(beat(), 0..4), option::of(relay()));
+    (header, digest(), content).prop_map(
+        |((kind, sender, nonce, hash, [agrees, oversized], mismatch), digest, content)| {
+            let mut packet = Packet {
+                kind: PacketKind::from_u8(kind).expect("there are six kinds"),
+                sender: NodeId(sender),
+                nonce,
+                hash,
+                agrees,
+                oversized,
+                mismatch,
+                ..Packet::default()
+            };
+            if let Some((groups, filter)) = digest {
+                packet.has_digest = true;
+                (packet.groups, packet.filter) = (groups, filter);
+            }
+            (packet.entries, packet.beats, packet.relay) = (content.0, content.3, content.4);
+            (packet.answers, packet.answer_lanes) = content.1;
+            (packet.windows, packet.window_lanes) = content.2;
+            packet
+        },
+    )
+}
+
+/// A record of any kind.
+pub fn record() -> impl Strategy<Value = Record> {
+    prop_oneof![
+        any::<u64>().prop_map(|boot| Record::Boot(Boot(boot))),
+        (any::<u64>(), carried()).prop_map(|(at, carried)| Record::Entry { at: Time(at), carried }),
+        answer_lanes().prop_map(|(_, lanes)| Record::Joined(lanes)),
+    ]
+}
+
+fn addr() -> impl Strategy<Value = Addr> {
+    (any::<[u8; 16]>(), any::<u16>()).prop_map(|(ip, port)| Addr { ip, port })
+}
+
+fn stream() -> impl Strategy<Value = StreamId> {
+    any::<u64>().prop_map(StreamId)
+}
+
+fn command() -> impl Strategy<Value = Command> {
+    prop_oneof![
+        vec(addr(), 0..4).prop_map(|peers| Command::Join { peers: peers.into() }),
+        Just(Command::Leave),
+        (name(), spec(), name()).prop_map(|(name, spec, source)| Command::PutOrigin { name, spec, source }),
+        name().prop_map(|name| Command::RemoveOrigin { name }),
+        (name(), bytes()).prop_map(|(name, value)| Command::PutKey { name, value }),
+        name().prop_map(|name| Command::DeleteKey { name }),
+        (name(), bytes()).prop_map(|(topic, payload)| Command::Publish { topic, payload }),
+    ]
+}
+
+/// An input of any kind.
+pub fn input() -> impl Strategy<Value = OwnedInput> {
+    let outcome = (any::<u64>(), name(), health_state(), hold())
+        .prop_map(|(scope, origin, state, hold)| ProbeOutcome { scope: Scope(scope), origin, state, hold });
+    prop_oneof![
+        Just(OwnedInput::Timeout),
+        (addr(), packet()).prop_map(|(from, packet)| OwnedInput::Datagram { from, packet: Box::new(packet) }),
+        (stream(), addr(), any::<bool>()).prop_map(|(stream, peer, ours)| OwnedInput::StreamOpened {
+            stream,
+            peer,
+            ours
+        }),
+        addr().prop_map(|peer| OwnedInput::StreamRefused { peer }),
+        (stream(), packet())
+            .prop_map(|(stream, packet)| OwnedInput::StreamFrame { stream, packet: Box::new(packet) }),
+        stream().prop_map(|stream| OwnedInput::StreamClosed { stream }),
+        outcome.prop_map(OwnedInput::Probe),
+        any::<u64>().prop_map(|up_to| OwnedInput::Persisted { up_to }),
+        (any::<u64>(), command()).prop_map(|(token, command)| OwnedInput::Command { token, command }),
+    ]
+}
