@@ -138,6 +138,8 @@ pub enum Rejected {
     WrongPlace,
     /// More streams at once than this node serves.
     TooManyStreams,
+    /// A stream to a node that has no state to give yet.
+    StillJoining,
 }
 
 impl Effects {

@@ -1,8 +1,10 @@
 //! The simulator of heck.
+pub mod checker;
 pub mod cli;
 pub mod engine;
 pub mod protocol;
 pub mod report;
+pub mod run;
 pub mod scenario;
 pub mod stats;
 pub mod theory;

@@ -2,7 +2,7 @@
 
 use super::Node;
 use crate::broadcast::relay;
-use crate::effects::{Effects, Event, Phase, Rejected};
+use crate::effects::{Effects, Event, Phase, Rejected, StreamEffect};
 use crate::id::{Addr, StreamId};
 use crate::packet::{Packet, PacketKind};
 use crate::repair::{Local, fill_reply};
@@ -119,6 +119,12 @@ impl Node {
     }
 
     pub(super) fn stream_opened(&mut self, stream: StreamId, ours: bool, now: Time, effects: &mut Effects) {
+        if !ours && self.phase == Phase::Joining {
+            // Whoever asks here would take an empty state for the cluster's.
+            effects.streams.push(StreamEffect::Close { stream });
+            effects.events.push(Event::Rejected(Rejected::StillJoining));
+            return;
+        }
         let local = sync::Local { me: self.me.node, state: &self.state, config: &self.config, now };
         if !self.sync.opened(stream, ours, local, effects) {
             effects.events.push(Event::Rejected(Rejected::TooManyStreams));

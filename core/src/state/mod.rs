@@ -83,6 +83,20 @@ pub struct StateBase {
     log: LogQueue,
 }
 
+impl StateBase {
+    /// How many entries are live.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.live.len()
+    }
+
+    /// Whether no entry is live.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.live.is_empty()
+    }
+}
+
 impl State {
     /// The state that equals `base`.
     #[must_use]

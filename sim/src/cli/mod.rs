@@ -6,6 +6,7 @@
 mod check;
 mod list;
 mod plot;
+mod run;
 mod theory;
 
 use std::ffi::OsString;
@@ -48,6 +49,7 @@ struct Cli {
 
 #[derive(Subcommand, Debug)]
 enum Command {
+    Run(run::Args),
     Check(check::Args),
     List(list::Args),
     Plot(plot::Args),
@@ -86,6 +88,7 @@ pub fn run<I: IntoIterator<Item = T>, T: Into<OsString> + Clone>(args: I, output
         }
     };
     let done = match cli.command {
+        Command::Run(args) => run::run(&args, output),
         Command::Check(args) => check::run(&args, output),
         Command::List(args) => list::run(&args, output),
         Command::Plot(args) => plot::run(&args, output),

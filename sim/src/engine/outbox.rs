@@ -129,6 +129,14 @@ impl<P: Protocol> Outbox<P> {
         })
     }
 
+    /// The encoded lengths of the frames sent in this step, in bytes.
+    pub fn frames_sent(&self) -> impl Iterator<Item = u32> {
+        self.streams.iter().filter_map(|effect| match effect {
+            StreamEffect::Frame { frame, .. } => Some(frame.wire_len()),
+            StreamEffect::Open { .. } | StreamEffect::Close { .. } => None,
+        })
+    }
+
     /// The records persisted in this step, with their sequence numbers.
     #[must_use]
     pub fn persisted(&self) -> &[(u64, P::Record)] {

@@ -1,3 +1,4 @@
 //! Protocols that run in the engine.
 
+pub mod heck;
 pub mod ping;

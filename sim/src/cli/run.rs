@@ -1,0 +1,177 @@
+//! `heck-sim run`: runs scenario files, writes their results and says what came out.
+
+use std::io::{self, IsTerminal as _};
+use std::path::{Path, PathBuf};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::{Exit, Output, complain};
+use crate::report::outcome::{Expectation, Outcome, Verdict};
+use crate::report::{json, store, table, write};
+use crate::run::{Options, RunError, expectations, run_count, run_scenario};
+use crate::scenario::ScenarioFile;
+
+/// Run scenario files: simulate every seed, write CSV, plots and manifest, print a summary.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// Scenario files.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Seed of the first run; each further run counts up by one. Short for `--set run.seed=…`.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Number of runs. Short for `--set run.runs=…`.
+    #[arg(long)]
+    runs: Option<u32>,
+    /// Runs at the same time; as many as there are processors if not given. Results do not depend on it.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    jobs: Option<u16>,
+    /// Folder for results: those of `scenarios/TOPIC/QUESTION.toml` go to `DIR/TOPIC/QUESTION/`, replaced whole.
+    #[arg(long, value_name = "DIR", default_value = "results")]
+    out: PathBuf,
+    /// Change a key, as in `network.loss=50%`; may be given several times.
+    #[arg(long = "set", value_name = "SECTION.KEY=VALUE")]
+    sets: Vec<String>,
+    /// Encode and decode every packet on its way; results are the same, and each run takes longer.
+    #[arg(long)]
+    wire: bool,
+    /// Print the summary as JSON instead of a table, one object a scenario.
+    #[arg(long)]
+    json: bool,
+    /// Print nothing but complaints.
+    #[arg(long)]
+    quiet: bool,
+}
+
+impl Args {
+    /// All changes to keys, the short forms included.
+    fn changes(&self) -> Vec<String> {
+        let seed = self.seed.map(|seed| format!("run.seed={seed}"));
+        let runs = self.runs.map(|runs| format!("run.runs={runs}"));
+        self.sets.iter().cloned().chain(seed).chain(runs).collect()
+    }
+
+    /// The command that makes the runs of a file again, up to the seed.
+    fn replay(&self, path: &Path) -> String {
+        let sets: String = self.sets.iter().map(|set| format!(" --set '{set}'")).collect();
+        let wire = if self.wire { " --wire" } else { "" };
+        format!("heck-sim run {}{sets}{wire}", path.display())
+    }
+}
+
+/// Runs every file, and returns the worst outcome. All files are read before the first is run.
+pub(super) fn run(args: &Args, output: &mut Output<'_>) -> io::Result<Exit> {
+    let sets = args.changes();
+    let mut files = Vec::new();
+    let mut worst = Exit::Success;
+    for path in &args.files {
+        match ScenarioFile::load(path, &sets) {
+            Ok(file) => files.push((path, file)),
+            Err(error) => worst = worst.max(complain(&error, output)?),
+        }
+    }
+    for (_, file) in &files {
+        let checked =
+            write::directory_of(&args.out, &file.name).and_then(|directory| write::check(&directory));
+        if let Err(error) = checked {
+            writeln!(output.err, "{error}")?;
+            let is_io = matches!(error, write::WriteError::Io { .. });
+            worst = worst.max(if is_io { Exit::Io } else { Exit::BadInput });
+        }
+    }
+    if worst != Exit::Success {
+        return Ok(worst);
+    }
+    let threads = args.jobs.map_or(0, usize::from);
+    let pool = match rayon::ThreadPoolBuilder::new().num_threads(threads).build() {
+        Ok(pool) => pool,
+        Err(error) => {
+            writeln!(output.err, "cannot start threads: {error}")?;
+            return Ok(Exit::Io);
+        }
+    };
+    for (path, file) in &files {
+        worst = worst.max(run_file(args, path, file, &pool, output)?);
+    }
+    Ok(worst)
+}
+
+fn run_file(
+    args: &Args,
+    path: &Path,
+    file: &ScenarioFile,
+    pool: &rayon::ThreadPool,
+    output: &mut Output<'_>,
+) -> io::Result<Exit> {
+    let progress = progress(args, file);
+    let options = Options { wire: args.wire, replay: args.replay(path) };
+    let result = pool.install(|| run_scenario(file, &options, &|| progress.inc(1)));
+    progress.finish_and_clear();
+    let outcome = match result {
+        Ok(outcome) => outcome,
+        Err(error) => {
+            writeln!(output.err, "{}: {error}", path.display())?;
+            return Ok(match error {
+                RunError::Impossible(_) => Exit::BadInput,
+                RunError::Wire(_) => Exit::Failed,
+            });
+        }
+    };
+    let judged = expectations::judge(file, &outcome);
+    let directory = match store::save(&outcome, &args.out) {
+        Ok(directory) => directory,
+        Err(error) => {
+            writeln!(output.err, "{error}")?;
+            return Ok(if error.is_io() { Exit::Io } else { Exit::BadInput });
+        }
+    };
+    report(args, &outcome, &judged, &directory, output)?;
+    let failed = judged.iter().any(|expectation| expectation.verdict == Verdict::Failed);
+    let violated = outcome.violations().next().is_some();
+    Ok(if failed || violated { Exit::Failed } else { Exit::Success })
+}
+
+fn report(
+    args: &Args,
+    outcome: &Outcome,
+    judged: &[Expectation],
+    directory: &Path,
+    output: &mut Output<'_>,
+) -> io::Result<()> {
+    if args.json {
+        writeln!(output.out, "{}", json::summary(outcome, judged))?;
+    } else if !args.quiet {
+        write!(output.out, "{}", table::summary(outcome, judged))?;
+        writeln!(output.out, "\nresults: {}", directory.display())?;
+    }
+    if args.quiet || args.json {
+        let failed = judged.iter().filter(|expectation| expectation.verdict == Verdict::Failed);
+        for Expectation { limit, measured, .. } in failed {
+            writeln!(output.err, "{}: expected {limit}, measured {measured}", outcome.scenario)?;
+        }
+        for (run, violation) in outcome.violations() {
+            let node = violation.node.map(|node| format!(" at node {node}")).unwrap_or_default();
+            writeln!(
+                output.err,
+                "{}: seed {}: {}{node} after {} us: {}; replay: {}",
+                outcome.scenario,
+                run.seed,
+                violation.check,
+                violation.time_us,
+                violation.detail,
+                violation.replay
+            )?;
+        }
+    }
+    Ok(())
+}
+
+fn progress(args: &Args, file: &ScenarioFile) -> ProgressBar {
+    if args.quiet || !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style =
+        ProgressStyle::with_template("{msg} {bar:40} {pos}/{len} runs, {elapsed} elapsed, {eta} left");
+    let bar = ProgressBar::new(run_count(file)).with_message(file.name.clone());
+    style.map(|style| bar.clone().with_style(style)).unwrap_or(bar)
+}

@@ -1,0 +1,152 @@
+//! The limits of `[expect]`, held against what was measured.
+
+use std::fmt::Display;
+
+use crate::report::outcome::{
+    EVERYONE, Expectation, MILESTONES, Outcome, PointOutcome, UpdateOutcome, Verdict,
+};
+use crate::scenario::{Expect, Kind, Limits, Missed, Scenario, ScenarioFile};
+use crate::stats::Sample;
+
+/// Holds every point against the limits of its scenario, and lists the aims that are missed.
+#[must_use]
+pub fn judge(file: &ScenarioFile, outcome: &Outcome) -> Vec<Expectation> {
+    let mut judge = Judge { found: Vec::new() };
+    for (point, measured) in file.points.iter().zip(&outcome.points) {
+        let prefix = if point.label.is_empty() { String::new() } else { format!("{}: ", point.label) };
+        judge.point(&prefix, &point.scenario, measured);
+    }
+    judge.missed(&file.scenario.missed);
+    judge.found
+}
+
+struct Judge {
+    found: Vec<Expectation>,
+}
+
+impl Judge {
+    fn at_most(&mut self, what: &str, measured: f64, limit: f64, show: impl Fn(f64) -> String) {
+        self.note(format!("{what} <= {}", show(limit)), show(measured), measured <= limit);
+    }
+
+    fn at_least(&mut self, what: &str, measured: f64, limit: f64, show: impl Fn(f64) -> String) {
+        self.note(format!("{what} >= {}", show(limit)), show(measured), measured >= limit);
+    }
+
+    fn note(&mut self, limit: String, measured: String, holds: bool) {
+        let verdict = if holds { Verdict::Met } else { Verdict::Failed };
+        self.found.push(Expectation { limit, measured, verdict });
+    }
+
+    fn missed(&mut self, missed: &[Missed]) {
+        for Missed { aim, bar, reason } in missed {
+            let limit = format!("{aim} = {}", bar.label());
+            self.found.push(Expectation { limit, measured: reason.clone(), verdict: Verdict::AimMissed });
+        }
+    }
+
+    fn point(&mut self, prefix: &str, scenario: &Scenario, point: &PointOutcome) {
+        let expect = &scenario.expect;
+        self.traffic(prefix, expect, point);
+        let Some(follow) = &scenario.workload.follow else { return };
+        for &kind in &follow.kinds {
+            if scenario.measure.kinds.contains(&kind) {
+                self.kind(prefix, kind, &expect.limits(kind), point);
+            }
+        }
+        if scenario.measure.quiet.as_us() > 0 {
+            let disagreeing = point.runs.iter().filter(|run| run.agreement_us.is_none()).count();
+            let what = format!("{prefix}runs that do not agree after quiet");
+            self.at_most(&what, disagreeing as f64, 0.0, plain(0));
+        }
+    }
+
+    fn traffic(&mut self, prefix: &str, expect: &Expect, point: &PointOutcome) {
+        if let Some(limit) = expect.datagrams_per_node_round_max {
+            let mean = mean(point.runs.iter().map(|run| run.datagrams_per_node_round));
+            self.at_most(&format!("{prefix}datagrams per node and round"), mean, limit.as_f64(), plain(3));
+        }
+        if let Some(limit) = expect.bytes_per_node_second_max {
+            let nodes = f64::from(point.nodes);
+            let rate = |bytes: u64, us: u64| bytes as f64 / nodes / (us.max(1) as f64 / 1e6);
+            let mean = mean(point.runs.iter().map(|run| rate(run.traffic.bytes(), run.measured_us)));
+            self.at_most(
+                &format!("{prefix}bytes per node and second"),
+                mean,
+                limit.as_u64() as f64,
+                plain(0),
+            );
+        }
+        if let Some(limit) = expect.largest_datagram_max {
+            let largest = point.runs.iter().map(|run| run.largest_datagram).max().unwrap_or(0);
+            self.at_most(&format!("{prefix}largest datagram"), largest.into(), limit.as_u64() as f64, bytes);
+        }
+    }
+
+    fn kind(&mut self, prefix: &str, kind: Kind, limits: &Limits, point: &PointOutcome) {
+        let word = kind.word().replace('_', " ");
+        let updates: Vec<&UpdateOutcome> = point.updates_of(&word).map(|(_, update)| update).collect();
+        let what = |text: &str| format!("{prefix}{word}, {text}");
+        let rounds = |milestone| {
+            let interval_us = point.repair_interval_us as f64;
+            let times = updates.iter().map(move |update| update.time_to_us(milestone));
+            times.map(move |time| time.map_or(f64::INFINITY, |us| us as f64 / interval_us))
+        };
+        if let Some(limit) = limits.rounds_to_all_mean_max {
+            self.at_most(&what("mean rounds to all"), mean(rounds(EVERYONE)), limit.as_f64(), plain(1));
+        }
+        if let Some(limit) = limits.rounds_to_all_max {
+            let slowest = rounds(EVERYONE).fold(0.0, f64::max);
+            self.at_most(&what("rounds to all in the slowest run"), slowest, limit.as_f64(), plain(1));
+        }
+        if let Some(limit) = limits.rounds_to_three_nines_mean_max {
+            let measured = mean(rounds(MILESTONES[3]));
+            self.at_most(&what("mean rounds to 99.9 %"), measured, limit.as_f64(), plain(1));
+        }
+        if let Some(limit) = limits.never_reached_max {
+            let never = rounds(EVERYONE).filter(|rounds| rounds.is_infinite()).count();
+            self.at_most(&what("runs that never reach all"), never as f64, limit.into(), plain(0));
+        }
+        let reached =
+            || updates.iter().map(|update| update.holders_at(u64::MAX) as f64 / update.nodes() as f64);
+        if let Some(limit) = limits.reached_min {
+            let least = reached().fold(1.0, f64::min);
+            self.at_least(&what("nodes reached in the worst run"), least, limit.as_f64(), percent);
+        }
+        if let Some(limit) = limits.reached_mean_min {
+            self.at_least(&what("nodes reached, mean"), mean(reached()), limit.as_f64(), percent);
+        }
+        if let Some(limit) = limits.delivery_p95_ratio_max {
+            let ratios = updates.iter().map(|update| update.delivery_ratio_p95.unwrap_or(f64::INFINITY));
+            let measured = mean(ratios);
+            self.at_most(&what("95th percentile of delivery / latency"), measured, limit.as_f64(), plain(3));
+        }
+    }
+}
+
+fn mean(values: impl Iterator<Item = f64>) -> f64 {
+    Sample::new(values).mean()
+}
+
+fn plain(decimals: usize) -> impl Fn(f64) -> String {
+    move |value| if value.is_infinite() { "never".to_owned() } else { trimmed(format!("{value:.decimals$}")) }
+}
+
+fn trimmed(number: String) -> String {
+    match number.split_once('.') {
+        Some(_) => number.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        None => number,
+    }
+}
+
+fn bytes(value: f64) -> String {
+    unit(value, "B")
+}
+
+fn percent(value: f64) -> String {
+    unit(trimmed(format!("{:.3}", value * 100.0)), " %")
+}
+
+fn unit(value: impl Display, unit: &str) -> String {
+    format!("{value}{unit}")
+}

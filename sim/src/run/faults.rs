@@ -1,0 +1,127 @@
+//! The scenario's faults, applied to the world at their times.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use heck_core::effects::Record;
+use heck_core::input::Command;
+use heck_core::journal::Snapshot;
+use heck_core::node::Node;
+use heck_core::rng::Seed;
+
+use super::setup::{Setup, identity, ratio};
+use crate::engine::disk::DiskLoss;
+use crate::engine::link::{LinkRule, NodeSet, RuleId};
+use crate::engine::world::World;
+use crate::protocol::heck::{Heck, HeckCommand, addr_of};
+use crate::scenario::{Disk, Event, EventKind};
+
+/// Applies events and remembers what each began.
+pub struct Faults<'a> {
+    setup: &'a Setup,
+    seed: Seed,
+    /// The link rules of each loss or partition in force.
+    rules: BTreeMap<usize, Vec<RuleId>>,
+    /// The life that each node is in, counted from 1.
+    lives: Vec<u64>,
+    /// Nodes that lost their disk in their last crash.
+    lost: Vec<bool>,
+}
+
+impl<'a> Faults<'a> {
+    /// Nothing has happened yet.
+    #[must_use]
+    pub fn new(setup: &'a Setup, seed: Seed) -> Self {
+        let nodes = setup.names.len();
+        Self { setup, seed, rules: BTreeMap::new(), lives: vec![1; nodes], lost: vec![false; nodes] }
+    }
+
+    /// Lets an event happen now.
+    pub fn apply(&mut self, event: &Event, world: &mut World<Heck>) {
+        match &event.kind {
+            EventKind::Crash { nodes, disk } => {
+                for &node in nodes {
+                    let loss = match disk {
+                        Disk::Kept => DiskLoss::Nothing,
+                        Disk::Synced => DiskLoss::Unsynced,
+                        Disk::Lost => DiskLoss::Everything,
+                    };
+                    if world.crash(node, loss) {
+                        self.lost[node as usize] = *disk == Disk::Lost;
+                    }
+                }
+            }
+            EventKind::Restart { nodes } => {
+                for &node in nodes {
+                    self.restart(node, world);
+                }
+            }
+            EventKind::Pause { nodes } => {
+                for &node in nodes {
+                    world.pause(node);
+                }
+            }
+            EventKind::Resume { nodes } => {
+                for &node in nodes {
+                    world.resume(node);
+                }
+            }
+            EventKind::Loss { rule, links, fraction } => {
+                let install = |(from, to): &(Vec<u32>, Vec<u32>)| {
+                    let (from, to) = (NodeSet::of(from.iter().copied()), NodeSet::of(to.iter().copied()));
+                    let loss = ratio(*fraction);
+                    let link = LinkRule { from, to, both_ways: false, loss, extra_delay_us: 0 };
+                    world.network_mut().install(link)
+                };
+                let ids = links.iter().map(install).collect();
+                self.rules.insert(*rule, ids);
+            }
+            EventKind::LossEnd { rule } => {
+                for id in self.rules.remove(rule).unwrap_or_default() {
+                    world.network_mut().remove(id);
+                }
+            }
+            EventKind::CutStreams { nodes } => {
+                for &node in nodes {
+                    world.break_streams(node, true);
+                    world.break_streams(node, false);
+                }
+            }
+        }
+    }
+
+    /// Starts a node in a new life. With its disk it has what it had at the start of the run and every record
+    /// that was synced; without, nothing but the addresses of its peers, and it joins through them.
+    fn restart(&mut self, node: u32, world: &mut World<Heck>) {
+        let setup = self.setup;
+        let kept = !self.lost[node as usize];
+        let life = self.lives[node as usize] + 1;
+        let (now, seed) = (world.clock(node), self.seed);
+        let restarted = world.restart(node, |records| {
+            let records: Vec<Record> = records.iter().map(|(_, record)| record.clone()).collect();
+            let (base, snapshot) =
+                if kept { (&setup.base, Some(Snapshot { records })) } else { (&setup.bare, None) };
+            let identity = identity(&setup.names, node, life);
+            Heck::new(Node::new(identity, setup.config.clone(), base, snapshot, seed, now))
+        });
+        if !restarted {
+            return;
+        }
+        self.lives[node as usize] = life;
+        if !kept {
+            let join =
+                HeckCommand::Client(Command::Join { peers: join_peers(node, setup.names.len() as u32) });
+            world.command_at(world.now(), node, 0, join);
+        }
+    }
+}
+
+/// The addresses that a node without state joins through: the first node and its own neighbours.
+#[must_use]
+pub fn join_peers(node: u32, nodes: u32) -> Arc<[heck_core::id::Addr]> {
+    let near = [0, node / 2, (node + 1) % nodes, (node + nodes / 2) % nodes];
+    let mut peers: Vec<u32> = near.into_iter().filter(|&peer| peer != node).collect();
+    peers.sort_unstable();
+    peers.dedup();
+    peers.into_iter().map(addr_of).collect()
+}

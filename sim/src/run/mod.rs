@@ -1,0 +1,136 @@
+//! Running scenarios: every point under every seed, in parallel over both, each run by itself deterministic.
+
+pub mod expectations;
+mod faults;
+mod one;
+pub mod plan;
+pub mod setup;
+mod watch;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use heck_core::rng::Seed;
+use rayon::prelude::*;
+
+use crate::report::outcome::{ModelParameters, Outcome, PointOutcome, RunOutcome};
+use crate::scenario::{Point, ScenarioFile};
+use setup::Setup;
+
+/// How runs are to be made, beyond what the scenario says.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Encode and decode every packet and frame on its way.
+    pub wire: bool,
+    /// The words that replay a run, up to its seed: `heck-sim run FILE --set …`.
+    pub replay: String,
+}
+
+/// Why a scenario could not be run.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum RunError {
+    /// The scenario asks for what cannot be.
+    #[error("{0}")]
+    Impossible(String),
+    /// A message did not survive its encoding: a bug of the codec.
+    #[error("{0}")]
+    Wire(String),
+}
+
+/// One point with what its runs share.
+struct Prepared<'a> {
+    point: &'a Point,
+    setup: Setup,
+}
+
+/// Runs all points of a scenario under all its seeds; `tick` is called after each run.
+///
+/// # Errors
+/// When the scenario cannot be run, or a run breaks off. The first error in the order of points and seeds.
+pub fn run_scenario(
+    file: &ScenarioFile,
+    options: &Options,
+    tick: &(dyn Fn() + Sync),
+) -> Result<Outcome, RunError> {
+    let prepared = file.points.iter().map(prepare).collect::<Result<Vec<_>, _>>()?;
+    let jobs: Vec<(usize, u64)> = prepared
+        .iter()
+        .enumerate()
+        .flat_map(|(index, prepared)| {
+            let run = &prepared.point.scenario.run;
+            (0..u64::from(run.runs)).map(move |number| (index, run.seed.wrapping_add(number)))
+        })
+        .collect();
+    let broken = AtomicBool::new(false);
+    let results: Vec<Option<Result<RunOutcome, RunError>>> = jobs
+        .par_iter()
+        .map(|&(index, seed)| {
+            if broken.load(Ordering::Relaxed) {
+                return None;
+            }
+            let Prepared { point, setup } = &prepared[index];
+            let result = one::run(&point.scenario, setup, Seed(seed), options);
+            broken.fetch_or(result.is_err(), Ordering::Relaxed);
+            tick();
+            Some(result)
+        })
+        .collect();
+    let mut points: Vec<PointOutcome> = prepared.iter().map(point_outcome).collect();
+    for ((index, _), result) in jobs.into_iter().zip(results) {
+        if let Some(result) = result {
+            points[index].runs.push(result?);
+        }
+    }
+    Ok(outcome(file, points))
+}
+
+/// How many runs a scenario takes.
+#[must_use]
+pub fn run_count(file: &ScenarioFile) -> u64 {
+    file.points.iter().map(|point| u64::from(point.scenario.run.runs)).sum()
+}
+
+fn prepare(point: &Point) -> Result<Prepared<'_>, RunError> {
+    let config = point.scenario.cluster.protocol.config();
+    let config = config.map_err(|error| RunError::Impossible(error.to_string()))?;
+    Ok(Prepared { point, setup: Setup::new(&point.scenario, config) })
+}
+
+fn point_outcome(prepared: &Prepared<'_>) -> PointOutcome {
+    let scenario = &prepared.point.scenario;
+    let protocol = &scenario.cluster.protocol;
+    let nodes = scenario.cluster.nodes;
+    let broadcast = match protocol.broadcast {
+        heck_core::config::Broadcast::All => 1.0,
+        heck_core::config::Broadcast::None => 0.0,
+        heck_core::config::Broadcast::Some(few) => (f64::from(few) / f64::from(nodes)).min(1.0),
+    };
+    let rumours = protocol.rumour_bytes.as_u64() > 0 && protocol.rumour_sends > 0;
+    let requests = f64::from(protocol.repair_fanout);
+    PointOutcome {
+        label: prepared.point.label.clone(),
+        nodes,
+        repair_interval_us: protocol.repair_interval.as_us(),
+        model: ModelParameters {
+            loss: setup::mean_loss(scenario),
+            pulls_per_round: requests,
+            pushes_per_round: if rumours { requests } else { 0.0 },
+            broadcast,
+        },
+        options: scenario.resolved_toml(),
+        runs: Vec::new(),
+    }
+}
+
+fn outcome(file: &ScenarioFile, points: Vec<PointOutcome>) -> Outcome {
+    let scenario = &file.scenario;
+    let sweep = scenario.sweep.as_ref();
+    Outcome {
+        scenario: file.name.clone(),
+        title: scenario.question.clone(),
+        question: scenario.question.clone(),
+        seed: scenario.run.seed,
+        scenario_hash: scenario.scenario_hash(),
+        sweep: sweep.map(|sweep| sweep.key.clone().unwrap_or_else(|| "settings".to_owned())),
+        points,
+    }
+}

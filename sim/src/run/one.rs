@@ -1,0 +1,203 @@
+//! One run: one scenario under one seed.
+
+use heck_core::input::Command;
+use heck_core::node::Node;
+use heck_core::rng::Seed;
+use heck_core::time::{Span, Time};
+
+use super::faults::{Faults, join_peers};
+use super::plan::Plan;
+use super::setup::{self, Setup, identity};
+use super::watch::Watch;
+use super::{Options, RunError};
+use crate::checker::{Bounds, Checkers};
+use crate::engine::disk::DiskConfig;
+use crate::engine::latency::Latency;
+use crate::engine::world::{Halt, World, WorldConfig};
+use crate::protocol::heck::{Heck, HeckCommand};
+use crate::report::outcome::{RunOutcome, Violation};
+use crate::scenario::{Event, EventKind, Scenario, Start};
+
+/// How often nodes are compared while they should come to agree.
+const AGREEMENT_STEP: Span = Span::from_ms(100);
+/// Every how many checks each node is visited once: a thorough visit costs as much as thousands of events.
+const VISIT_STRIDE: u32 = 64;
+
+/// Runs a scenario under a seed.
+///
+/// # Errors
+/// When the scenario cannot be run, or a message does not survive its encoding.
+pub fn run(
+    scenario: &Scenario,
+    setup: &Setup,
+    seed: Seed,
+    options: &Options,
+) -> Result<RunOutcome, RunError> {
+    let schedule = scenario.schedule(seed);
+    let plan = Plan::new(scenario, setup, seed).map_err(RunError::Impossible)?;
+    let mut world = world(scenario, setup, seed, options, &schedule)?;
+    for (token, planned) in (1..).zip(&plan.commands) {
+        world.command_at(planned.at, planned.node, token, planned.command.clone());
+    }
+    let nodes = scenario.cluster.nodes;
+    let at_start = setup.base.state.len();
+    let bounds = Bounds {
+        datagram_bytes: setup.config.datagram_limit,
+        sealing_bytes: setup.config.sealing_reserve,
+        recent_limit: setup.config.recent_limit,
+        nodes,
+        at_start,
+    };
+    let checkers = Checkers::new(nodes, bounds);
+    let watch = Watch::new(plan.followed.clone(), nodes, setup.config.sealing_reserve, checkers);
+    let mut run = Run { scenario, world, watch, faults: Faults::new(setup, seed), visits: 0 };
+    let end = Time::ZERO + scenario.run.duration;
+    let quiet = end - scenario.measure.quiet;
+    let agreement_us = match run.go(&schedule, plan.last, quiet, end) {
+        Ok(agreement_us) => agreement_us,
+        Err(Halt::Observer) => None,
+        Err(Halt::Wire { time, node, problem }) => {
+            return Err(RunError::Wire(format!(
+                "seed {}: at {} us, node {node} received what does not survive its encoding: {problem}",
+                seed.0, time.0
+            )));
+        }
+    };
+    Ok(run.outcome(seed, agreement_us, options))
+}
+
+fn world(
+    scenario: &Scenario,
+    setup: &Setup,
+    seed: Seed,
+    options: &Options,
+    schedule: &[Event],
+) -> Result<World<Heck>, RunError> {
+    let (network, zones) = setup::network(scenario).map_err(RunError::Impossible)?;
+    let mut config = WorldConfig::new(seed, network);
+    config.wire = options.wire;
+    config.disk = DiskConfig {
+        sync: Latency::Constant { us: scenario.cluster.disk_sync.as_us() },
+        stored: schedule.iter().any(|event| matches!(event.kind, EventKind::Restart { .. })),
+    };
+    let mut world = World::new(config);
+    let start = scenario.cluster.start;
+    for (node, zone) in (0..).zip(zones) {
+        let identity = identity(&setup.names, node, 1);
+        let base = setup.base_of(node, start);
+        let built = Node::new(identity, setup.config.clone(), base, None, seed, Time::ZERO);
+        world.add_node(zone, Heck::new(built));
+        if start == Start::Cold && node != 0 {
+            let peers = join_peers(node, scenario.cluster.nodes);
+            world.command_at(Time::ZERO, node, 0, HeckCommand::Client(Command::Join { peers }));
+        }
+    }
+    Ok(world)
+}
+
+struct Run<'a> {
+    scenario: &'a Scenario,
+    world: World<Heck>,
+    watch: Watch,
+    faults: Faults<'a>,
+    visits: u32,
+}
+
+impl Run<'_> {
+    /// Lets the whole run happen; gives the time from the last write until all nodes agreed, if they did.
+    fn go(
+        &mut self,
+        schedule: &[Event],
+        last_write: Time,
+        quiet: Time,
+        end: Time,
+    ) -> Result<Option<u64>, Halt> {
+        let mut events = schedule.iter().peekable();
+        let mut now = Time::ZERO;
+        let mut agreed = None;
+        while now < end {
+            let step_end = (now + AGREEMENT_STEP).min(end);
+            while let Some(event) = events.next_if(|event| event.at <= step_end) {
+                self.world.run_until(event.at, &mut self.watch)?;
+                self.faults.apply(event, &mut self.world);
+                if let EventKind::Restart { nodes } = &event.kind {
+                    nodes.iter().for_each(|&node| self.watch.checkers.restarted(node));
+                }
+            }
+            self.world.run_until(step_end, &mut self.watch)?;
+            now = step_end;
+            self.visit_some();
+            if now >= quiet && self.scenario.measure.quiet > Span::ZERO && self.agrees() {
+                agreed = Some(now.since(last_write).as_us());
+                // What is left of the quiet time is the same second over and over.
+                if self.watch.is_complete() && events.peek().is_none() {
+                    break;
+                }
+            } else if now >= quiet {
+                agreed = None;
+            }
+        }
+        self.visit_all(end > quiet);
+        Ok(agreed)
+    }
+
+    fn agrees(&self) -> bool {
+        let mut hashes = self.world.running().map(|(_, heck)| heck.node().view().hash());
+        hashes.next().is_none_or(|first| hashes.all(|hash| hash == first))
+    }
+
+    fn visit_some(&mut self) {
+        self.visits = self.visits.wrapping_add(1);
+        let first = self.visits % VISIT_STRIDE;
+        let mut index = first;
+        while let Some(heck) = self.world.node(index) {
+            self.watch.checkers.visit(self.world.now(), index, heck.node());
+            index += VISIT_STRIDE * 16;
+        }
+    }
+
+    fn visit_all(&mut self, had_quiet: bool) {
+        let now = self.world.now();
+        for (index, heck) in self.world.running() {
+            self.watch.checkers.visit(now, index, heck.node());
+        }
+        if had_quiet {
+            let nodes = self.world.running().map(|(index, heck)| (index, heck.node()));
+            self.watch.checkers.compare(now, nodes);
+        }
+    }
+
+    fn outcome(self, seed: Seed, agreement_us: Option<u64>, options: &Options) -> RunOutcome {
+        let now = self.world.now();
+        let (from, until) = self.watch.window(now);
+        let traffic = self.watch.traffic();
+        let measured = until.since(from);
+        let nodes = f64::from(self.scenario.cluster.nodes);
+        let rounds = measured.as_us() as f64 / self.scenario.cluster.protocol.repair_interval.as_us() as f64;
+        let sealing = self.scenario.cluster.protocol.sealing_reserve.as_u64() as u32;
+        let largest = self.world.total_traffic().largest_bytes;
+        let violations = self.watch.checkers.findings().iter().map(|finding| Violation {
+            check: finding.check.to_owned(),
+            time_us: finding.time.0,
+            node: finding.node,
+            detail: finding.detail.clone(),
+            replay: format!("{} --seed {} --runs 1", options.replay, seed.0),
+        });
+        RunOutcome {
+            seed: seed.0,
+            trace_hash: self.world.trace().hash(),
+            events: self.world.trace().count(),
+            measured_us: measured.as_us(),
+            traffic,
+            largest_datagram: if largest == 0 { 0 } else { largest + sealing },
+            datagrams_per_node_round: if rounds > 0.0 {
+                traffic.datagrams() as f64 / nodes / rounds
+            } else {
+                0.0
+            },
+            agreement_us,
+            violations: violations.collect(),
+            updates: self.watch.updates(now),
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! What the fleet is told in one run: background writes and the updates that are followed, drawn from the seed.
+
+use heck_core::entry::{Body, HealthState, Hold, OriginSpec, Scope};
+use heck_core::id::Name;
+use heck_core::input::{Command, ProbeOutcome};
+use heck_core::rng::{Seed, Stream};
+use heck_core::time::{Span, Time};
+
+use super::setup::{Setup, key_name, origin_name};
+use crate::protocol::heck::HeckCommand;
+use crate::scenario::{Kind, Scenario};
+use crate::units::EventRate;
+
+/// Names of the random streams of a workload, far from those of nodes and of faults.
+const BACKGROUND_STREAM: u64 = u64::from_be_bytes(*b"\0backgnd");
+const FOLLOW_STREAM: u64 = u64::from_be_bytes(*b"\0\0follow");
+const FROM_STREAM: u64 = u64::from_be_bytes(*b"\0\0\0\0from");
+
+/// A command for a node at a time.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Planned {
+    /// When.
+    pub at: Time,
+    /// For whom.
+    pub node: u32,
+    /// What.
+    pub command: HeckCommand,
+}
+
+/// An update that is followed to every node.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Followed {
+    /// What kind of update.
+    pub kind: Kind,
+    /// When it happens.
+    pub at: Time,
+    /// Where it happens.
+    pub node: u32,
+    /// The name by which its entry is told from all others: nothing else in the run writes it.
+    pub name: Name,
+}
+
+/// Everything that a run's fleet is told, in no particular order.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Plan {
+    /// The commands, those of the followed updates included.
+    pub commands: Vec<Planned>,
+    /// The followed updates.
+    pub followed: Vec<Followed>,
+    /// When the last command is given.
+    pub last: Time,
+}
+
+impl Followed {
+    /// Whether this is the content that the update writes.
+    #[must_use]
+    pub fn is_written_by(&self, body: &Body) -> bool {
+        match (self.kind, body) {
+            (Kind::HealthFlip, Body::Claim(claim)) => claim.origin == self.name,
+            (Kind::OriginAdded, Body::Origin { name, .. })
+            | (Kind::OriginRemoved, Body::OriginRemoved { name })
+            | (Kind::KeyWritten, Body::Key { name, .. })
+            | (Kind::MessagePublished, Body::Message { topic: name, .. }) => *name == self.name,
+            _ => false,
+        }
+    }
+}
+
+impl Plan {
+    /// The plan of the run with this seed.
+    ///
+    /// # Errors
+    /// When the scenario follows more origins or keys than the cluster has.
+    pub fn new(scenario: &Scenario, setup: &Setup, seed: Seed) -> Result<Self, String> {
+        let mut maker = Maker::new(scenario, setup, seed)?;
+        maker.follow();
+        maker.background();
+        let mut plan = maker.plan;
+        plan.last = plan.commands.iter().map(|planned| planned.at).max().unwrap_or_default();
+        Ok(plan)
+    }
+}
+
+struct Maker<'a> {
+    scenario: &'a Scenario,
+    setup: &'a Setup,
+    seed: Seed,
+    /// Origins and keys below these numbers are left to background writes; those above are followed.
+    free_origins: u32,
+    free_keys: u32,
+    plan: Plan,
+}
+
+impl<'a> Maker<'a> {
+    fn new(scenario: &'a Scenario, setup: &'a Setup, seed: Seed) -> Result<Self, String> {
+        let cluster = &scenario.cluster;
+        let follow = scenario.workload.follow.as_ref();
+        let kinds = follow.map_or(&[][..], |follow| &follow.kinds);
+        let repeat = follow.map_or(0, |follow| follow.repeat);
+        let used =
+            |wanted: &[Kind]| repeat * kinds.iter().filter(|kind| wanted.contains(kind)).count() as u32;
+        let origins = used(&[Kind::HealthFlip, Kind::OriginRemoved]);
+        let free_origins = cluster.origins.checked_sub(origins).ok_or_else(|| {
+            format!(
+                "workload.follow needs {origins} origins of its own for health_flip and origin_removed, but \
+                 cluster.origins is {}",
+                cluster.origins
+            )
+        })?;
+        let free_keys = cluster.keys.saturating_sub(used(&[Kind::KeyWritten]));
+        Ok(Self { scenario, setup, seed, free_origins, free_keys, plan: Plan::default() })
+    }
+
+    fn give(&mut self, at: Time, node: u32, command: HeckCommand) {
+        self.plan.commands.push(Planned { at, node, command });
+    }
+
+    fn follow(&mut self) {
+        let scenario = self.scenario;
+        let Some(follow) = &scenario.workload.follow else { return };
+        let from = scenario.nodes_of(&follow.from, self.seed, FROM_STREAM);
+        let mut random = Stream::new(self.seed, FOLLOW_STREAM);
+        let first = Time::ZERO + follow.at.unwrap_or(scenario.workload.warmup);
+        let round_us = scenario.cluster.protocol.repair_interval.as_us().min(u64::from(u32::MAX)) as u32;
+        let (mut origin, mut key) = (self.free_origins, self.free_keys);
+        for repeat in 0..follow.repeat {
+            for &kind in &follow.kinds {
+                // Somewhere within a round: an update does not wait for the clocks of nodes.
+                let phase = Span(u64::from(random.below(round_us)));
+                let at = first + follow.every.times(u64::from(repeat)) + phase;
+                let mut node = from[random.below(from.len() as u32) as usize];
+                let name = match kind {
+                    Kind::HealthFlip => {
+                        node = self.setup.owners[origin as usize];
+                        origin_name(origin)
+                    }
+                    Kind::OriginRemoved => origin_name(origin),
+                    Kind::OriginAdded => origin_name(scenario.cluster.origins + repeat),
+                    Kind::KeyWritten => key_name(key),
+                    Kind::MessagePublished => key_name(u32::MAX - repeat),
+                };
+                origin += u32::from(matches!(kind, Kind::HealthFlip | Kind::OriginRemoved));
+                key += u32::from(kind == Kind::KeyWritten);
+                let command = self.command(kind, &name, repeat, HealthState::Unhealthy);
+                self.give(at, node, command);
+                self.plan.followed.push(Followed { kind, at, node, name });
+            }
+        }
+    }
+
+    fn command(&self, kind: Kind, name: &Name, number: u32, state: HealthState) -> HeckCommand {
+        let workload = &self.scenario.workload;
+        let bytes = |size: u64| {
+            let mut bytes = vec![0_u8; size as usize];
+            let stamp = number.to_le_bytes();
+            let len = bytes.len().min(stamp.len());
+            bytes[..len].copy_from_slice(&stamp[..len]);
+            bytes.into()
+        };
+        HeckCommand::Client(match kind {
+            Kind::HealthFlip => {
+                let (scope, origin) = (Scope::default(), name.clone());
+                return HeckCommand::Probe(ProbeOutcome { scope, origin, state, hold: Hold::Held });
+            }
+            Kind::OriginAdded => {
+                let mut spec = OriginSpec::new(&format!("http://{name}.example/healthz"));
+                spec.interval = Span::from_secs(u64::from(5 + number));
+                Command::PutOrigin { name: name.clone(), spec, source: key_name(0) }
+            }
+            Kind::OriginRemoved => Command::RemoveOrigin { name: name.clone() },
+            Kind::KeyWritten => {
+                Command::PutKey { name: name.clone(), value: bytes(workload.value_size.as_u64()) }
+            }
+            Kind::MessagePublished => {
+                Command::Publish { topic: name.clone(), payload: bytes(workload.message_size.as_u64()) }
+            }
+        })
+    }
+
+    fn background(&mut self) {
+        let background = &self.scenario.workload.background;
+        let mut random = Stream::new(self.seed, BACKGROUND_STREAM);
+        let mut ill = vec![false; self.free_origins as usize];
+        let rates = [
+            (Kind::HealthFlip, background.health_flips, self.free_origins),
+            (Kind::OriginAdded, background.origin_edits, self.free_origins),
+            (Kind::KeyWritten, background.key_writes, self.free_keys.max(1)),
+            (Kind::MessagePublished, background.messages, 1),
+        ];
+        for (kind, rate, things) in rates {
+            if things == 0 {
+                continue;
+            }
+            let mut number = 0;
+            for at in self.poisson(rate, &mut random) {
+                number += 1;
+                let thing = random.below(things);
+                let mut node = random.below(self.scenario.cluster.nodes);
+                let mut state = HealthState::Healthy;
+                let name = match kind {
+                    Kind::KeyWritten => key_name(thing),
+                    Kind::MessagePublished => key_name(u32::MAX - 1_000),
+                    _ => origin_name(thing),
+                };
+                if kind == Kind::HealthFlip {
+                    let ill = &mut ill[thing as usize];
+                    *ill = !*ill;
+                    state = if *ill { HealthState::Unhealthy } else { HealthState::Healthy };
+                    node = self.setup.owners[thing as usize];
+                }
+                let command = self.command(kind, &name, number, state);
+                self.give(at, node, command);
+            }
+        }
+    }
+
+    /// The times of a Poisson process from the start of the run to the beginning of the quiet time.
+    fn poisson(&self, rate: EventRate, random: &mut Stream) -> Vec<Time> {
+        let Some(mean_gap_us) = rate.mean_gap_us() else { return Vec::new() };
+        let quiet_us = self.scenario.measure.quiet.as_us();
+        let end = Time(self.scenario.run.duration.as_us().saturating_sub(quiet_us));
+        let mut times = Vec::new();
+        let mut at = Time::ZERO;
+        loop {
+            let uniform = ((random.next_u64() >> 11) + 1) as f64 / (1_u64 << 53) as f64;
+            at += Span(((-libm::log(uniform) * mean_gap_us) as u64).max(1));
+            if at >= end {
+                return times;
+            }
+            times.push(at);
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! From a scenario to a world: names, the state that a formed cluster shares, the network.
+
+use std::sync::Arc;
+
+use heck_core::config::Config;
+use heck_core::entry::{HealthState, Hold, OriginSpec, Scope};
+use heck_core::id::{Boot, Name, NodeId, Writer};
+use heck_core::member::{Member, Members};
+use heck_core::node::{Base, Identity};
+use heck_core::ownership::{owner, rendezvous_hash};
+use heck_core::state::{Finding, Fresh, Freshness, State};
+use heck_core::time::Time;
+
+use crate::engine::draw::Ratio;
+use crate::engine::latency::Latency as EngineLatency;
+use crate::engine::loss::{Change, GilbertElliott, Scope as BurstScope};
+use crate::engine::network::{Network as EngineNetwork, Path as EnginePath};
+use crate::engine::uplink::Uplink;
+use crate::protocol::heck::addr_of;
+use crate::scenario::{Burst, BurstAt, Latency, Path, Scenario, Start};
+use crate::units::Fraction;
+
+/// What all runs of one point share, whatever their seed.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// The settings of every node.
+    pub config: Arc<Config>,
+    /// What nodes with state start from.
+    pub base: Arc<Base>,
+    /// What nodes without state start from: the list of members alone.
+    pub bare: Arc<Base>,
+    /// The names of all nodes, by index.
+    pub names: Arc<Vec<Name>>,
+    /// The owner of each origin at the start, by number of the origin.
+    pub owners: Arc<Vec<u32>>,
+}
+
+/// The name of the node with this index.
+#[must_use]
+pub fn node_name(node: u32) -> Name {
+    short_name("node", node)
+}
+
+/// The name of an origin of the start.
+#[must_use]
+pub fn origin_name(number: u32) -> Name {
+    short_name("origin", number)
+}
+
+/// The name of a key of the start.
+#[must_use]
+pub fn key_name(number: u32) -> Name {
+    short_name("key", number)
+}
+
+fn short_name(prefix: &str, number: u32) -> Name {
+    Name::new(&format!("{prefix}-{number}")).expect("short and not empty")
+}
+
+/// Who a node is in its `life`-th life, counted from 1.
+#[must_use]
+pub fn identity(names: &[Name], node: u32, life: u64) -> Identity {
+    Identity { name: names[node as usize].clone(), boot: Boot(life), addr: addr_of(node) }
+}
+
+impl Setup {
+    /// Builds what the scenario's runs share.
+    #[must_use]
+    pub fn new(scenario: &Scenario, config: Config) -> Self {
+        let cluster = &scenario.cluster;
+        let names: Vec<Name> = (0..cluster.nodes).map(node_name).collect();
+        let members = names.iter().zip(0..).map(|(name, node)| Member::new(name.clone(), addr_of(node)));
+        let members = Members::new(members.collect());
+        let owners: Vec<u32> =
+            (0..cluster.origins).map(|number| owner_of(&origin_name(number), &names)).collect();
+        let bare = Base { members: members.clone(), ..Base::default() };
+        let state = formed_state(scenario, &config, &names, &owners);
+        let mut freshness = Freshness::default();
+        for name in &names {
+            let writer = Writer { node: NodeId::of(name), boot: Boot(1) };
+            let serial = state.context().progress(writer, heck_core::id::Store::Health).serial;
+            let fresh = Fresh { boot: writer.boot, number: 0, serial, as_of: Time::ZERO, hops: 0 };
+            freshness.assume(writer.node, fresh);
+        }
+        let base = Base { members, state: state.to_base(), freshness: freshness.to_shared(), formed: true };
+        Self {
+            config: Arc::new(config),
+            base: Arc::new(base),
+            bare: Arc::new(bare),
+            names: Arc::new(names),
+            owners: Arc::new(owners),
+        }
+    }
+
+    /// What a node has before its first step.
+    #[must_use]
+    pub fn base_of(&self, node: u32, start: Start) -> &Arc<Base> {
+        if start == Start::Formed || node == 0 { &self.base } else { &self.bare }
+    }
+}
+
+fn owner_of(origin: &Name, names: &[Name]) -> u32 {
+    owner(origin, names).unwrap_or(0) as u32
+}
+
+/// The state of a cluster that has run for long: origins and keys written by nodes in turn, each origin found
+/// healthy by its owner.
+fn formed_state(scenario: &Scenario, config: &Config, names: &[Name], owners: &[u32]) -> State {
+    let mut state = State::new(&heck_core::state::StateBase::default(), config.retention, config.planted);
+    let mut changes = Vec::new();
+    let cold = scenario.cluster.start == Start::Cold;
+    let writer = |node: u32| {
+        let node = if cold { 0 } else { node % scenario.cluster.nodes };
+        Writer { node: NodeId::of(&names[node as usize]), boot: Boot(1) }
+    };
+    let source = short_name("start", 0);
+    for (number, &owner) in (0..).zip(owners) {
+        let origin = origin_name(number);
+        let spec = OriginSpec::new(&format!("http://{origin}.example/healthz"));
+        // A stride that is coprime with most sizes spreads the writers of neighbouring numbers.
+        let by = writer(number.wrapping_mul(7_919));
+        state.put_origin(by, &origin, spec, source.clone(), Time::ZERO, &mut changes);
+        let owner = if cold { 0 } else { owner };
+        let rank = rendezvous_hash(&origin, &names[owner as usize]);
+        let finding =
+            Finding { scope: Scope::default(), origin, rank, state: HealthState::Healthy, hold: Hold::Held };
+        state.claim_health(writer(owner), &finding, Time::ZERO, &mut changes);
+        changes.clear();
+    }
+    let size = scenario.workload.value_size.as_u64() as usize;
+    for number in 0..scenario.cluster.keys {
+        let value = vec![(number % 251) as u8; size].into();
+        state.put_key(
+            writer(number.wrapping_mul(104_729)),
+            &key_name(number),
+            value,
+            Time::ZERO,
+            &mut changes,
+        );
+        changes.clear();
+    }
+    state
+}
+
+/// A fraction as the engine's probability.
+#[must_use]
+pub fn ratio(fraction: Fraction) -> Ratio {
+    Ratio::from_parts(fraction.threshold())
+}
+
+/// The network of a scenario, and the zone of each node.
+///
+/// # Errors
+/// When a latency distribution has no values.
+pub fn network(scenario: &Scenario) -> Result<(EngineNetwork, Vec<u16>), String> {
+    let zones = scenario.cluster.zones();
+    let count = zones.len() as u16;
+    let mut zone_of = vec![0; scenario.cluster.nodes as usize];
+    for (number, zone) in (0..).zip(&zones) {
+        for node in zone.nodes.clone() {
+            zone_of[node as usize] = number;
+        }
+    }
+    let anything = EnginePath::perfect(EngineLatency::Constant { us: 0 });
+    let mut network = EngineNetwork::uniform(count, &anything);
+    let bursts = scenario.network.burst.as_ref().map(|burst| network.add_bursts(gilbert_elliott(burst)));
+    for (from, from_zone) in (0..).zip(&zones) {
+        for (to, to_zone) in (0..).zip(&zones) {
+            let path = scenario.network.path(from_zone.name, to_zone.name);
+            *network.path_mut(from, to) = EnginePath { bursts, ..engine_path(&path)? };
+        }
+    }
+    network.set_mtu(scenario.network.mtu.as_u64() as u32);
+    if let Some(rate) = scenario.network.bandwidth {
+        let queue_bytes = scenario.network.queue.as_u64();
+        network.set_uplinks(Some(Uplink { rate_bps: rate.bits_per_second(), queue_bytes }));
+    }
+    Ok((network, zone_of))
+}
+
+fn gilbert_elliott(burst: &Burst) -> GilbertElliott {
+    GilbertElliott {
+        change: Change::OverTime { good_mean_us: burst.good.as_us(), bad_mean_us: burst.bad.as_us() },
+        loss_good: ratio(burst.loss_good),
+        loss_bad: ratio(burst.loss_bad),
+        scope: match burst.at {
+            BurstAt::Link => BurstScope::Link,
+            BurstAt::Sender => BurstScope::Sender,
+            BurstAt::Receiver => BurstScope::Receiver,
+        },
+    }
+}
+
+fn engine_path(path: &Path) -> Result<EnginePath, String> {
+    let mut engine = EnginePath::perfect(latency(&path.latency)?).with_loss(ratio(path.loss));
+    engine.duplicate = ratio(path.duplicate);
+    if let Some(reorder) = &path.reorder {
+        engine.reorder = ratio(reorder.fraction);
+        engine.reorder_delay_us = reorder.by.as_us();
+    }
+    Ok(engine)
+}
+
+/// A latency distribution as the engine draws from it.
+///
+/// # Errors
+/// When it has no values.
+pub fn latency(latency: &Latency) -> Result<EngineLatency, String> {
+    Ok(match latency {
+        Latency::Constant(span) => EngineLatency::Constant { us: span.as_us() },
+        Latency::Uniform(uniform) => {
+            EngineLatency::Uniform { min_us: uniform.min.as_us(), max_us: uniform.max.as_us() }
+        }
+        Latency::Normal(normal) => EngineLatency::normal(
+            normal.mean.as_us() as f64,
+            normal.sd.as_us() as f64,
+            normal.min.as_us(),
+            normal.greatest().as_us(),
+        )?,
+        Latency::Lognormal(lognormal) => {
+            let floor_us = lognormal.floor.as_us();
+            EngineLatency::LogNormal {
+                shift_us: floor_us,
+                median_us: lognormal.median.as_us().saturating_sub(floor_us) as f64,
+                sigma: lognormal.sigma(),
+                min_us: floor_us,
+                max_us: lognormal.greatest().as_us(),
+            }
+        }
+        Latency::Quantiles(quantiles) => {
+            EngineLatency::table(quantiles.iter().map(|span| span.as_us()).collect())?
+        }
+    })
+}
+
+/// The loss of one datagram in the long run, for the analytic curve; that of the first zone.
+#[must_use]
+pub fn mean_loss(scenario: &Scenario) -> f64 {
+    let zones = scenario.cluster.zones();
+    let even = scenario.network.path(zones[0].name, zones[0].name).loss.as_f64();
+    let bursts = scenario.network.burst.as_ref().map_or(0.0, Burst::mean_loss);
+    1.0 - (1.0 - even) * (1.0 - bursts)
+}
