@@ -2,7 +2,7 @@
 
 pub mod expectations;
 mod faults;
-mod one;
+pub mod one;
 pub mod plan;
 pub mod setup;
 mod watch;

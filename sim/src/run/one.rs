@@ -66,7 +66,11 @@ pub fn run(
     Ok(run.outcome(seed, agreement_us, options))
 }
 
-fn world(
+/// The world of a run at its start, without any command given: what benchmarks drive by hand.
+///
+/// # Errors
+/// When a distribution of the scenario has no values.
+pub fn world(
     scenario: &Scenario,
     setup: &Setup,
     seed: Seed,
