@@ -13,13 +13,15 @@ use alloc::vec::Vec;
 /// How often each node hands a heartbeat on, before loss is allowed for.
 const SENDS: u32 = 2;
 /// Heartbeats that wait to be handed on, at most; the oldest give way, as a newer one of their node will come.
-const QUEUE_LIMIT: usize = 1_024;
+const QUEUE_LIMIT: usize = 256;
+/// No heartbeat is shorter on the wire.
+const LEAST_LEN: usize = 8 + 1 + 1 + 1 + 1 + 1;
 
 /// The schedule of own heartbeats and the queue of those to hand on.
 #[derive(Clone, Debug)]
 pub struct Heartbeats {
     next: Time,
-    number: u64,
+    number: u32,
     queue: VecDeque<(NodeId, u32)>,
 }
 
@@ -54,7 +56,7 @@ impl Heartbeats {
         if self.next <= now {
             self.next = now + period;
         }
-        self.number += 1;
+        self.number = self.number.saturating_add(1);
         let serial = context.progress(me, Store::Health).serial;
         let beat = Beat { writer: me, number: self.number, serial, age: Span::ZERO, hops: 0 };
         freshness.offer(&beat, now, context);
@@ -77,25 +79,33 @@ impl Heartbeats {
     /// Puts waiting heartbeats into a packet, the newest first, in at most `bytes`.
     pub fn fill(&mut self, freshness: &Freshness, now: Time, bytes: usize, beats: &mut Vec<Beat>) {
         let mut left = bytes;
-        for (node, sends) in self.queue.iter_mut().rev() {
-            if left < 24 {
-                break;
-            }
-            let Some(beat) = freshness.beat(*node, now) else { continue };
-            let len = beat_len(&beat);
-            if *sends == 0 || len > left || beats.iter().any(|other| other.writer.node == *node) {
+        let mut at = self.queue.len();
+        while at > 0 && left >= LEAST_LEN {
+            at -= 1;
+            let (node, sends) = &mut self.queue[at];
+            let known = freshness.beat(*node, now);
+            let Some(beat) = known.filter(|_| !beats.iter().any(|beat| beat.writer.node == *node)) else {
+                // A newer heartbeat of the node stands behind this one.
+                *sends = 0;
                 continue;
+            };
+            let len = beat_len(&beat);
+            if len > left {
+                break;
             }
             left -= len;
             *sends -= 1;
             beats.push(beat);
         }
-        while self.queue.front().is_some_and(|(_, sends)| *sends == 0) {
-            self.queue.pop_front();
+        // What has been handed on often enough leaves at once, so that the queue is never searched in vain.
+        let mut kept = at;
+        for index in at..self.queue.len() {
+            if self.queue[index].1 > 0 {
+                self.queue.swap(kept, index);
+                kept += 1;
+            }
         }
-        while self.queue.back().is_some_and(|(_, sends)| *sends == 0) {
-            self.queue.pop_back();
-        }
+        self.queue.truncate(kept);
     }
 
     /// The period of own heartbeats.

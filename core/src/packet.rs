@@ -98,7 +98,7 @@ pub struct Beat {
     /// Who vouches.
     pub writer: Writer,
     /// Its how-manieth heartbeat, from 1.
-    pub number: u64,
+    pub number: u32,
     /// How many claims it had made by then: the heartbeat counts only where all of them have arrived.
     pub serial: u64,
     /// How long ago it was said: the time that each hop held it, added up. Time in transit comes on top.

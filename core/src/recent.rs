@@ -10,6 +10,8 @@ use alloc::sync::Arc;
 #[derive(Clone, Debug)]
 struct Recent {
     entry: Arc<Entry>,
+    /// What short hashes are made from.
+    key: u64,
     sends_left: u32,
 }
 
@@ -22,10 +24,12 @@ pub struct Recents {
     hot: usize,
 }
 
-/// A short hash of a dot, salted so that two dots do not collide for ever.
-#[must_use]
-pub const fn short_hash(dot: &Dot, salt: u32) -> u16 {
-    (mix(dot.lane.fingerprint_seed() ^ salt as u64, dot.counter) >> 48) as u16
+const fn dot_key(dot: &Dot) -> u64 {
+    mix(dot.lane.fingerprint_seed(), dot.counter)
+}
+
+const fn short_hash(key: u64, salt: u32) -> u16 {
+    (mix(key, salt as u64) >> 48) as u16
 }
 
 impl Recents {
@@ -41,7 +45,8 @@ impl Recents {
             self.ring.pop_front();
             self.hot = self.hot.min(self.ring.len());
         }
-        self.ring.push_back(Recent { entry, sends_left: sends });
+        let key = dot_key(&entry.dot);
+        self.ring.push_back(Recent { entry, key, sends_left: sends });
         self.hot += 1;
     }
 
@@ -68,9 +73,10 @@ impl Recents {
         }
     }
 
-    /// All remembered entries, the newest first.
-    pub fn newest_first(&self) -> impl Iterator<Item = &Arc<Entry>> {
-        self.ring.iter().rev().map(|recent| &recent.entry)
+    /// All remembered entries, the newest first, each with a short hash of its dot. The salt makes two dots that
+    /// collide once not collide for ever.
+    pub fn newest_first(&self, salt: u32) -> impl Iterator<Item = (&Arc<Entry>, u16)> {
+        self.ring.iter().rev().map(move |recent| (&recent.entry, short_hash(recent.key, salt)))
     }
 
     /// How many entries are remembered.
@@ -126,7 +132,7 @@ mod tests {
         assert_eq!(taken(&mut recents, 9), [2]);
         assert_eq!(taken(&mut recents, 9), [0_u64; 0]);
         assert_eq!(recents.hot, 0);
-        assert_eq!(recents.newest_first().count(), 3, "spent rumours still answer requests");
+        assert_eq!(recents.newest_first(0).count(), 3, "spent rumours still answer requests");
     }
 
     #[test]

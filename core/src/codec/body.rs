@@ -40,7 +40,7 @@ fn minted(reader: &mut Reader<'_>) -> Result<Minted, DecodeError> {
     Ok(Minted { writer: writer(reader)?, counter: counter(reader)? })
 }
 
-pub(super) fn counter(reader: &mut Reader<'_>) -> Result<u64, DecodeError> {
+fn counter(reader: &mut Reader<'_>) -> Result<u64, DecodeError> {
     match reader.varint("counter")? {
         // The greatest counter is kept free so that "one after it" always exists.
         bad @ (0 | u64::MAX) => Err(DecodeError::BadValue("counter", bad)),
@@ -65,7 +65,7 @@ pub(super) fn put_spec(sink: &mut impl Sink, spec: &OriginSpec) {
     sink.byte(spec.admin as u8);
 }
 
-fn small(reader: &mut Reader<'_>, field: &'static str) -> Result<u32, DecodeError> {
+pub(super) fn small(reader: &mut Reader<'_>, field: &'static str) -> Result<u32, DecodeError> {
     let number = reader.varint(field)?;
     u32::try_from(number).map_err(|_| DecodeError::BadValue(field, number))
 }

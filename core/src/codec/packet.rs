@@ -1,6 +1,6 @@
 //! Packets on the wire: a fixed header, then sections `(tag, length, bytes)`.
 
-use super::body::{counter, put_writer, writer};
+use super::body::{put_writer, small, writer};
 use super::{Count, DecodeError, Reader, Sink, decode_entry, encode_entry, varint_len};
 use crate::id::{Lane, NodeId, Shard, Store};
 use crate::interval::{IntervalSet, Range};
@@ -109,7 +109,7 @@ pub fn carried_len(carried: &Carried) -> usize {
 
 fn put_beat(sink: &mut impl Sink, beat: &Beat) {
     put_writer(sink, beat.writer);
-    sink.varint(beat.number);
+    sink.varint(u64::from(beat.number));
     sink.varint(beat.serial);
     sink.varint(beat.age.as_us());
     sink.byte(beat.hops);
@@ -338,7 +338,7 @@ fn read_beats(reader: &mut Reader<'_>, beats: &mut Vec<Beat>) -> Result<(), Deco
     while reader.left() > 0 {
         beats.push(Beat {
             writer: writer(reader)?,
-            number: counter(reader)?,
+            number: small(reader, "number")?,
             serial: reader.varint("serial")?,
             age: Span(reader.varint("age")?),
             hops: reader.byte("hops")?,

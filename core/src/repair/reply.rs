@@ -7,7 +7,7 @@ use crate::entry::Entry;
 use crate::id::Store;
 use crate::mutant::Mutant;
 use crate::packet::{Carried, GROUPS, LaneAnswer, Packet, group_of};
-use crate::recent::{Recents, short_hash};
+use crate::recent::Recents;
 use crate::state::State;
 use crate::time::{Span, Time};
 use alloc::vec::Vec;
@@ -17,6 +17,7 @@ use alloc::vec::Vec;
 pub struct ReplyScratch {
     entries: Vec<Carried>,
     lanes: Vec<LaneAnswer>,
+    filter: Vec<u16>,
 }
 
 /// What the answering node knows.
@@ -51,7 +52,7 @@ pub fn fill_reply(
     let room = room.saturating_sub(packet_len(reply) + 2 * SECTION_OVERHEAD);
     let mut filler = Filler { state, config, now, left: room, reply };
     filler.answer_windows(request, scratch);
-    filler.add_recents(request, recents);
+    filler.add_recents(request, recents, &mut scratch.filter);
 }
 
 fn differing(request: &Packet, state: &State) -> u64 {
@@ -101,12 +102,15 @@ impl Filler<'_> {
 
     /// Brings the entries learned last, in groups that differ, which the request neither names in its filter
     /// nor carries itself.
-    fn add_recents(&mut self, request: &Packet, recents: &Recents) {
-        for entry in recents.newest_first() {
+    fn add_recents(&mut self, request: &Packet, recents: &Recents, filter: &mut Vec<u16>) {
+        filter.clear();
+        filter.extend_from_slice(&request.filter);
+        filter.sort_unstable();
+        for (entry, hash) in recents.newest_first(request.nonce) {
             let shard = entry.dot.lane.shard;
             let wanted = self.reply.mismatch & (1 << group_of(shard)) != 0
+                && filter.binary_search(&hash).is_err()
                 && !request.windows.iter().any(|window| window.shard == shard)
-                && !request.filter.contains(&short_hash(&entry.dot, request.nonce))
                 && !request.entries.iter().any(|carried| carried.entry.dot == entry.dot);
             if !wanted || !is_current(self.state, entry) {
                 continue;

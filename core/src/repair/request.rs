@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::id::{SHARDS, Shard};
 use crate::mutant::Mutant;
 use crate::packet::{GROUPS, Packet, group_of};
-use crate::recent::{Recents, short_hash};
+use crate::recent::Recents;
 use crate::rng::Stream;
 use crate::state::State;
 
@@ -33,9 +33,8 @@ pub fn fill_request(
     }
     packet.has_digest = true;
     packet.groups = groups(state, packet.nonce);
-    let salt = packet.nonce;
-    let known = recents.newest_first().take(FILTER_LIMIT);
-    packet.filter.extend(known.map(|entry| short_hash(&entry.dot, salt)));
+    let known = recents.newest_first(packet.nonce).take(FILTER_LIMIT);
+    packet.filter.extend(known.map(|(_, hash)| hash));
     if repair.suspects != 0 {
         let room = config.room() as usize;
         let left = room.saturating_sub(packet_len(packet) + SECTION_OVERHEAD);

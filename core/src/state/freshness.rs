@@ -7,10 +7,12 @@
 use super::Context;
 use crate::id::{Boot, NodeId, Store, Writer};
 use crate::mutant::{Mutant, Planted};
-use crate::overlay::{Overlay, Shared};
+use crate::overlay::Shared;
 use crate::packet::Beat;
 use crate::time::{Span, Time};
 use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 /// The newest heartbeat that counts for a node.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -18,7 +20,7 @@ pub struct Fresh {
     /// Which life of the node vouched.
     pub boot: Boot,
     /// Its how-manieth heartbeat.
-    pub number: u64,
+    pub number: u32,
     /// How many claims it had made by then.
     pub serial: u64,
     /// When it was said, on the local clock, as if it had spent no time in transit.
@@ -33,15 +35,82 @@ impl Fresh {
         Self { boot: beat.writer.boot, number: beat.number, serial: beat.serial, as_of, hops: beat.hops }
     }
 
-    const fn order(&self) -> (Boot, u64) {
+    const fn order(&self) -> (Boot, u32) {
         (self.boot, self.number)
+    }
+}
+
+/// One register per node. Heartbeats come from all nodes all the time, so a difference on a base would soon be
+/// all of it: the first change copies the base's values in one piece, 32 bytes a node. Their places are looked
+/// up in the shared base, which stays in the processor's cache where a thousand private indices would not.
+#[derive(Clone, Debug, Default)]
+struct Registers {
+    base: Shared<NodeId, Fresh>,
+    /// The values of the base's nodes, in its order, once one of them differs.
+    own: Option<Vec<Fresh>>,
+    /// Nodes that the base does not know.
+    others: BTreeMap<NodeId, Fresh>,
+}
+
+impl Registers {
+    fn new(base: Shared<NodeId, Fresh>) -> Self {
+        Self { base, own: None, others: BTreeMap::new() }
+    }
+
+    fn place(&self, node: NodeId) -> Option<usize> {
+        self.base.binary_search_by_key(&node, |(of, _)| *of).ok()
+    }
+
+    fn get(&self, node: NodeId) -> Option<&Fresh> {
+        match (self.place(node), &self.own) {
+            (Some(at), Some(own)) => own.get(at),
+            (Some(at), None) => self.base.get(at).map(|(_, fresh)| fresh),
+            (None, _) => self.others.get(&node),
+        }
+    }
+
+    fn set(&mut self, node: NodeId, fresh: Fresh) {
+        match self.place(node) {
+            Some(at) => {
+                let base = &self.base;
+                let own = self.own.get_or_insert_with(|| base.iter().map(|(_, fresh)| *fresh).collect());
+                own[at] = fresh;
+            }
+            None => {
+                self.others.insert(node, fresh);
+            }
+        }
+    }
+
+    fn all(&self) -> BTreeMap<NodeId, Fresh> {
+        let mut all = self.others.clone();
+        all.extend(self.base.iter().filter_map(|(node, _)| Some((*node, *self.get(*node)?))));
+        all
+    }
+
+    fn rebase(&mut self, base: Shared<NodeId, Fresh>) {
+        let all = self.all();
+        if base.iter().any(|(node, _)| !all.contains_key(node)) {
+            // A base that knows more would show what this node has not heard.
+            return;
+        }
+        *self = Self::new(base);
+        for (node, fresh) in all {
+            if self.get(node) != Some(&fresh) {
+                self.set(node, fresh);
+            }
+        }
+    }
+
+    fn private_len(&self) -> usize {
+        self.own.as_ref().map_or(0, Vec::len) + self.others.len()
     }
 }
 
 /// The heartbeats of all nodes.
 #[derive(Clone, Debug, Default)]
 pub struct Freshness {
-    known: Overlay<NodeId, Fresh>,
+    known: Registers,
     pending: BTreeMap<NodeId, Fresh>,
     planted: Planted,
 }
@@ -50,7 +119,7 @@ impl Freshness {
     /// The heartbeats that equal `base`.
     #[must_use]
     pub fn new(base: Shared<NodeId, Fresh>, planted: Planted) -> Self {
-        Self { known: Overlay::new(base), pending: BTreeMap::new(), planted }
+        Self { known: Registers::new(base), pending: BTreeMap::new(), planted }
     }
 
     /// Keeps the content and changes what it is a difference of.
@@ -61,24 +130,24 @@ impl Freshness {
     /// The content as a base for others.
     #[must_use]
     pub fn to_shared(&self) -> Shared<NodeId, Fresh> {
-        self.known.to_shared()
+        Arc::new(self.known.all().into_iter().collect())
     }
 
     /// Takes a heartbeat as given: for the start of a cluster that has run for long.
     pub fn assume(&mut self, node: NodeId, fresh: Fresh) {
-        self.known.insert(node, fresh);
+        self.known.set(node, fresh);
     }
 
     /// The heartbeat that counts for this life of a node.
     #[must_use]
     pub fn of(&self, writer: Writer) -> Option<&Fresh> {
-        self.known.get(&writer.node).filter(|fresh| fresh.boot == writer.boot)
+        self.known.get(writer.node).filter(|fresh| fresh.boot == writer.boot)
     }
 
-    /// How many heartbeats wait for claims, and how many differ from the base.
+    /// How many heartbeats this node holds for itself: those that wait for claims, and its copy of the base.
     #[must_use]
     pub fn private_len(&self) -> usize {
-        self.pending.len() + self.known.diff_len()
+        self.pending.len() + self.known.private_len()
     }
 
     /// Takes a heartbeat. True when it is news: newer than all that is known of its node, whether or not it
@@ -87,12 +156,12 @@ impl Freshness {
         let node = beat.writer.node;
         let fresh = Fresh::of(beat, now);
         let is_older = |held: &Fresh| held.order() >= fresh.order();
-        if self.known.get(&node).is_some_and(is_older) || self.pending.get(&node).is_some_and(is_older) {
+        if self.known.get(node).is_some_and(is_older) || self.pending.get(&node).is_some_and(is_older) {
             return false;
         }
         if self.counts(&fresh, beat.writer, context) {
             self.pending.remove(&node);
-            self.known.insert(node, fresh);
+            self.known.set(node, fresh);
         } else {
             self.pending.insert(node, fresh);
         }
@@ -117,7 +186,7 @@ impl Freshness {
             let writer = Writer { node, boot: fresh.boot };
             let counts = self.counts(fresh, writer, context);
             if counts {
-                self.known.insert(node, *fresh);
+                self.known.set(node, *fresh);
             }
             !counts
         });
@@ -127,7 +196,7 @@ impl Freshness {
     /// The heartbeat as it is handed on, with the time that it was held here.
     #[must_use]
     pub fn beat(&self, node: NodeId, now: Time) -> Option<Beat> {
-        let known = self.known.get(&node);
+        let known = self.known.get(node);
         let newest = known.into_iter().chain(self.pending.get(&node)).max_by_key(|fresh| fresh.order())?;
         Some(Beat {
             writer: Writer { node, boot: newest.boot },

@@ -149,7 +149,7 @@ fn windows() -> impl Strategy<Value = (Vec<Window>, Vec<LaneSeen>)> {
 }
 
 fn beat() -> impl Strategy<Value = Beat> {
-    (writer(), counter(), any::<u64>(), span(), any::<u8>())
+    (writer(), 1..=u32::MAX, any::<u64>(), span(), any::<u8>())
         .prop_map(|(writer, number, serial, age, hops)| Beat { writer, number, serial, age, hops })
 }
 

@@ -156,7 +156,7 @@ impl Message for Packet {
             word = mix(word, dot.lane.writer.node.0 ^ dot.counter.rotate_left(32) ^ carried.age.as_us());
         }
         for beat in &self.beats {
-            word = mix(word, beat.writer.node.0 ^ beat.number.rotate_left(32) ^ beat.age.as_us());
+            word = mix(word, beat.writer.node.0 ^ u64::from(beat.number).rotate_left(32) ^ beat.age.as_us());
         }
         let sizes = [self.filter.len(), self.window_lanes.len(), self.answer_lanes.len()];
         sizes.iter().fold(word, |word, &size| mix(word, size as u64))
