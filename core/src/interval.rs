@@ -91,6 +91,17 @@ impl IntervalSet {
         true
     }
 
+    /// Puts `counter` in as a range of its own, whatever it touches: a planted bug.
+    #[cfg(feature = "mutants")]
+    pub(crate) fn insert_apart(&mut self, counter: u64) -> bool {
+        if self.contains(counter) {
+            return false;
+        }
+        let at = self.ranges.partition_point(|held| held.last < counter);
+        self.ranges.insert(at, Range { first: counter, last: counter });
+        true
+    }
+
     /// Puts a whole range in, joining what it touches.
     pub fn insert_range(&mut self, range: Range) {
         let from = self.ranges.partition_point(|held| held.last.saturating_add(1) < range.first);

@@ -3,9 +3,22 @@
 //! Only the feature `mutants` compiles them, which tests alone turn on; without it [`Planted::is`] is a
 //! constant and the branches vanish.
 
-/// A bug that can be planted. Each is named after what the broken code does.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Mutant {
+macro_rules! mutants {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// A bug that can be planted. Each is named after what the broken code does.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+        pub enum Mutant {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Mutant {
+            /// Every bug that can be planted, so that a test can ask for a killer of each.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+        }
+    };
+}
+
+mutants! {
     /// A truncated answer is adopted as if it were complete: dots are claimed whose entries never came.
     AdoptTruncatedAnswer,
     /// An entry that was refused is marked as seen all the same.
@@ -16,12 +29,16 @@ pub enum Mutant {
     RemoveWins,
     /// An edit or a removal does not say what it supersedes.
     ForgetSuperseded,
+    /// An origin that is put again as it is mints a dot.
+    MintSameEntry,
     /// An entry that was seen dead is taken in again when it arrives once more.
     Resurrect,
     /// Of two claims, the one that arrived last wins.
     ClaimByArrival,
     /// Claims of one writer are compared without their sequence, so an older one can replace a newer one.
     ForgetSequence,
+    /// A takeover forgets since when the state has been what it is.
+    ForgetSince,
     /// A takeover keeps the epoch of the holder instead of raising it.
     KeepEpoch,
     /// Claims are ordered by the wall time at which they were made.
@@ -32,6 +49,8 @@ pub enum Mutant {
     IgnoreLiveList,
     /// A heartbeat counts before the writer's claims are all there.
     UnboundFreshness,
+    /// A heartbeat that is handed on looks as if it came straight from its writer.
+    UncountedHops,
     /// A fence hides past dots without keeping the fence, so that they can come back.
     ForgetFence,
     /// A node fences its past lives without writing its live entries again.
@@ -44,12 +63,16 @@ pub enum Mutant {
     StuckWindow,
     /// A received entry is dropped after its dot was marked as seen.
     LoseDelta,
+    /// Nobody is told of messages that expired before they arrived.
+    SilentGap,
     /// Messages are kept for ever.
     UnboundedLog,
     /// A restarted node mints in its previous life again.
     ReuseBoot,
     /// A write is acknowledged before it is on disk.
     AcknowledgeEarly,
+    /// A counter next to a range becomes a range of its own instead of lengthening it.
+    SplitRanges,
 }
 
 /// Which bug is planted, if any.

@@ -58,6 +58,16 @@ fn lane_sum(lane: &Lane, seen: &IntervalSet) -> u64 {
     })
 }
 
+#[cfg(feature = "mutants")]
+fn insert(seen: &mut IntervalSet, counter: u64, planted: Planted) -> bool {
+    if planted.is(Mutant::SplitRanges) { seen.insert_apart(counter) } else { seen.insert(counter) }
+}
+
+#[cfg(not(feature = "mutants"))]
+fn insert(seen: &mut IntervalSet, counter: u64, _: Planted) -> bool {
+    seen.insert(counter)
+}
+
 impl Context {
     /// The context that has seen nothing.
     #[must_use]
@@ -145,7 +155,7 @@ impl Context {
         let seen = self.seen.entry_or_default(&dot.lane);
         let before = counter > 1 && seen.contains(counter - 1);
         let after = seen.contains(counter + 1);
-        if !seen.insert(counter) {
+        if !insert(seen, counter, self.planted) {
             return false;
         }
         let seed = dot.lane.fingerprint_seed();

@@ -203,7 +203,7 @@ impl Freshness {
             number: newest.number,
             serial: newest.serial,
             age: now.since(newest.as_of),
-            hops: newest.hops.saturating_add(1),
+            hops: if self.planted.is(Mutant::UncountedHops) { 1 } else { newest.hops.saturating_add(1) },
         })
     }
 
@@ -213,7 +213,12 @@ impl Freshness {
     pub fn age(&self, writer: Writer, now: Time, transit: Span, drift_ppm: u64) -> Option<(Span, Span)> {
         let fresh = self.of(writer)?;
         let age = now.since(fresh.as_of);
-        let drift = Span(age.as_us() / 1_000_000 * drift_ppm + drift_ppm);
+        // A slow clock measures `1 - drift` of the time that passes, so the rest is a share of what it measured
+        // by `drift / (1 - drift)`; and each clock that took part was read in whole microseconds.
+        let kept_ppm = 1_000_000_u64.saturating_sub(drift_ppm).max(1);
+        let drift_us = (u128::from(age.as_us()) * u128::from(drift_ppm)).div_ceil(u128::from(kept_ppm));
+        let readings = u64::from(fresh.hops) + 1;
+        let drift = Span(u64::try_from(drift_us).unwrap_or(u64::MAX)) + Span(readings);
         Some((age, transit.times(u64::from(fresh.hops)) + drift))
     }
 }

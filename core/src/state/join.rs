@@ -30,10 +30,32 @@ impl State {
         entries: &mut Vec<Carried>,
         lanes: &mut Vec<LaneAnswer>,
     ) {
-        let (start, nothing) = (lanes.len(), IntervalSet::new());
-        let (mut lacking, mut listed) = (false, 0);
-        for (lane, seen) in self.context.lanes_of(window.shard) {
-            listed += 1;
+        let start = lanes.len();
+        if self.answer_whole(window.shard, theirs, now, entries, lanes) {
+            return;
+        }
+        // Both have seen the same and hold different entries: the asker never heard what removed one, because
+        // a write that came after it arrived first.
+        let listed = self.context.lanes_of(window.shard).count();
+        let same_seen = listed == theirs.len() && theirs.iter().all(|their| self.has_same(their));
+        if !same_seen || window.live == self.context.live_hash(window.shard) {
+            lanes.truncate(start);
+        }
+    }
+
+    /// As [`State::answer`], but the lanes are appended even when the asker has seen every dot. True when it
+    /// has not.
+    fn answer_whole(
+        &self,
+        shard: Shard,
+        theirs: &[LaneSeen],
+        now: Time,
+        entries: &mut Vec<Carried>,
+        lanes: &mut Vec<LaneAnswer>,
+    ) -> bool {
+        let nothing = IntervalSet::new();
+        let mut lacking = false;
+        for (lane, seen) in self.context.lanes_of(shard) {
             let their = theirs.iter().find(|their| their.lane == *lane).map_or(&nothing, |their| &their.seen);
             let lacks = !their.is_superset(seen);
             if lacks {
@@ -46,13 +68,7 @@ impl State {
                 lanes.push(self.lane_answer(*lane, seen));
             }
         }
-        // Both have seen the same and hold different entries: the asker never heard what removed one, because
-        // a write that came after it arrived first.
-        let same_seen = listed == theirs.len() && theirs.iter().all(|their| self.has_same(their));
-        let differing = same_seen && window.live != self.context.live_hash(window.shard);
-        if !lacking && !differing {
-            lanes.truncate(start);
-        }
+        lacking
     }
 
     fn has_same(&self, their: &LaneSeen) -> bool {
@@ -115,7 +131,8 @@ impl State {
     /// told, instead of hearing nothing.
     fn report_gaps(&self, answer: &LaneAnswer, changes: &mut Vec<Change>) {
         let lane = answer.lane;
-        if lane.store != Store::Log || self.context.is_fenced(lane.writer) {
+        let silent = self.planted.is(Mutant::SilentGap);
+        if lane.store != Store::Log || self.context.is_fenced(lane.writer) || silent {
             return;
         }
         let nothing = IntervalSet::new();
@@ -125,7 +142,7 @@ impl State {
         });
     }
 
-    /// Joins the whole of another state: what a complete answer for every shard does.
+    /// Joins the whole of another state, kept by the same clock: what a complete answer for every shard does.
     pub fn join(&mut self, other: &Self, now: Time, changes: &mut Vec<Change>) {
         let (mut entries, mut lanes, mut window) = (Vec::new(), Vec::new(), Vec::new());
         // Fences first: they decide which other dots count as seen.
@@ -141,8 +158,10 @@ impl State {
             entries.clear();
             lanes.clear();
             window.clear();
-            let asked = self.window(shard, &mut window);
-            other.answer(asked, &window, now, &mut entries, &mut lanes);
+            self.window(shard, &mut window);
+            // A peer that has seen all of the shard may still hold what the other saw removed; in an exchange
+            // that shows once both have seen the same, here at once.
+            other.answer_whole(shard, &window, now, &mut entries, &mut lanes);
             let applied = self.apply_all(&entries, now, changes);
             debug_assert!(
                 !applied.contains(&Applied::Refused),

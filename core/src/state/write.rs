@@ -47,7 +47,8 @@ impl State {
         changes: &mut Vec<Change>,
     ) -> Option<Arc<Entry>> {
         let body = Body::Origin { name: name.clone(), spec, source };
-        if self.read(Store::Registry, name).is_some_and(|held| held.body == body) {
+        let is_same = self.read(Store::Registry, name).is_some_and(|held| held.body == body);
+        if is_same && !self.planted.is(Mutant::MintSameEntry) {
             return None;
         }
         Some(self.mint(writer, self.superseded(Store::Registry, name), body, now, changes))
@@ -120,7 +121,8 @@ impl State {
             Some(ballot) => (ballot.epoch + 1, 1),
             None => (1, 1),
         };
-        let unchanged = held.filter(|claim| claim.state == finding.state);
+        let unchanged =
+            held.filter(|claim| claim.state == finding.state && !self.planted.is(Mutant::ForgetSince));
         let claim = Claim {
             scope: finding.scope,
             origin: finding.origin.clone(),

@@ -1,0 +1,41 @@
+//! Every planted bug has a law that catches it.
+
+use crate::law::Law;
+use crate::{claims, deltas, freshness, intervals, join, log};
+use heck_core::mutant::Mutant;
+
+/// Which law catches which bug.
+const KILLERS: &[(Mutant, Law)] = &[
+    (Mutant::AdoptTruncatedAnswer, deltas::NO_OVER_CLAIM),
+    (Mutant::SeenThoughRefused, deltas::NO_OVER_CLAIM),
+    (Mutant::DotlessRemove, deltas::WRITES_REPLACE),
+    (Mutant::DotlessRemove, deltas::DELTAS_ARE_THE_STATE),
+    (Mutant::RemoveWins, deltas::QUIET_AGREES),
+    (Mutant::ForgetSuperseded, deltas::WRITES_REPLACE),
+    (Mutant::MintSameEntry, deltas::SAME_ENTRY_MINTS_NO_DOT),
+    (Mutant::Resurrect, deltas::DELTAS_ARE_THE_STATE),
+    (Mutant::Resurrect, join::IDEMPOTENT),
+    (Mutant::ClaimByArrival, join::COMMUTES),
+    (Mutant::ClaimByArrival, claims::NO_REGRESS),
+    (Mutant::ForgetSequence, claims::NO_REGRESS),
+    (Mutant::ForgetSince, claims::TAKEOVER_CARRIES_STATE),
+    (Mutant::KeepEpoch, claims::OWNER_WINS),
+    (Mutant::ClaimByClock, claims::SKEW_CHANGES_NOTHING),
+    (Mutant::IgnoreGeneration, deltas::NO_RESURRECTION),
+    (Mutant::IgnoreLiveList, join::ASSOCIATES),
+    (Mutant::IgnoreLiveList, deltas::QUIET_AGREES),
+    (Mutant::UnboundFreshness, freshness::NO_OVERTAKING),
+    (Mutant::UncountedHops, freshness::AGE_NEVER_UNDERSTATES),
+    (Mutant::LoseDelta, deltas::DELTAS_ARE_THE_STATE),
+    (Mutant::SilentGap, log::ONCE_OR_GAP),
+    (Mutant::UnboundedLog, log::LOG_IS_BOUNDED),
+    (Mutant::SplitRanges, intervals::WELL_FORMED),
+    (Mutant::SplitRanges, join::INFLATES),
+];
+
+#[test]
+fn every_mutant_is_killed() {
+    let survivors: Vec<_> = KILLERS.iter().filter(|(mutant, law)| !law.kills(*mutant)).collect();
+    let survivors: Vec<_> = survivors.iter().map(|(mutant, law)| (mutant, law.name)).collect();
+    assert!(survivors.is_empty(), "no input shows the bug: {survivors:?}");
+}

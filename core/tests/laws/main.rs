@@ -1,0 +1,11 @@
+//! The laws of the core, each with the planted bugs that it catches.
+
+mod claims;
+mod deltas;
+mod fleet;
+mod freshness;
+mod intervals;
+mod join;
+mod killers;
+mod law;
+mod log;
