@@ -123,6 +123,16 @@ pub fn beat_len(beat: &Beat) -> usize {
     count.0
 }
 
+/// The bytes that all heartbeats of a packet add to its encoding.
+#[must_use]
+pub fn beats_len(packet: &Packet) -> usize {
+    if packet.beats.is_empty() {
+        return 0;
+    }
+    let content: usize = packet.beats.iter().map(beat_len).sum();
+    1 + varint_len(content as u64) + content
+}
+
 /// Splits off the lanes of the next shard: they stand in the order of the listed shards.
 fn split_shard<L>(lanes: &[L], belongs: impl Fn(&L) -> bool) -> (&[L], &[L]) {
     lanes.split_at(lanes.iter().take_while(|lane| belongs(lane)).count())
@@ -243,9 +253,7 @@ pub fn packet_len(packet: &Packet) -> usize {
     if !packet.answers.is_empty() {
         len += counted(put_answers);
     }
-    if !packet.beats.is_empty() {
-        len += counted(put_beats);
-    }
+    len += beats_len(packet);
     if packet.mismatch != 0 {
         len += len_of(8);
     }

@@ -56,7 +56,8 @@ pub struct RunOutcome {
     /// The largest UDP payload of the whole run, in bytes.
     pub largest_datagram: u32,
     /// Datagrams of all types per node and round, from the first update until the last node had the last
-    /// one (until the end of the run if one never had it).
+    /// one (until the end of the run if one never had it, or if no update was followed: then from the end of the
+    /// warm-up).
     pub datagrams_per_node_round: f64,
     /// From the last write of the workload until all nodes held the same state, if they ever did.
     pub agreement_us: Option<u64>,
@@ -77,7 +78,8 @@ pub struct UpdateOutcome {
     pub reached_us: Vec<u64>,
     /// How long the update was followed before the run ended, in microseconds: what censors a node missing above.
     pub observed_us: u64,
-    /// 95th percentile over nodes of delivery time ÷ one-way network latency, where the scenario measures it.
+    /// 95th percentile over the other nodes of the time of delivery ÷ 95th percentile of the one-way latency; `None`
+    /// where there is no one latency for all pairs of nodes.
     pub delivery_ratio_p95: Option<f64>,
 }
 
@@ -90,7 +92,8 @@ pub struct Traffic {
     pub request: Sent,
     /// Replies to them.
     pub reply: Sent,
-    /// Beats: hashes on ping and ack, freshness.
+    /// Heartbeats of freshness. They ride on the other packets, so they are bytes and no datagrams; those packets are
+    /// counted without them.
     pub beat: Sent,
     /// Stream frames (not datagrams), for state too large for one.
     pub stream: Sent,
@@ -148,6 +151,12 @@ impl Traffic {
     #[must_use]
     pub const fn datagrams(&self) -> u64 {
         self.push.count + self.request.count + self.reply.count + self.beat.count
+    }
+
+    /// Bytes of requests for repair and of the replies to them, without the heartbeats on them.
+    #[must_use]
+    pub const fn repair_bytes(&self) -> u64 {
+        self.request.bytes + self.reply.bytes
     }
 
     /// Bytes of all categories, streams included.

@@ -114,8 +114,26 @@ fn traffic(tables: &Tables, point: &PointOutcome) -> Vec<String> {
             thousands(f64::from(largest)),
         ),
     ];
+    lines.extend(delivery(tables, point));
     lines.extend(agreement(&point.runs));
     lines
+}
+
+/// How much slower than the network delivery is, for each kind; nothing where there is no one latency.
+fn delivery(tables: &Tables, point: &PointOutcome) -> Option<String> {
+    let of_kind = |kind: &str| {
+        let rows = tables.runs.iter().filter(|row| row.point == point.label && row.kind == kind);
+        let ratios: Option<Vec<f64>> = rows.map(|row| row.delivery_ratio_p95.map(|ratio| ratio.0)).collect();
+        ratios.map(|ratios| format!("{kind} {}", ratio(Sample::new(ratios).mean())))
+    };
+    let kinds = point.kinds();
+    let shown = kinds.into_iter().map(of_kind).collect::<Option<Vec<String>>>()?;
+    (!shown.is_empty()).then(|| format!("p95 of delivery / p95 of latency: {}", shown.join(", ")))
+}
+
+/// Three decimals below ten, where a bar of 1.05 is told from 1.049.
+fn ratio(value: f64) -> String {
+    if value < 10.0 { format!("{value:.3}") } else { number(value) }
 }
 
 fn agreement(runs: &[RunOutcome]) -> Option<String> {

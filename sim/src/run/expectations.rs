@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use crate::report::outcome::{
-    EVERYONE, Expectation, MILESTONES, Outcome, PointOutcome, UpdateOutcome, Verdict,
+    EVERYONE, Expectation, MILESTONES, Outcome, PointOutcome, RunOutcome, Traffic, UpdateOutcome, Verdict,
 };
 use crate::scenario::{Expect, Kind, Limits, Missed, Scenario, ScenarioFile};
 use crate::stats::Sample;
@@ -66,16 +66,17 @@ impl Judge {
             let mean = mean(point.runs.iter().map(|run| run.datagrams_per_node_round));
             self.at_most(&format!("{prefix}datagrams per node and round"), mean, limit.as_f64(), plain(3));
         }
-        if let Some(limit) = expect.bytes_per_node_second_max {
-            let nodes = f64::from(point.nodes);
-            let rate = |bytes: u64, us: u64| bytes as f64 / nodes / (us.max(1) as f64 / 1e6);
-            let mean = mean(point.runs.iter().map(|run| rate(run.traffic.bytes(), run.measured_us)));
-            self.at_most(
-                &format!("{prefix}bytes per node and second"),
-                mean,
-                limit.as_u64() as f64,
-                plain(0),
-            );
+        let limits = [
+            ("bytes", expect.bytes_per_node_second_max, Traffic::bytes as fn(&Traffic) -> u64),
+            ("bytes of repair", expect.repair_bytes_per_node_second_max, Traffic::repair_bytes),
+        ];
+        for (what, limit, bytes) in limits {
+            let Some(limit) = limit else { continue };
+            let node_seconds =
+                |run: &RunOutcome| f64::from(point.nodes) * run.measured_us.max(1) as f64 / 1e6;
+            let mean = mean(point.runs.iter().map(|run| bytes(&run.traffic) as f64 / node_seconds(run)));
+            let what = format!("{prefix}{what} per node and second");
+            self.at_most(&what, mean, limit.as_u64() as f64, plain(1));
         }
         if let Some(limit) = expect.largest_datagram_max {
             let largest = point.runs.iter().map(|run| run.largest_datagram).max().unwrap_or(0);

@@ -49,7 +49,8 @@ pub fn run(
         at_start,
     };
     let checkers = Checkers::new(nodes, bounds);
-    let watch = Watch::new(plan.followed.clone(), nodes, setup.config.sealing_reserve, checkers);
+    let warm = Time::ZERO + scenario.workload.warmup;
+    let watch = Watch::new(plan.followed.clone(), nodes, setup.config.sealing_reserve, warm, checkers);
     let mut run = Run { scenario, world, watch, faults: Faults::new(setup, seed), visits: 0 };
     let end = Time::ZERO + scenario.run.duration;
     let quiet = end - scenario.measure.quiet;
@@ -178,6 +179,7 @@ impl Run<'_> {
         let measured = until.since(from);
         let nodes = f64::from(self.scenario.cluster.nodes);
         let rounds = measured.as_us() as f64 / self.scenario.cluster.protocol.repair_interval.as_us() as f64;
+        let latency_p95_us = setup::latency_p95_us(self.scenario);
         let sealing = self.scenario.cluster.protocol.sealing_reserve.as_u64() as u32;
         let largest = self.world.total_traffic().largest_bytes;
         let violations = self.watch.checkers.findings().iter().map(|finding| Violation {
@@ -201,7 +203,7 @@ impl Run<'_> {
             },
             agreement_us,
             violations: violations.collect(),
-            updates: self.watch.updates(now),
+            updates: self.watch.updates(now, latency_p95_us),
         }
     }
 }

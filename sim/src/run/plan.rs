@@ -124,14 +124,15 @@ impl<'a> Maker<'a> {
         let round_us = scenario.cluster.protocol.repair_interval.as_us().min(u64::from(u32::MAX)) as u32;
         let (mut origin, mut key) = (self.free_origins, self.free_keys);
         for repeat in 0..follow.repeat {
-            for &kind in &follow.kinds {
+            for (number, &kind) in (0..).zip(&follow.kinds) {
                 // Somewhere within a round: an update does not wait for the clocks of nodes.
                 let phase = Span(u64::from(random.below(round_us)));
-                let at = first + follow.every.times(u64::from(repeat)) + phase;
+                let at = first + follow.every.times(u64::from(repeat)) + follow.apart.times(number) + phase;
                 let mut node = from[random.below(from.len() as u32) as usize];
                 let name = match kind {
                     Kind::HealthFlip => {
-                        node = self.setup.owners[origin as usize];
+                        let owner = self.setup.owners[origin as usize];
+                        node = if from.binary_search(&owner).is_ok() { owner } else { node };
                         origin_name(origin)
                     }
                     Kind::OriginRemoved => origin_name(origin),
@@ -229,5 +230,54 @@ impl<'a> Maker<'a> {
             }
             times.push(at);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::ScenarioFile;
+
+    const TEN_NODES: &str = r#"question = "q"
+source = "s"
+expectation = "e"
+run.duration = "100s"
+cluster = { nodes = 10, origins = 50, keys = 50 }
+network.latency = "40ms"
+workload.warmup = "10s"
+"#;
+
+    fn plan(follow: &str, seed: u64) -> (Plan, Setup) {
+        let text = format!("{TEN_NODES}workload.follow = {follow}\n");
+        let scenario = ScenarioFile::parse("q.toml", &text, &[]).expect("a scenario").scenario;
+        let setup = Setup::new(&scenario, scenario.cluster.protocol.config().expect("settings"));
+        (Plan::new(&scenario, &setup, Seed(seed)).expect("a plan"), setup)
+    }
+
+    #[test]
+    fn kinds_of_a_repetition_happen_apart() {
+        let (plan, _) = plan(r#"{ apart = "7s", every = "40s", repeat = 2 }"#, 3);
+        let starts = [10, 17, 24, 31, 38, 50, 57, 64, 71, 78].map(|secs| Time::ZERO + Span::from_secs(secs));
+        assert_eq!(plan.followed.len(), starts.len());
+        for (followed, start) in plan.followed.iter().zip(starts) {
+            assert!((start..start + Span::from_secs(1)).contains(&followed.at), "{followed:?}");
+        }
+    }
+
+    #[test]
+    fn a_change_of_health_happens_at_the_owner_only_where_updates_may_happen() {
+        let of = |follow: &str| {
+            let (plan, setup) = plan(follow, 5);
+            let flips = plan.followed.iter().filter(|followed| followed.kind == Kind::HealthFlip);
+            let nodes: Vec<u32> = flips.map(|followed| followed.node).collect();
+            let origins = setup.owners.len();
+            (nodes, setup.owners[origins - 20..].to_vec())
+        };
+        let (anywhere, owners) = of(r#"{ kinds = ["health_flip"], repeat = 20, every = "1s" }"#);
+        assert_eq!(anywhere, owners);
+        let (few, owners) = of(r#"{ kinds = ["health_flip"], repeat = 20, every = "1s", from = [2, 3, 5] }"#);
+        assert!(few.iter().all(|node| [2, 3, 5].contains(node)), "{few:?}");
+        assert!(few.iter().zip(&owners).any(|(node, owner)| node == owner));
+        assert!(few.iter().zip(&owners).any(|(node, owner)| node != owner));
     }
 }

@@ -233,6 +233,17 @@ pub fn latency(latency: &Latency) -> Result<EngineLatency, String> {
     })
 }
 
+/// The 95th percentile of the one-way latency, in microseconds; only where all nodes are in one zone, so that there
+/// is one such distribution. Datagrams that are held back are not in it.
+#[must_use]
+pub fn latency_p95_us(scenario: &Scenario) -> Option<u64> {
+    const P95: u32 = (0.95 * 4_294_967_296.0) as u32;
+    let zones = scenario.cluster.zones();
+    let [zone] = zones.as_slice() else { return None };
+    let path = scenario.network.path(zone.name, zone.name);
+    latency(&path.latency).ok().map(|latency| latency.sample_us(P95))
+}
+
 /// The loss of one datagram in the long run, for the analytic curve; that of the first zone.
 #[must_use]
 pub fn mean_loss(scenario: &Scenario) -> f64 {
@@ -240,4 +251,26 @@ pub fn mean_loss(scenario: &Scenario) -> f64 {
     let even = scenario.network.path(zones[0].name, zones[0].name).loss.as_f64();
     let bursts = scenario.network.burst.as_ref().map_or(0.0, Burst::mean_loss);
     1.0 - (1.0 - even) * (1.0 - bursts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::ScenarioFile;
+
+    #[test]
+    fn the_95th_percentile_of_latency_is_that_of_its_distribution_in_one_zone() {
+        let of = |sets: &[&str]| {
+            let text = "question = \"q\"\nsource = \"s\"\nexpectation = \"e\"\nrun.duration = \"9s\"\n\
+                        cluster.nodes = 10\nnetwork.latency = \"40ms\"\n";
+            let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
+            latency_p95_us(&ScenarioFile::parse("q.toml", text, &sets).expect("a scenario").scenario)
+        };
+        assert_eq!(of(&[]), Some(40_000));
+        let uniform = "network.latency={ uniform = { min = \"5ms\", max = \"40ms\" } }";
+        assert_eq!(of(&[uniform]), Some(38_250));
+        let lognormal = "network.latency={ lognormal = { median = \"40ms\", p95 = \"83ms\" } }";
+        assert!(of(&[lognormal]).is_some_and(|us| us.abs_diff(83_000) < 10), "{:?}", of(&[lognormal]));
+        assert_eq!(of(&["cluster.zone=[{ name = \"a\", nodes = 5 }, { name = \"b\", nodes = 5 }]"]), None);
+    }
 }

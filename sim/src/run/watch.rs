@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 
+use heck_core::codec::beats_len;
 use heck_core::effects::Event;
 use heck_core::id::Dot;
 use heck_core::packet::PacketKind;
@@ -40,9 +41,16 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Follows `followed` among `nodes` nodes. `sealing_bytes` are added to each datagram's size.
+    /// Follows `followed` among `nodes` nodes. `sealing_bytes` are added to each datagram's size. When nothing is
+    /// followed, traffic counts from `warm`, the end of the warm-up.
     #[must_use]
-    pub fn new(followed: Vec<Followed>, nodes: u32, sealing_bytes: u32, checkers: Checkers) -> Self {
+    pub fn new(
+        followed: Vec<Followed>,
+        nodes: u32,
+        sealing_bytes: u32,
+        warm: Time,
+        checkers: Checkers,
+    ) -> Self {
         let track = |followed| Track {
             followed,
             dot: None,
@@ -50,10 +58,11 @@ impl Watch {
             reached: vec![false; nodes as usize],
             reached_us: Vec::new(),
         };
+        let from = followed.is_empty().then_some(warm);
         let missing = followed.len() as u64 * u64::from(nodes);
         let tracks = followed.into_iter().map(track).collect();
         let traffic = Traffic::default();
-        Self { tracks, nodes, sealing_bytes, traffic, from: None, until: None, missing, checkers }
+        Self { tracks, nodes, sealing_bytes, traffic, from, until: None, missing, checkers }
     }
 
     /// Whether every node has every followed update.
@@ -74,17 +83,18 @@ impl Watch {
         self.traffic
     }
 
-    /// What became of the followed updates; `now` is the end of the run.
+    /// What became of the followed updates; `now` is the end of the run, and `latency_p95_us` the 95th percentile
+    /// of the one-way latency where there is one for the whole network.
     #[must_use]
-    pub fn updates(self, now: Time) -> Vec<UpdateOutcome> {
+    pub fn updates(self, now: Time, latency_p95_us: Option<u64>) -> Vec<UpdateOutcome> {
         let nodes = self.nodes;
         let outcome = |track: Track| UpdateOutcome {
+            delivery_ratio_p95: latency_p95_us.map(|us| delivery_ratio(&track.reached_us, nodes - 1, us)),
             kind: track.followed.kind.word().replace('_', " "),
             node: track.followed.node,
             population: nodes - 1,
             reached_us: track.reached_us,
             observed_us: now.since(track.dot.map_or(track.followed.at, |_| track.happened)).as_us(),
-            delivery_ratio_p95: None,
         };
         self.tracks.into_iter().map(outcome).collect()
     }
@@ -115,7 +125,7 @@ impl Watch {
                 track.reached_us.push(step.time.since(track.happened).as_us());
             }
         }
-        if self.missing == 0 {
+        if self.missing == 0 && !self.tracks.is_empty() {
             self.until.get_or_insert(step.time);
         }
     }
@@ -128,12 +138,27 @@ impl Watch {
                 PacketKind::Request => &mut self.traffic.request,
                 _ => &mut self.traffic.reply,
             };
-            let bytes = copies * u64::from(sent.len_bytes + self.sealing_bytes);
+            // Heartbeats ride on packets that would be sent anyway: they are bytes, and no datagrams.
+            let beats = beats_len(sent.packet) as u32;
+            let bytes = copies * u64::from(sent.len_bytes - beats + self.sealing_bytes);
             *category = Sent { count: category.count + copies, bytes: category.bytes + bytes };
+            self.traffic.beat.bytes += copies * u64::from(beats);
         }
         for frame in step.outbox.frames_sent() {
             self.traffic.stream.count += 1;
             self.traffic.stream.bytes += u64::from(frame);
+        }
+    }
+}
+
+/// The 95th percentile of delivery over the other nodes (the nearest rank; infinite when so many never got it),
+/// divided by that of the latency.
+fn delivery_ratio(reached_us: &[u64], others: u32, latency_p95_us: u64) -> f64 {
+    let rank = (u64::from(others) * 95).div_ceil(100) as usize;
+    match rank.checked_sub(1) {
+        None => 0.0,
+        Some(index) => {
+            reached_us.get(index).map_or(f64::INFINITY, |&us| us as f64 / latency_p95_us.max(1) as f64)
         }
     }
 }
@@ -155,10 +180,30 @@ impl Observer<Heck> for Watch {
         if changed {
             self.track(step);
         }
-        if self.from.is_some() && self.until.is_none_or(|until| until == step.time) {
+        if self.from.is_some_and(|from| step.time >= from)
+            && self.until.is_none_or(|until| until == step.time)
+        {
             self.count(step);
         }
         self.checkers.after_step(step, changed);
         if self.checkers.is_full() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ratio_of_delivery_is_that_of_the_95th_percentiles() {
+        let reached_us: Vec<u64> = (1..=100).map(|node| node * 10).collect();
+        assert_eq!(delivery_ratio(&reached_us, 100, 475), 2.0, "the 95th of 100 nodes");
+        assert_eq!(
+            delivery_ratio(&reached_us[..95], 100, 950),
+            1.0,
+            "those that never got it are the slowest"
+        );
+        assert_eq!(delivery_ratio(&reached_us[..94], 100, 950), f64::INFINITY);
+        assert_eq!(delivery_ratio(&[], 0, 950), 0.0, "a lone node has nobody to reach");
     }
 }

@@ -24,7 +24,8 @@ section! {
         reached_min: Option<Fraction> = plain(),
         /// Part of the nodes that have the update in the end, mean over the runs.
         reached_mean_min: Option<Fraction> = plain(),
-        /// The 95th percentile of delivery divided by the 95th percentile of the one-way latency of the network.
+        /// The 95th percentile over nodes of the time of delivery divided by the 95th percentile of the one-way latency
+        /// of the network, mean over runs; only for a cluster of one zone, where there is one such latency.
         delivery_p95_ratio_max: Option<Number> = plain(),
     }
 }
@@ -36,10 +37,13 @@ section! {
     /// is followed; a kind with a table of its own obeys that table where it names the same limit.
     pub struct Expect {
         /// Datagrams that a node sends in a round, all types, from the first followed update until the last node
-        /// has the last one; mean over nodes and runs.
+        /// has the last one (when nothing is followed, from the end of the warm-up on); mean over nodes and runs.
         datagrams_per_node_round_max: Option<Number> = plain(),
         /// Bytes of payload that a node sends in a second over the same time; mean over nodes and runs.
         bytes_per_node_second_max: Option<Bytes> = plain(),
+        /// Bytes of requests for repair and of the replies to them that a node sends in a second over the same time,
+        /// without the heartbeats that ride on them; mean over nodes and runs.
+        repair_bytes_per_node_second_max: Option<Bytes> = plain(),
         /// Payload of the largest datagram.
         largest_datagram_max: Option<Bytes> = plain(),
         /// Limits for changes of health.
@@ -90,7 +94,9 @@ pub(super) fn check_bar(aim: &str, bar: &Node, key: &str, problems: &mut Problem
     match aim.rsplit('.').next().unwrap_or(aim) {
         "never_reached_max" => u32::read(bar, key, problems).is_some(),
         "reached_min" | "reached_mean_min" => Fraction::read(bar, key, problems).is_some(),
-        "largest_datagram_max" | "bytes_per_node_second_max" => Bytes::read(bar, key, problems).is_some(),
+        "largest_datagram_max" | "bytes_per_node_second_max" | "repair_bytes_per_node_second_max" => {
+            Bytes::read(bar, key, problems).is_some()
+        }
         _ => Number::read(bar, key, problems).is_some(),
     }
 }
@@ -100,7 +106,9 @@ pub(super) fn magnitude(aim: &str, value: &Literal) -> Option<u64> {
     let text = value.label();
     match aim.rsplit('.').next().unwrap_or(aim) {
         "reached_min" | "reached_mean_min" => Fraction::parse(&text).ok().map(Fraction::ppb),
-        "largest_datagram_max" | "bytes_per_node_second_max" => Bytes::parse(&text).ok().map(Bytes::as_u64),
+        "largest_datagram_max" | "bytes_per_node_second_max" | "repair_bytes_per_node_second_max" => {
+            Bytes::parse(&text).ok().map(Bytes::as_u64)
+        }
         _ => Number::parse(&text).ok().map(Number::millionths),
     }
 }

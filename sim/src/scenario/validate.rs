@@ -287,7 +287,11 @@ impl Check<'_> {
             }
         }
         let at = follow.at.unwrap_or(workload.warmup);
-        let last = at.as_us().saturating_add(follow.every.times(u64::from(follow.repeat) - 1).as_us());
+        let before = [
+            follow.every.times(u64::from(follow.repeat) - 1),
+            follow.apart.times(follow.kinds.len().saturating_sub(1) as u64),
+        ];
+        let last = before.iter().fold(at.as_us(), |last, span| last.saturating_add(span.as_us()));
         let end = run.duration.as_us().saturating_sub(measure.quiet.as_us());
         if at < workload.warmup {
             let allowed = format!("at least {}, the warm-up", show_span(workload.warmup));
@@ -340,6 +344,7 @@ impl Check<'_> {
                 self.wrong(&bar_key, "is not missed", allowed);
             }
         }
+        self.delivery_ratio();
         let kinds = self.scenario.workload.follow.as_ref().map_or(&[][..], |follow| &follow.kinds);
         for kind in Kind::ALL.iter().filter(|kind| !kinds.contains(kind)) {
             if table.get("expect").and_then(|expect| expect.get(kind.word())).is_some() {
@@ -349,6 +354,20 @@ impl Check<'_> {
                     "a kind of workload.follow.kinds",
                 );
             }
+        }
+    }
+
+    /// A ratio to "the" latency of the network needs one latency for all pairs of nodes.
+    fn delivery_ratio(&mut self) {
+        let expect = &self.scenario.expect;
+        let kinds = Kind::ALL.iter().map(|&kind| (format!("expect.{}", kind.word()), expect.limits(kind)));
+        let limits = std::iter::once(("expect".to_owned(), expect.every_kind.clone())).chain(kinds);
+        let named = limits.filter(|(_, limits)| limits.delivery_p95_ratio_max.is_some());
+        if self.scenario.cluster.zone.len() > 1
+            && let Some((table, _)) = named.into_iter().next()
+        {
+            let key = format!("{table}.delivery_p95_ratio_max");
+            self.wrong(&key, "has no one latency to compare with", "a cluster of one zone");
         }
     }
 

@@ -43,7 +43,7 @@ section! {
     "[workload.follow]"
     /// Updates that are followed to every node, and make the curves.
     pub struct Follow {
-        /// Kinds of updates; each happens once, at a random node.
+        /// Kinds of updates; each happens once in each repetition, at a random node and a random moment of a round.
         kinds: Vec<Kind> = default(
             r#"["health_flip", "origin_added", "origin_removed", "key_written", "message_published"]"#
         ),
@@ -53,7 +53,10 @@ section! {
         repeat: u32 = default("1").at_least("1").at_most("1000"),
         /// Time between two repetitions.
         every: Span = default("10s").at_least("1us"),
-        /// Nodes where they may happen.
+        /// Time between one kind and the next of the same repetition, in the order of `kinds`.
+        apart: Span = default("0s"),
+        /// Nodes where they may happen. A change of health happens at the owner of its origin if that is one of
+        /// them, and otherwise at one of them which takes the origin over.
         from: NodeSet = default("all"),
     }
 }
