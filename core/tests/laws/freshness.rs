@@ -46,7 +46,7 @@ fn op() -> impl Strategy<Value = Op> {
 }
 
 struct Said {
-    number: u64,
+    number: u32,
     writer: Writer,
     at: Time,
     claims: usize,
@@ -115,7 +115,7 @@ impl Model {
         match *op {
             Op::Flip { origin, healthy } => self.flip(&NAMES[usize::from(origin)], healthy),
             Op::Beat => {
-                let (writer, number) = (self.writer, self.said.len() as u64 + 1);
+                let (writer, number) = (self.writer, self.said.len() as u32 + 1);
                 let serial = self.states[0].context().progress(writer, Store::Health).serial;
                 self.said.push(Said { number, writer, at: self.now, claims: self.claims.len() });
                 self.offer(0, &Beat { writer, number, serial, age: Span::ZERO, hops: 0 });
