@@ -69,6 +69,8 @@ pub enum Record {
     },
     /// A shard was joined; its entries stand in records before this one.
     Joined(Vec<LaneAnswer>),
+    /// The first join is complete: from here on the node restarts as a member.
+    Member,
 }
 
 /// The phases of a node's life. No claim is made before [`Phase::Serving`].

@@ -39,6 +39,12 @@ impl Heartbeats {
         self.next
     }
 
+    /// How many own heartbeats this life has said.
+    #[must_use]
+    pub const fn number(&self) -> u32 {
+        self.number
+    }
+
     /// Says the own heartbeat if it is due.
     pub fn tick(
         &mut self,

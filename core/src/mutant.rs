@@ -73,6 +73,10 @@ mutants! {
     AcknowledgeEarly,
     /// A counter next to a range becomes a range of its own instead of lengthening it.
     SplitRanges,
+    /// An entry that is taken out leaves its part in the fingerprint.
+    StaleFingerprint,
+    /// A heartbeat counts from its arrival, whatever time it took.
+    ForgetBeatAge,
 }
 
 /// Which bug is planted, if any.

@@ -10,6 +10,7 @@ use alloc::vec::Vec;
 const BOOT: u8 = 0;
 const ENTRY: u8 = 1;
 const JOINED: u8 = 2;
+const MEMBER: u8 = 3;
 
 /// Appends `record` to `sink`.
 pub fn encode_record(record: &Record, sink: &mut impl Sink) {
@@ -31,6 +32,7 @@ pub fn encode_record(record: &Record, sink: &mut impl Sink) {
                 put_answer_lane(sink, answer);
             }
         }
+        Record::Member => sink.byte(MEMBER),
     }
 }
 
@@ -51,6 +53,7 @@ pub fn decode_record(bytes: &[u8]) -> Result<Record, DecodeError> {
             }
             Record::Joined(lanes)
         }
+        MEMBER => Record::Member,
         other => return Err(DecodeError::BadValue("record", u64::from(other))),
     };
     reader.finish()?;

@@ -174,15 +174,15 @@ impl Node {
     #[must_use]
     pub fn next_wake(&self) -> (Time, Wake) {
         let repair = if self.phase == Phase::Joining { Time::NEVER } else { self.repair.next_round };
-        let heartbeat = if self.phase == Phase::Serving { self.heartbeats.next_wake() } else { Time::NEVER };
+        let serving = |wake| if self.phase == Phase::Serving { wake } else { Time::NEVER };
         let wakes = [
             (repair, Wake::Repair),
             (self.outbox.next_wake(), Wake::Broadcast),
-            (heartbeat, Wake::Heartbeat),
+            (serving(self.heartbeats.next_wake()), Wake::Heartbeat),
             (self.state.next_expiry().unwrap_or(Time::NEVER), Wake::Expiry),
             (self.sync.next_wake(&self.config), Wake::Stream),
             (self.join.next.min(self.join.give_up), Wake::Join),
-            (self.fence_at, Wake::Fence),
+            (serving(self.fence_at), Wake::Fence),
         ];
         wakes.into_iter().min().filter(|(time, _)| *time < Time::NEVER).unwrap_or((Time::NEVER, Wake::Never))
     }

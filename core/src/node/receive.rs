@@ -85,9 +85,13 @@ impl Node {
         }
         for carried in &packet.entries {
             self.beware_of_own_past(carried.entry.dot, effects);
+            let before = self.changes.len();
             match self.state.apply(carried, now, &mut self.changes) {
                 Applied::Refused => effects.events.push(Event::Rejected(Rejected::UnknownGeneration)),
                 Applied::New => self.keep(carried, now, effects),
+                // A write that came after one that replaces it still took out what it replaces itself, and a
+                // message that had expired left a gap: a restart must not undo that.
+                Applied::Known if self.changes.len() > before => self.keep(carried, now, effects),
                 Applied::Known => {}
             }
         }

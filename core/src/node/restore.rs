@@ -10,11 +10,13 @@ use alloc::vec::Vec;
 
 impl Node {
     /// Takes in what an earlier life left on disk. A node that has been a member goes on as one: its peers
-    /// repair what it missed. A message went on ageing while the node was down.
+    /// repair what it missed. One that crashed before its first join was complete has only a part of the state,
+    /// and joins again. A message went on ageing while the node was down.
     pub(super) fn restore(&mut self, snapshot: Snapshot, now: Time) {
         for record in snapshot.records {
             match record {
                 Record::Boot(_) => {}
+                Record::Member => self.phase = Phase::Serving,
                 Record::Entry { at, carried } => {
                     let age = Span(carried.age.as_us().saturating_add(now.since(at).as_us()));
                     self.state.apply(&Carried { age, ..carried }, now, &mut self.changes);
@@ -26,7 +28,6 @@ impl Node {
         }
         // Subscribers heard of all this in the earlier life.
         self.changes.clear();
-        self.phase = Phase::Serving;
         if self.last_past_life().is_some() {
             self.fence_at = now + self.config.fence_after;
         }
@@ -48,6 +49,9 @@ impl Node {
             if !lanes.is_empty() {
                 records.push(Record::Joined(core::mem::take(&mut lanes)));
             }
+        }
+        if self.phase != Phase::Joining {
+            records.push(Record::Member);
         }
         Snapshot { records }
     }

@@ -2,7 +2,7 @@
 
 use super::Node;
 use crate::codec::{SECTION_OVERHEAD, carried_len, packet_len};
-use crate::effects::{Effects, Phase};
+use crate::effects::{Effects, Phase, Record};
 use crate::entry::{Body, Entry};
 use crate::id::{Addr, Boot, Store};
 use crate::mutant::Mutant;
@@ -93,6 +93,9 @@ impl Node {
     }
 
     pub(super) fn finish_join(&mut self, phase: Phase, effects: &mut Effects) {
+        if self.phase == Phase::Joining && phase != Phase::Leaving {
+            self.journal.write(Record::Member, effects);
+        }
         self.join.next = Time::NEVER;
         self.join.give_up = Time::NEVER;
         self.enter(phase, effects);

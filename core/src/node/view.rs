@@ -5,7 +5,7 @@ use crate::effects::Phase;
 use crate::entry::{Claim, Entry, HealthState, Hold, Scope};
 use crate::id::{Addr, Dot, Name, NodeId, Store, Writer};
 use crate::member::Members;
-use crate::state::State;
+use crate::state::{Fresh, State};
 use crate::time::{Span, Time};
 use alloc::sync::Arc;
 
@@ -113,6 +113,18 @@ impl<'a> View<'a> {
             age: age.map(|(age, _)| age),
             age_bound: age.map_or(Span::ZERO, |(_, bound)| bound),
         })
+    }
+
+    /// The newest heartbeat of a writer that counts here: what the age of all its claims is measured from.
+    #[must_use]
+    pub fn fresh(&self, writer: Writer) -> Option<&'a Fresh> {
+        self.node.freshness.of(writer)
+    }
+
+    /// How many heartbeats this node has said in this life.
+    #[must_use]
+    pub const fn heartbeats_said(&self) -> u32 {
+        self.node.heartbeats.number()
     }
 
     /// The address of a member.

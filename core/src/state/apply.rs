@@ -59,7 +59,9 @@ impl State {
     /// Takes a live entry out. A removed generation of an origin takes its claims along.
     pub(super) fn kill(&mut self, dot: &Dot, changes: &mut Vec<Change>) {
         let Some(entry) = self.live.remove(dot) else { return };
-        self.context.set_live(dot, false);
+        if !self.planted.is(Mutant::StaleFingerprint) {
+            self.context.set_live(dot, false);
+        }
         if let Some(key) = Key::of(&entry.body) {
             let versions = self.index.entry_or_default(&key);
             versions.retain(|held| *held != Minted::from(*dot));

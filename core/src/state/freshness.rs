@@ -154,7 +154,10 @@ impl Freshness {
     /// counts already.
     pub fn offer(&mut self, beat: &Beat, now: Time, context: &Context) -> bool {
         let node = beat.writer.node;
-        let fresh = Fresh::of(beat, now);
+        let mut fresh = Fresh::of(beat, now);
+        if self.planted.is(Mutant::ForgetBeatAge) {
+            fresh.as_of = now;
+        }
         let is_older = |held: &Fresh| held.order() >= fresh.order();
         if self.known.get(node).is_some_and(is_older) || self.pending.get(&node).is_some_and(is_older) {
             return false;

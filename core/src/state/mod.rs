@@ -215,6 +215,13 @@ impl State {
         self.entries().filter(move |entry| entry.dot.lane.store == store)
     }
 
+    /// The live entries of one shard in the order of their dots.
+    pub fn entries_in(&self, shard: Shard) -> impl Iterator<Item = &Arc<Entry>> {
+        let first = Dot { lane: first_lane(shard), counter: 0 };
+        let last = Dot { lane: last_lane(shard), counter: u64::MAX };
+        self.live.range(first..=last).map(|(_, entry)| entry)
+    }
+
     /// When the next message expires.
     #[must_use]
     pub fn next_expiry(&self) -> Option<Time> {
@@ -231,10 +238,8 @@ impl State {
     #[must_use]
     pub fn recomputed_shard_hash(&self, shard: Shard) -> u64 {
         let mut scratch = Context::new(Planted::NONE);
-        let first = Dot { lane: first_lane(shard), counter: 0 };
-        let last = Dot { lane: last_lane(shard), counter: u64::MAX };
-        for (dot, _) in self.live.range(first..=last) {
-            scratch.set_live(dot, true);
+        for entry in self.entries_in(shard) {
+            scratch.set_live(&entry.dot, true);
         }
         self.context.recomputed_hash(shard).wrapping_add(scratch.shard_hash(shard))
     }

@@ -199,6 +199,7 @@ pub fn record() -> impl Strategy<Value = Record> {
         any::<u64>().prop_map(|boot| Record::Boot(Boot(boot))),
         (any::<u64>(), carried()).prop_map(|(at, carried)| Record::Entry { at: Time(at), carried }),
         answer_lanes().prop_map(|(_, lanes)| Record::Joined(lanes)),
+        Just(Record::Member),
     ]
 }
 
