@@ -194,7 +194,8 @@ mod tests {
         assert_eq!(beats_len(&packet), 0);
         let bare = packet_len(&packet);
         for number in [1_u32, 200, 70_000] {
-            let writer = crate::id::Writer { node: crate::id::NodeId(number.into()), boot: crate::id::Boot(1) };
+            let writer =
+                crate::id::Writer { node: crate::id::NodeId(number.into()), boot: crate::id::Boot(1) };
             let age = crate::time::Span::from_ms(number.into());
             packet.beats.push(crate::packet::Beat { writer, number, serial: 0, age, hops: 3 });
             assert_eq!(packet_len(&packet) - bare, beats_len(&packet));

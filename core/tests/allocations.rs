@@ -1,0 +1,92 @@
+//! A warm node allocates nothing for the messages that it exchanges day in, day out.
+
+mod common;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use common::{addr, name};
+use heck_core::Node;
+use heck_core::config::Config;
+use heck_core::effects::Effects;
+use heck_core::id::Boot;
+use heck_core::input::{Command, Input};
+use heck_core::member::{Member, Members};
+use heck_core::node::{Base, Identity};
+use heck_core::packet::Packet;
+use heck_core::rng::Seed;
+use heck_core::time::{Span, Time};
+
+/// Two nodes that talk to each other without loss or delay, and nothing else.
+struct Pair {
+    nodes: [Node; 2],
+    effects: Effects,
+    under_way: VecDeque<(usize, Packet)>,
+    now: Time,
+    steps: u64,
+}
+
+impl Pair {
+    fn new() -> Self {
+        let members = (0..2).map(|n| Member::new(name(&format!("node-{n}")), addr(n))).collect();
+        let base = Arc::new(Base { members: Members::new(members), formed: true, ..Base::default() });
+        let config = Arc::new(Config::default());
+        let node = |n: usize| {
+            let identity = Identity { name: name(&format!("node-{n}")), boot: Boot(1), addr: addr(n) };
+            Node::new(identity, config.clone(), &base, None, Seed(1), Time::ZERO)
+        };
+        let nodes = [node(0), node(1)];
+        let (effects, under_way) = (Effects::default(), VecDeque::new());
+        Self { nodes, effects, under_way, now: Time::ZERO, steps: 0 }
+    }
+
+    /// Steps a node; every datagram reaches the other one at once, and what that one answers comes back.
+    fn step(&mut self, at: usize, input: Input<'_>) {
+        self.take(at, input);
+        while let Some((to, packet)) = self.under_way.pop_front() {
+            self.take(to, Input::Datagram { from: addr(1 - to), packet: &packet });
+            self.effects.recycle(packet);
+        }
+    }
+
+    fn take(&mut self, at: usize, input: Input<'_>) {
+        self.steps += 1;
+        self.nodes[at].step(self.now, input, &mut self.effects);
+        let sent = self.effects.datagrams.drain(..).map(|datagram| (1 - at, datagram.packet));
+        self.under_way.extend(sent);
+        self.effects.clear();
+    }
+
+    fn run_for(&mut self, span: Span) {
+        let until = self.now + span;
+        loop {
+            let (at, wake) = (0..2)
+                .map(|n| (n, self.nodes[n].next_wake().0))
+                .min_by_key(|(_, wake)| *wake)
+                .expect("there are two nodes");
+            if wake > until {
+                break;
+            }
+            self.now = self.now.max(wake);
+            self.step(at, Input::Timeout);
+        }
+        self.now = until;
+    }
+}
+
+#[test]
+fn a_warm_exchange_allocates_nothing() {
+    let mut pair = Pair::new();
+    for n in 0..100 {
+        let command = Command::PutKey { name: name(&format!("key-{n}")), value: [0; 32].as_slice().into() };
+        pair.step(n % 2, Input::Command { token: 0, command: &command });
+        pair.run_for(Span::from_ms(500));
+    }
+    pair.run_for(Span::from_secs(120));
+    assert_eq!(pair.nodes[0].view().hash(), pair.nodes[1].view().hash());
+    let before = pair.steps;
+    let counted = allocation_counter::measure(|| pair.run_for(Span::from_secs(3_600)));
+    let steps = pair.steps - before;
+    assert!(steps > 10_000, "an hour has over 10,000 steps, not {steps}");
+    assert_eq!(counted.count_total, 0, "{steps} steps of ping, ack and heartbeats");
+}
