@@ -1,0 +1,85 @@
+//! What a node counts of its dealings with sockets and disk.
+
+use std::array;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Something that is counted, from the node's start.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Count {
+    /// Datagrams that arrived, those lost on purpose left out.
+    DatagramsReceived,
+    /// Bytes in them, without the headers of UDP and IP.
+    BytesReceived,
+    /// Datagrams that were handed to the system, one for each receiver.
+    DatagramsSent,
+    /// Bytes in them, without the headers of UDP and IP.
+    BytesSent,
+    /// Datagrams that arrived and are no packet. They were dropped.
+    DatagramsUndecodable,
+    /// Datagrams that arrived and were lost on purpose.
+    LostIncoming,
+    /// Datagrams that were to be sent and were lost on purpose.
+    LostOutgoing,
+    /// Datagrams that the system refused to send.
+    SendsFailed,
+    /// Errors of the socket while it was asked for a datagram.
+    ReceivesFailed,
+    /// Streams that this node opened.
+    StreamsOpened,
+    /// Streams that a peer opened.
+    StreamsAccepted,
+    /// Streams that this node could not open.
+    StreamsRefused,
+    /// Connections that were closed at once because there were too many.
+    StreamsTurnedAway,
+    /// Connections that did not begin as a peer's do.
+    StreamsUnwelcome,
+    /// Streams that were cut for a frame that is none, for silence, or because the peer did not keep up.
+    StreamsCut,
+    /// Frames that arrived and were decoded.
+    FramesReceived,
+    /// Frames that were handed to a stream.
+    FramesSent,
+    /// Packets of peers that made no sense to the protocol here.
+    Rejected,
+    /// Records that were handed to the journal.
+    RecordsWritten,
+    /// Times that the journal was synced to disk.
+    JournalSyncs,
+    /// Times that a long journal was replaced by a short one.
+    Compactions,
+    /// Times that this did not succeed; the long journal stays in use.
+    CompactionsFailed,
+}
+
+impl Count {
+    const LEN: usize = Self::CompactionsFailed as usize + 1;
+}
+
+/// The counters of one node. Reading them disturbs nobody.
+#[derive(Debug)]
+pub struct Counters {
+    values: [AtomicU64; Count::LEN],
+}
+
+impl Default for Counters {
+    fn default() -> Self {
+        Self { values: array::from_fn(|_| AtomicU64::new(0)) }
+    }
+}
+
+impl Counters {
+    /// How often it happened so far.
+    #[must_use]
+    pub fn get(&self, count: Count) -> u64 {
+        self.values[count as usize].load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn bump(&self, count: Count) {
+        self.add(count, 1);
+    }
+
+    pub(crate) fn add(&self, count: Count, more: u64) {
+        self.values[count as usize].fetch_add(more, Ordering::Relaxed);
+    }
+}

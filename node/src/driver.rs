@@ -1,0 +1,227 @@
+//! The one task that drives a node: it alone steps the state machine, and it carries out what each step wants.
+//!
+//! It keeps the duties that `heck_core::Node::step` names, and one more: a life's name is on disk before
+//! anything that was minted in that life leaves the node.
+
+use crate::clock::Clock;
+use crate::counters::{Count, Counters};
+use crate::error::NodeError;
+use crate::handle::{Answer, Ended, Request};
+use crate::journal::Store;
+use crate::tcp::{StreamEvent, Streams};
+use crate::udp::Udp;
+use heck_core::Node;
+use heck_core::codec::{decode_packet, encode_packet};
+use heck_core::effects::{Effects, Event, Record, StreamEffect};
+use heck_core::id::Addr;
+use heck_core::input::{Command, Input};
+use heck_core::packet::Packet;
+use std::collections::BTreeMap;
+use std::io;
+use std::mem;
+use std::sync::Arc;
+use tokio::sync::{broadcast, mpsc, watch};
+use tokio::time::sleep_until;
+
+/// What a driver is put together from.
+pub(crate) struct Parts {
+    pub node: Node,
+    pub clock: Clock,
+    pub udp: Udp,
+    pub streams: Streams,
+    pub store: Store,
+    pub requests: mpsc::Receiver<Request>,
+    pub events: broadcast::Sender<Event>,
+    pub counters: Arc<Counters>,
+    /// Bytes of records that may wait for the disk before nothing new is taken in.
+    pub journal_backlog_bytes: usize,
+}
+
+/// Drives one node until it is stopped.
+pub(crate) struct Driver {
+    parts: Parts,
+    effects: Effects,
+    /// Working memory of decoding and encoding.
+    packet: Packet,
+    bytes: Vec<u8>,
+    /// Commands that wait for their answer, by token.
+    waiting: BTreeMap<u64, Answer>,
+    last_token: u64,
+    /// A batch of records that was synced in the middle of a step, and that the node has to hear of.
+    synced: Option<u64>,
+}
+
+/// What the driver waited for.
+enum Happening {
+    Wake,
+    Datagram(usize, Addr),
+    Stream(StreamEvent),
+    Synced(io::Result<u64>),
+    Request(Option<Request>),
+}
+
+impl Driver {
+    pub(crate) fn new(parts: Parts) -> Self {
+        Self {
+            parts,
+            effects: Effects::default(),
+            packet: Packet::default(),
+            bytes: Vec::new(),
+            waiting: BTreeMap::new(),
+            last_token: 0,
+            synced: None,
+        }
+    }
+
+    /// Drives the node to its end, and says how it ended.
+    pub(crate) async fn run(mut self, ended: watch::Sender<Ended>) {
+        let result = self.drive().await.map_err(|error| NodeError::Journal(Arc::new(error)));
+        // Sockets, file and lock are free once the end is known.
+        drop(self);
+        ended.send_replace(Some(result));
+    }
+
+    async fn drive(&mut self) -> io::Result<()> {
+        loop {
+            match self.wait().await {
+                Happening::Wake => self.step(Input::Timeout).await?,
+                Happening::Datagram(len, from) => self.datagram(len, from).await?,
+                Happening::Stream(event) => self.stream(event).await?,
+                Happening::Synced(up_to) => self.step(Input::Persisted { up_to: up_to? }).await?,
+                Happening::Request(Some(Request::Command { command, answer })) => {
+                    self.command(&command, answer).await?;
+                }
+                Happening::Request(Some(Request::View(look))) => {
+                    look(self.parts.node.view(), self.parts.clock.now());
+                }
+                Happening::Request(Some(Request::Stop) | None) => return self.finish().await,
+            }
+        }
+    }
+
+    async fn wait(&mut self) -> Happening {
+        self.start_batch();
+        let Parts { node, clock, udp, streams, store, requests, journal_backlog_bytes, .. } = &mut self.parts;
+        // While the disk is behind, peers and clients wait: what they send would only gather in memory.
+        let keeps_up = store.backlog_bytes() <= *journal_backlog_bytes;
+        tokio::select! {
+            () = sleep_until(clock.instant(node.next_wake().0)) => Happening::Wake,
+            (len, from) = udp.receive(), if keeps_up => Happening::Datagram(len, from),
+            event = streams.next(), if keeps_up => Happening::Stream(event),
+            request = requests.recv(), if keeps_up => Happening::Request(request),
+            up_to = store.synced() => Happening::Synced(up_to),
+        }
+    }
+
+    fn start_batch(&mut self) {
+        let Parts { node, clock, store, .. } = &mut self.parts;
+        store.start_batch(|| node.snapshot(clock.now()));
+    }
+
+    async fn step(&mut self, input: Input<'_>) -> io::Result<()> {
+        self.parts.node.step(self.parts.clock.now(), input, &mut self.effects);
+        self.carry_out().await?;
+        while let Some(up_to) = self.synced.take() {
+            let now = self.parts.clock.now();
+            self.parts.node.step(now, Input::Persisted { up_to }, &mut self.effects);
+            self.carry_out().await?;
+        }
+        Ok(())
+    }
+
+    async fn datagram(&mut self, len: usize, from: Addr) -> io::Result<()> {
+        let mut packet = mem::take(&mut self.packet);
+        let decoded = decode_packet(self.parts.udp.received(len), &mut packet);
+        let stepped = match decoded {
+            Ok(()) => self.step(Input::Datagram { from, packet: &packet }).await,
+            Err(_) => {
+                self.parts.counters.bump(Count::DatagramsUndecodable);
+                Ok(())
+            }
+        };
+        self.packet = packet;
+        stepped
+    }
+
+    async fn stream(&mut self, event: StreamEvent) -> io::Result<()> {
+        match event {
+            StreamEvent::Opened { stream, peer, ours } => {
+                self.step(Input::StreamOpened { stream, peer, ours }).await
+            }
+            StreamEvent::Refused { peer } => self.step(Input::StreamRefused { peer }).await,
+            StreamEvent::Frame { stream, packet } => {
+                self.step(Input::StreamFrame { stream, packet: &packet }).await
+            }
+            StreamEvent::Closed { stream } => self.step(Input::StreamClosed { stream }).await,
+        }
+    }
+
+    async fn command(&mut self, command: &Command, answer: Answer) -> io::Result<()> {
+        self.last_token += 1;
+        self.waiting.insert(self.last_token, answer);
+        self.step(Input::Command { token: self.last_token, command }).await
+    }
+
+    /// Carries out what a step wants, records first.
+    async fn carry_out(&mut self) -> io::Result<()> {
+        let mut begins_life = false;
+        for (number, record) in self.effects.records.drain(..) {
+            begins_life |= matches!(record, Record::Boot(_));
+            self.parts.store.push(number, record);
+        }
+        if begins_life {
+            self.sync_all().await?;
+        }
+        for datagram in &self.effects.datagrams {
+            self.bytes.clear();
+            encode_packet(&datagram.packet, &mut self.bytes);
+            for &to in &self.effects.targets[datagram.to.start as usize..datagram.to.end as usize] {
+                self.parts.udp.send(&self.bytes, to).await;
+            }
+        }
+        for effect in &self.effects.streams {
+            match effect {
+                StreamEffect::Open { peer } => self.parts.streams.open(*peer),
+                StreamEffect::Frame { stream, packet } => self.parts.streams.send(*stream, packet),
+                StreamEffect::Close { stream } => self.parts.streams.close(*stream),
+            }
+        }
+        for event in self.effects.events.drain(..) {
+            // An answer may have nobody waiting for it, and an event no subscriber.
+            match event {
+                Event::Done { token, dot } => {
+                    let _ = self.waiting.remove(&token).map(|answer| answer.send(Ok(dot)));
+                }
+                Event::Failed { token, reason } => {
+                    let _ = self.waiting.remove(&token).map(|answer| answer.send(Err(reason)));
+                }
+                event => {
+                    if matches!(event, Event::Rejected(_)) {
+                        self.parts.counters.bump(Count::Rejected);
+                    }
+                    let _ = self.parts.events.send(event);
+                }
+            }
+        }
+        self.effects.clear();
+        Ok(())
+    }
+
+    /// Waits until everything that was written is on disk.
+    async fn sync_all(&mut self) -> io::Result<()> {
+        while !self.parts.store.is_synced() {
+            self.start_batch();
+            self.synced = Some(self.parts.store.synced().await?);
+        }
+        Ok(())
+    }
+
+    /// Syncs, answers the commands that waited for that, and stops.
+    async fn finish(&mut self) -> io::Result<()> {
+        self.sync_all().await?;
+        if let Some(up_to) = self.synced.take() {
+            self.step(Input::Persisted { up_to }).await?;
+        }
+        Ok(())
+    }
+}

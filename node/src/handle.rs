@@ -1,0 +1,179 @@
+//! What the rest of the program holds of a running node.
+
+use crate::counters::Counters;
+use crate::error::{CommandError, NodeError};
+use crate::journal::Recovery;
+use heck_core::effects::{Event, Refusal};
+use heck_core::id::{Boot, Dot};
+use heck_core::input::Command;
+use heck_core::node::View;
+use heck_core::time::Time;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+
+/// The answer to a command.
+pub(crate) type Answer = oneshot::Sender<Result<Option<Dot>, Refusal>>;
+/// How a node's task ended, once it has.
+pub(crate) type Ended = Option<Result<(), NodeError>>;
+
+/// What a handle asks of the node's task.
+pub(crate) enum Request {
+    /// Carry this out.
+    Command { command: Command, answer: Answer },
+    /// Let this look at the node.
+    View(Box<dyn FnOnce(View<'_>, Time) + Send>),
+    /// Sync what is written and stop.
+    Stop,
+}
+
+/// A running node. Clones are handles to the same node, which stops when the last of them is gone.
+#[derive(Clone, Debug)]
+pub struct NodeHandle {
+    addr: SocketAddr,
+    boot: Boot,
+    recovery: Arc<Recovery>,
+    requests: mpsc::Sender<Request>,
+    events: broadcast::WeakSender<Event>,
+    ended: watch::Receiver<Ended>,
+    counters: Arc<Counters>,
+}
+
+impl NodeHandle {
+    pub(crate) fn new(
+        addr: SocketAddr,
+        boot: Boot,
+        recovery: Recovery,
+        requests: mpsc::Sender<Request>,
+        events: &broadcast::Sender<Event>,
+        ended: watch::Receiver<Ended>,
+        counters: Arc<Counters>,
+    ) -> Self {
+        let (recovery, events) = (Arc::new(recovery), events.downgrade());
+        Self { addr, boot, recovery, requests, events, ended, counters }
+    }
+
+    /// The address that the node is bound to, for datagrams and for streams.
+    #[must_use]
+    pub const fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// The life that the node began with. It takes a higher one when it hears that this one was used before.
+    #[must_use]
+    pub const fn boot(&self) -> Boot {
+        self.boot
+    }
+
+    /// What was found of an earlier life.
+    #[must_use]
+    pub fn recovery(&self) -> &Recovery {
+        &self.recovery
+    }
+
+    /// What the node has counted.
+    #[must_use]
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Carries out a command. A write that is answered is on the local disk; the dot is that of the entry it
+    /// made, none when nothing had to change. Dropping the future does not take the command back.
+    ///
+    /// # Errors
+    /// When the node refuses, and nothing changed; or when it stops first.
+    pub async fn command(&self, command: Command) -> Result<Option<Dot>, CommandError> {
+        let (answer, answered) = oneshot::channel();
+        let request = Request::Command { command, answer };
+        self.requests.send(request).await.map_err(|_| CommandError::Stopped)?;
+        answered.await.map_err(|_| CommandError::Stopped)?.map_err(CommandError::Refused)
+    }
+
+    /// Lets `look` read the node's state, on the node's own task and between two of its steps: it should be
+    /// brief. It also gets the node's time, which the ages of answers refer to.
+    ///
+    /// # Errors
+    /// When the node has stopped.
+    pub async fn view<R: Send + 'static>(
+        &self,
+        look: impl FnOnce(View<'_>, Time) -> R + Send + 'static,
+    ) -> Result<R, NodeError> {
+        let (answer, answered) = oneshot::channel();
+        let request = Request::View(Box::new(move |view, now| {
+            // Whoever asked may have stopped waiting.
+            let _ = answer.send(look(view, now));
+        }));
+        self.requests.send(request).await.map_err(|_| NodeError::Gone)?;
+        answered.await.map_err(|_| NodeError::Gone)
+    }
+
+    /// Everything that happens to the node from now on, the answers to commands left out.
+    #[must_use]
+    pub fn subscribe(&self) -> Events {
+        // When the node has stopped there is nothing to hear: a channel without a sender says so.
+        let receiver = match self.events.upgrade() {
+            Some(events) => events.subscribe(),
+            None => broadcast::channel(1).1,
+        };
+        Events { receiver }
+    }
+
+    /// Releases what the node holds, gives the news `grace` to spread, a few repair intervals say, and stops.
+    ///
+    /// # Errors
+    /// When the node stopped for another reason.
+    pub async fn leave(&self, grace: Duration) -> Result<(), NodeError> {
+        if self.command(Command::Leave).await.is_ok() {
+            tokio::time::sleep(grace).await;
+        }
+        self.shutdown().await
+    }
+
+    /// Syncs what is written and stops, without a word to the peers: for a restart.
+    ///
+    /// # Errors
+    /// When the node stopped for another reason.
+    pub async fn shutdown(&self) -> Result<(), NodeError> {
+        // A node that is gone already is what was asked for, or `stopped` tells why.
+        let _ = self.requests.send(Request::Stop).await;
+        self.stopped().await
+    }
+
+    /// Waits until the node has stopped.
+    ///
+    /// # Errors
+    /// When it was not asked to.
+    pub async fn stopped(&self) -> Result<(), NodeError> {
+        let mut ended = self.ended.clone();
+        match ended.wait_for(Option::is_some).await {
+            Ok(end) => end.clone().unwrap_or(Err(NodeError::Gone)),
+            Err(_) => Err(NodeError::Gone),
+        }
+    }
+}
+
+/// The events of a node, in the order in which they happened.
+#[derive(Debug)]
+pub struct Events {
+    receiver: broadcast::Receiver<Event>,
+}
+
+/// A subscriber was too slow: so many events were dropped before the next one that it hears. What they said can
+/// be read from the node's state, except for messages that have expired since.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Missed(pub u64);
+
+impl Events {
+    /// Waits for the next event; none when the node has stopped.
+    ///
+    /// # Errors
+    /// When events were dropped because they were not asked for in time.
+    pub async fn next(&mut self) -> Result<Option<Event>, Missed> {
+        match self.receiver.recv().await {
+            Ok(event) => Ok(Some(event)),
+            Err(broadcast::error::RecvError::Closed) => Ok(None),
+            Err(broadcast::error::RecvError::Lagged(count)) => Err(Missed(count)),
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! Syncing the journal beside the node's task: records gather while a batch is being synced, so that batches
+//! grow with the time that the disk takes.
+
+use super::file::JournalFile;
+use super::frames::put_frame;
+use crate::counters::{Count, Counters};
+use heck_core::effects::Record;
+use heck_core::journal::Snapshot;
+use std::future::pending;
+use std::io;
+use std::mem;
+use std::sync::Arc;
+use tokio::task::{JoinHandle, spawn_blocking};
+
+/// Bytes that a record takes at most beside the entry or the ranges that it holds.
+const RECORD_OVERHEAD: usize = 64;
+
+/// How a batch went to disk.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Outcome {
+    Appended,
+    Compacted,
+    /// A short journal could not be written; the batch was appended to the long one.
+    NotCompacted,
+}
+
+/// A batch that is being synced, together with the file, which comes back with it.
+#[derive(Debug)]
+struct Job {
+    done: JoinHandle<io::Result<(JournalFile, Outcome)>>,
+    up_to: u64,
+}
+
+/// Records on their way to disk.
+#[derive(Debug)]
+pub(crate) struct Store {
+    idle: Option<JournalFile>,
+    job: Option<Job>,
+    gathered: Vec<Record>,
+    gathered_bytes: usize,
+    up_to: u64,
+    compact_above: u64,
+    counters: Arc<Counters>,
+}
+
+impl Store {
+    pub(crate) const fn new(journal: JournalFile, compact_above: u64, counters: Arc<Counters>) -> Self {
+        Self {
+            idle: Some(journal),
+            job: None,
+            gathered: Vec::new(),
+            gathered_bytes: 0,
+            up_to: 0,
+            compact_above,
+            counters,
+        }
+    }
+
+    /// Takes a record with its number; the next batch writes it.
+    pub(crate) fn push(&mut self, number: u64, record: Record) {
+        self.counters.bump(Count::RecordsWritten);
+        self.gathered_bytes += size_estimate(&record);
+        self.gathered.push(record);
+        self.up_to = number;
+    }
+
+    /// Bytes that wait for the next batch, roughly.
+    pub(crate) const fn backlog_bytes(&self) -> usize {
+        self.gathered_bytes
+    }
+
+    /// Whether everything is on disk.
+    pub(crate) const fn is_synced(&self) -> bool {
+        self.job.is_none() && self.gathered.is_empty()
+    }
+
+    /// Starts a batch if there is anything to write and none is under way. `snapshot` gives the whole state,
+    /// everything that was pushed included; it is asked for when the journal has grown too long.
+    pub(crate) fn start_batch(&mut self, snapshot: impl FnOnce() -> Snapshot) {
+        if self.gathered.is_empty() {
+            return;
+        }
+        let Some(mut journal) = self.idle.take() else { return };
+        let too_long = journal.len() > self.compact_above.max(2 * journal.compacted_len());
+        let snapshot = too_long.then(snapshot);
+        let records = mem::take(&mut self.gathered);
+        self.gathered_bytes = 0;
+        let done = spawn_blocking(move || {
+            let outcome = write(&mut journal, &records, snapshot.as_ref())?;
+            Ok((journal, outcome))
+        });
+        self.job = Some(Job { done, up_to: self.up_to });
+    }
+
+    /// Waits until the batch under way is on disk and gives the number of its last record; for ever when there
+    /// is none. Nothing is lost when the future is dropped. After an error the journal is not used again.
+    pub(crate) async fn synced(&mut self) -> io::Result<u64> {
+        let Some(job) = &mut self.job else { return pending().await };
+        let up_to = job.up_to;
+        let done = (&mut job.done).await;
+        self.job = None;
+        let (journal, outcome) = done.map_err(io::Error::other)??;
+        self.idle = Some(journal);
+        self.counters.bump(Count::JournalSyncs);
+        match outcome {
+            Outcome::Appended => {}
+            Outcome::Compacted => self.counters.bump(Count::Compactions),
+            Outcome::NotCompacted => self.counters.bump(Count::CompactionsFailed),
+        }
+        Ok(up_to)
+    }
+}
+
+fn size_estimate(record: &Record) -> usize {
+    RECORD_OVERHEAD
+        + match record {
+            Record::Boot(_) | Record::Member => 0,
+            Record::Entry { carried, .. } => carried.entry.wire_len() as usize,
+            Record::Joined(lanes) => {
+                let ranges = lanes.iter().map(|lane| 4 + lane.seen.ranges().len() + lane.live.ranges().len());
+                ranges.sum::<usize>() * size_of::<[u64; 2]>()
+            }
+        }
+}
+
+fn write(journal: &mut JournalFile, records: &[Record], snapshot: Option<&Snapshot>) -> io::Result<Outcome> {
+    let mut outcome = Outcome::Appended;
+    if let Some(snapshot) = snapshot {
+        // The old journal is whole until the new one takes its place: when the disk has no room for a second
+        // one, there may still be room for this batch.
+        if let Ok(new) = journal.prepare(snapshot) {
+            journal.replace(new)?;
+            return Ok(Outcome::Compacted);
+        }
+        journal.put_off_compaction();
+        outcome = Outcome::NotCompacted;
+    }
+    let mut frames = Vec::new();
+    for record in records {
+        put_frame(journal.salt(), record, &mut frames);
+    }
+    journal.append(&frames)?;
+    Ok(outcome)
+}

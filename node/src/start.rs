@@ -1,0 +1,179 @@
+//! Bringing a node to life: what was stored, a new life's name, the state machine, its task.
+
+use crate::addr::to_core;
+use crate::clock::Clock;
+use crate::config::{NodeConfig, Start};
+use crate::counters::Counters;
+use crate::driver::{Driver, Parts};
+use crate::error::StartError;
+use crate::handle::NodeHandle;
+use crate::journal::{JournalError, JournalFile, Recovery, Store};
+use crate::sockets::Sockets;
+use crate::tcp::Streams;
+use crate::udp::Udp;
+use heck_core::effects::{Phase, Record};
+use heck_core::id::{Addr, Boot};
+use heck_core::input::Command;
+use heck_core::journal::Snapshot;
+use heck_core::member::{Member, Members};
+use heck_core::node::{Base, Identity, Node};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::sync::{broadcast, mpsc, watch};
+
+/// Starts a node on `sockets`, in a life that it never had before. It runs in the current tokio runtime, until
+/// it is stopped or the last handle to it is gone.
+///
+/// The journal is read here, on the calling task: for a long one that takes a moment.
+///
+/// # Errors
+/// When a setting is outside its range, when the data folder is in use or cannot be used, and when the sockets
+/// cannot be.
+pub async fn start(sockets: Sockets, config: NodeConfig) -> Result<NodeHandle, StartError> {
+    config.validate()?;
+    let advertised = to_core(advertised(sockets.addr(), &config)?);
+    let clock = Clock::start();
+    let (mut journal, mut snapshot, recovery) = JournalFile::open(&config.data_dir)?;
+    let boot = next_boot(&snapshot, clock);
+    journal
+        .append_record(&Record::Boot(boot))
+        .map_err(|source| JournalError::Io { path: config.data_dir.clone(), source })?;
+    snapshot.records.push(Record::Boot(boot));
+
+    let life = Life { clock, boot, advertised };
+    let handle = run(sockets, &config, life, journal, snapshot, recovery).map_err(StartError::Sockets)?;
+    join(&handle, &config.start).await;
+    Ok(handle)
+}
+
+/// What a node begins a life with.
+#[derive(Clone, Copy)]
+struct Life {
+    clock: Clock,
+    boot: Boot,
+    advertised: Addr,
+}
+
+/// Puts the node together and sets its task going.
+fn run(
+    sockets: Sockets,
+    config: &NodeConfig,
+    life: Life,
+    journal: JournalFile,
+    snapshot: Snapshot,
+    recovery: Recovery,
+) -> io::Result<NodeHandle> {
+    let bound = sockets.addr();
+    let counters = Arc::new(Counters::default());
+    let udp = Udp::new(sockets.udp, &config.loss, counters.clone())?;
+    let streams = Streams::new(sockets.tcp, life.advertised, &config.limits, counters.clone())?;
+    let (request_sender, requests) = mpsc::channel(config.limits.requests);
+    let (events, _) = broadcast::channel(config.limits.events);
+    let (ended_sender, ended) = watch::channel(None);
+    let driver = Driver::new(Parts {
+        node: new_node(config, life, snapshot),
+        clock: life.clock,
+        udp,
+        streams,
+        store: Store::new(journal, config.limits.compact_above_bytes, counters.clone()),
+        requests,
+        events: events.clone(),
+        counters: counters.clone(),
+        journal_backlog_bytes: config.limits.journal_backlog_bytes,
+    });
+    tokio::spawn(driver.run(ended_sender));
+    let handle = NodeHandle::new(bound, life.boot, recovery, request_sender, &events, ended, counters);
+    Ok(handle)
+}
+
+fn advertised(bound: SocketAddr, config: &NodeConfig) -> Result<SocketAddr, StartError> {
+    match config.advertise {
+        Some(addr) => Ok(addr),
+        None if bound.ip().is_unspecified() => Err(StartError::NoAddress(bound)),
+        None => Ok(bound),
+    }
+}
+
+/// A life that was never used before, even when the clock went back or the disk was lost.
+fn next_boot(snapshot: &Snapshot, clock: Clock) -> Boot {
+    let after_stored = snapshot.boot().map_or(0, |boot| boot.0.saturating_add(1));
+    Boot(after_stored.max(clock.start_ms()))
+}
+
+fn new_node(config: &NodeConfig, life: Life, snapshot: Snapshot) -> Node {
+    let Life { clock, boot, advertised: addr } = life;
+    let identity = Identity { name: config.name.clone(), boot, addr };
+    let mut members = vec![Member::new(config.name.clone(), addr)];
+    members.extend(config.members.iter().filter(|member| member.name != config.name).cloned());
+    let base =
+        Base { members: Members::new(members), formed: config.start == Start::Formed, ..Base::default() };
+    Node::new(
+        identity,
+        Arc::new(config.protocol.clone()),
+        &Arc::new(base),
+        Some(snapshot),
+        config.seed,
+        clock.now(),
+    )
+}
+
+/// Begins to join, unless the node takes part already.
+async fn join(handle: &NodeHandle, start: &Start) {
+    let peers: Arc<[Addr]> = match start {
+        Start::Formed => return,
+        Start::Bootstrap => [].into(),
+        Start::Join(peers) => peers.iter().copied().map(to_core).collect(),
+    };
+    let is_joining = handle.view(|view, _| view.phase() == Phase::Joining).await;
+    if is_joining.unwrap_or(false) {
+        // A node that stopped meanwhile says so to whoever asks the handle.
+        let _ = handle.command(Command::Join { peers }).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::{CommandError, NodeError};
+    use heck_core::id::Name;
+    use heck_core::rng::Seed;
+
+    fn settings(dir: &std::path::Path) -> NodeConfig {
+        NodeConfig::new(Name::new("n").unwrap(), dir.to_path_buf(), Seed(1))
+    }
+
+    #[test]
+    fn a_life_is_later_than_the_stored_one_even_when_the_clock_went_back() {
+        let clock = Clock::start();
+        assert_eq!(next_boot(&Snapshot::default(), clock), Boot(clock.start_ms()));
+        let ahead = Boot(clock.start_ms() + 1_000_000);
+        let snapshot = Snapshot { records: vec![Record::Boot(ahead), Record::Boot(Boot(7))] };
+        assert_eq!(next_boot(&snapshot, clock), Boot(ahead.0 + 1));
+    }
+
+    #[test]
+    fn a_node_bound_to_all_interfaces_has_to_be_told_its_address() {
+        let mut config = settings(std::path::Path::new("unused"));
+        let bound = "0.0.0.0:7400".parse().unwrap();
+        assert!(matches!(advertised(bound, &config), Err(StartError::NoAddress(_))));
+        config.advertise = Some("192.0.2.1:7400".parse().unwrap());
+        assert_eq!(advertised(bound, &config).ok(), config.advertise);
+    }
+
+    #[tokio::test]
+    async fn a_node_whose_disk_refuses_a_record_stops_instead_of_answering() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = settings(dir.path());
+        let sockets = Sockets::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let clock = Clock::start();
+        let life = Life { clock, boot: Boot(clock.start_ms()), advertised: to_core(sockets.addr()) };
+        let (mut journal, snapshot, recovery) = JournalFile::open(dir.path()).unwrap();
+        journal.refuse_writes();
+        let handle = run(sockets, &config, life, journal, snapshot, recovery).unwrap();
+        join(&handle, &Start::Bootstrap).await;
+        let key = Command::PutKey { name: Name::new("k").unwrap(), value: [1].as_slice().into() };
+        assert!(matches!(handle.command(key).await, Err(CommandError::Stopped)));
+        assert!(matches!(handle.stopped().await, Err(NodeError::Journal(_))));
+    }
+}

@@ -1,0 +1,282 @@
+//! Streams: one TCP connection each, moved by a task of its own that reads, decodes and writes frames.
+//!
+//! Such a task never touches the node. It reports what happened through a channel that holds few events, so a
+//! peer that sends faster than the node works is slowed down by TCP.
+
+use crate::addr::from_core;
+use crate::config::Limits;
+use crate::counters::{Count, Counters};
+use crate::frame::{StreamError, frame, greeting, read_frame, read_greeting};
+use heck_core::id::{Addr, StreamId};
+use heck_core::packet::Packet;
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+
+/// Events of all streams that may wait for the node.
+const EVENTS: usize = 64;
+/// How long nothing is accepted after the system refused to accept: it may be out of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What the node has to hear of its streams.
+#[derive(Debug)]
+pub(crate) enum StreamEvent {
+    /// A stream is open.
+    Opened { stream: StreamId, peer: Addr, ours: bool },
+    /// A stream that this node asked for could not be opened.
+    Refused { peer: Addr },
+    /// A frame arrived.
+    Frame { stream: StreamId, packet: Box<Packet> },
+    /// A stream ended.
+    Closed { stream: StreamId },
+}
+
+/// What the task of a connection reports.
+#[derive(Debug)]
+enum Report {
+    Opened { stream: StreamId, peer: Addr, ours: bool, outbox: Outbox },
+    Event(StreamEvent),
+}
+
+/// Where frames wait to be written. The task writes what is left when this is dropped, and then ends.
+#[derive(Debug)]
+struct Outbox {
+    frames: mpsc::UnboundedSender<Vec<u8>>,
+    waiting_bytes: Arc<AtomicUsize>,
+}
+
+/// What the tasks of all connections share.
+#[derive(Debug)]
+struct Shared {
+    advertised: Addr,
+    limits: Limits,
+    counters: Arc<Counters>,
+    reports: mpsc::Sender<Report>,
+    last_stream: AtomicU64,
+}
+
+/// All streams of a node. Dropping it ends them.
+#[derive(Debug)]
+pub(crate) struct Streams {
+    listener: TcpListener,
+    accept_from: Instant,
+    accepted: Arc<Semaphore>,
+    open: BTreeMap<StreamId, Outbox>,
+    reports: mpsc::Receiver<Report>,
+    /// Events that arose here and not in a task.
+    own: VecDeque<StreamEvent>,
+    tasks: JoinSet<()>,
+    shared: Arc<Shared>,
+}
+
+impl Streams {
+    pub(crate) fn new(
+        listener: std::net::TcpListener,
+        advertised: Addr,
+        limits: &Limits,
+        counters: Arc<Counters>,
+    ) -> io::Result<Self> {
+        let (sender, reports) = mpsc::channel(EVENTS);
+        Ok(Self {
+            listener: TcpListener::from_std(listener)?,
+            accept_from: Instant::now(),
+            accepted: Arc::new(Semaphore::new(limits.accepted_streams as usize)),
+            open: BTreeMap::new(),
+            reports,
+            own: VecDeque::new(),
+            tasks: JoinSet::new(),
+            shared: Arc::new(Shared {
+                advertised,
+                limits: limits.clone(),
+                counters,
+                reports: sender,
+                last_stream: AtomicU64::new(0),
+            }),
+        })
+    }
+
+    /// Begins to open a stream to `peer`; `Opened` or `Refused` follows.
+    pub(crate) fn open(&mut self, peer: Addr) {
+        self.tasks.spawn(open(self.shared.clone(), peer));
+    }
+
+    /// Sends a frame. A stream that has ended meanwhile takes no notice; one whose peer does not keep up is
+    /// cut, and the event for that follows.
+    pub(crate) fn send(&mut self, stream: StreamId, packet: &Packet) {
+        let Some(outbox) = self.open.get(&stream) else { return };
+        let bytes = frame(packet);
+        let limits = &self.shared.limits;
+        let waiting = outbox.waiting_bytes.fetch_add(bytes.len(), Ordering::Relaxed) + bytes.len();
+        if bytes.len() > limits.frame_bytes as usize || waiting > limits.stream_backlog_bytes {
+            self.shared.counters.bump(Count::StreamsCut);
+            self.open.remove(&stream);
+            self.own.push_back(StreamEvent::Closed { stream });
+        } else if outbox.frames.send(bytes).is_ok() {
+            self.shared.counters.bump(Count::FramesSent);
+        }
+        // Otherwise the task has ended, and its report of that is on the way.
+    }
+
+    /// Closes a stream once what waits has been written; no event follows.
+    pub(crate) fn close(&mut self, stream: StreamId) {
+        self.open.remove(&stream);
+    }
+
+    /// Waits for the next event. Nothing is lost when the future is dropped.
+    pub(crate) async fn next(&mut self) -> StreamEvent {
+        loop {
+            if let Some(event) = self.own.pop_front() {
+                return event;
+            }
+            tokio::select! {
+                incoming = accept(&self.listener, self.accept_from) => self.take(incoming),
+                Some(report) = self.reports.recv() => {
+                    if let Some(event) = self.heard(report) {
+                        return event;
+                    }
+                }
+                // Ended tasks are only cleared away: they have reported already.
+                Some(_) = self.tasks.join_next() => {}
+            }
+        }
+    }
+
+    fn take(&mut self, incoming: io::Result<(TcpStream, SocketAddr)>) {
+        let Ok((connection, _)) = incoming else {
+            self.accept_from = Instant::now() + ACCEPT_PAUSE;
+            return;
+        };
+        match self.accepted.clone().try_acquire_owned() {
+            Ok(permit) => {
+                self.tasks.spawn(welcome(self.shared.clone(), connection, permit));
+            }
+            Err(_) => self.shared.counters.bump(Count::StreamsTurnedAway),
+        }
+    }
+
+    /// Turns a report into an event, unless the node has closed that stream before.
+    fn heard(&mut self, report: Report) -> Option<StreamEvent> {
+        match report {
+            Report::Opened { stream, peer, ours, outbox } => {
+                self.open.insert(stream, outbox);
+                Some(StreamEvent::Opened { stream, peer, ours })
+            }
+            Report::Event(event) => match event {
+                StreamEvent::Frame { stream, .. } if !self.open.contains_key(&stream) => None,
+                StreamEvent::Closed { stream } if self.open.remove(&stream).is_none() => None,
+                other => Some(other),
+            },
+        }
+    }
+}
+
+async fn accept(listener: &TcpListener, from: Instant) -> io::Result<(TcpStream, SocketAddr)> {
+    if from > Instant::now() {
+        sleep_until(from).await;
+    }
+    listener.accept().await
+}
+
+/// Opens a stream to `peer` and attends to it until it ends.
+async fn open(shared: Arc<Shared>, peer: Addr) {
+    let connect = async {
+        let mut connection = TcpStream::connect(from_core(peer)).await?;
+        connection.set_nodelay(true)?;
+        connection.write_all(&greeting(shared.advertised)).await?;
+        io::Result::Ok(connection)
+    };
+    if let Ok(Ok(connection)) = timeout(shared.limits.handshake, connect).await {
+        shared.counters.bump(Count::StreamsOpened);
+        shared.attend(connection, peer, true).await;
+    } else {
+        shared.counters.bump(Count::StreamsRefused);
+        shared.report(Report::Event(StreamEvent::Refused { peer })).await;
+    }
+}
+
+/// Hears who opened a connection and attends to it until it ends. The permit counts it as long.
+async fn welcome(shared: Arc<Shared>, mut connection: TcpStream, _permit: OwnedSemaphorePermit) {
+    let greeted = timeout(shared.limits.handshake, read_greeting(&mut connection)).await;
+    let (Ok(Ok(peer)), Ok(())) = (greeted, connection.set_nodelay(true)) else {
+        shared.counters.bump(Count::StreamsUnwelcome);
+        return;
+    };
+    shared.counters.bump(Count::StreamsAccepted);
+    shared.attend(connection, peer, false).await;
+}
+
+impl Shared {
+    async fn report(&self, report: Report) {
+        // Nobody listens any more when the node has stopped, and this task is about to be ended as well.
+        let _ = self.reports.send(report).await;
+    }
+
+    /// Moves frames both ways until the peer, the node or the network ends the stream.
+    async fn attend(&self, connection: TcpStream, peer: Addr, ours: bool) {
+        let stream = StreamId(self.last_stream.fetch_add(1, Ordering::Relaxed) + 1);
+        let (frames, queue) = mpsc::unbounded_channel();
+        let waiting_bytes = Arc::new(AtomicUsize::new(0));
+        let outbox = Outbox { frames, waiting_bytes: waiting_bytes.clone() };
+        self.report(Report::Opened { stream, peer, ours, outbox }).await;
+        let moved = AtomicU64::new(0);
+        let (reader, writer) = connection.into_split();
+        let end = tokio::select! {
+            end = self.read(stream, BufReader::new(reader), &moved) => end,
+            end = write(queue, writer, &waiting_bytes, &moved) => end.map_err(StreamError::from),
+            () = self.until_idle(&moved) => Err(io::Error::from(io::ErrorKind::TimedOut).into()),
+        };
+        if end.is_err() {
+            self.counters.bump(Count::StreamsCut);
+        }
+        self.report(Report::Event(StreamEvent::Closed { stream })).await;
+    }
+
+    async fn read(
+        &self,
+        stream: StreamId,
+        mut from: impl AsyncRead + Unpin,
+        moved: &AtomicU64,
+    ) -> Result<(), StreamError> {
+        let mut buffer = Vec::new();
+        while let Some(packet) = read_frame(&mut from, self.limits.frame_bytes, &mut buffer).await? {
+            moved.fetch_add(1, Ordering::Relaxed);
+            self.counters.bump(Count::FramesReceived);
+            self.report(Report::Event(StreamEvent::Frame { stream, packet })).await;
+        }
+        Ok(())
+    }
+
+    /// Returns once no frame has moved for a while: between one and two times the limit.
+    async fn until_idle(&self, moved: &AtomicU64) {
+        loop {
+            let before = moved.load(Ordering::Relaxed);
+            sleep(self.limits.stream_idle).await;
+            if moved.load(Ordering::Relaxed) == before {
+                return;
+            }
+        }
+    }
+}
+
+/// Writes frames until nobody can add any and all are written.
+async fn write(
+    mut queue: mpsc::UnboundedReceiver<Vec<u8>>,
+    mut to: impl AsyncWrite + Unpin,
+    waiting_bytes: &AtomicUsize,
+    moved: &AtomicU64,
+) -> io::Result<()> {
+    while let Some(bytes) = queue.recv().await {
+        to.write_all(&bytes).await?;
+        waiting_bytes.fetch_sub(bytes.len(), Ordering::Relaxed);
+        moved.fetch_add(1, Ordering::Relaxed);
+    }
+    to.shutdown().await
+}
