@@ -2,9 +2,11 @@
 
 mod common;
 
-use common::{Process, config, members, put_key, sockets, until, until_agreed};
+use common::{Process, config, members, name, put_key, sockets, until, until_agreed};
+use heck_core::member::Member;
 use heck_core::rng::Seed;
-use heck_node::{Count, InjectedLoss, Ratio, Start};
+use heck_node::{Count, InjectedLoss, NodeConfig, Ratio, Sockets, Start, to_core};
+use std::net::SocketAddr;
 use std::path::Path;
 
 const NAMES: [&str; 3] = ["a", "b", "c"];
@@ -74,4 +76,29 @@ fn a_key_too_large_for_a_datagram_reaches_all_nodes_by_stream_under_half_loss() 
     }
     let streams = total(&nodes, Count::StreamsOpened);
     assert!(streams >= 2, "two nodes had to fetch it, and {streams} streams were opened");
+}
+
+#[test]
+fn a_node_on_both_kinds_of_ip_agrees_with_one_on_ipv4_alone() {
+    let Ok(dual) = Sockets::bind("[::]:0".parse().unwrap()) else {
+        eprintln!("this machine has no IPv6: nothing is tested");
+        return;
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let seen_as = SocketAddr::new([127, 0, 0, 1].into(), dual.addr().port());
+    let plain = sockets();
+    let members =
+        vec![Member::new(name("dual"), to_core(seen_as)), Member::new(name("plain"), to_core(plain.addr()))];
+    let settings = |node| NodeConfig {
+        members: members.clone(),
+        start: Start::Formed,
+        advertise: (node == "dual").then_some(seen_as),
+        ..config(node, dir.path(), 1)
+    };
+    let nodes = [Process::start(dual, settings("dual")), Process::start(plain, settings("plain"))];
+    nodes[0].command(put_key("small", b"v"));
+    nodes[0].command(put_key("large-there", &[1; 20_000]));
+    nodes[1].command(put_key("large-back", &[2; 20_000]));
+    until_agreed(&nodes, 3);
+    assert_eq!(total(&nodes, Count::SendsFailed), 0);
 }

@@ -65,3 +65,20 @@ fn subscribers_hear_what_happens_and_that_the_node_stopped() {
     assert_eq!(common::wait("the end", events.next()), Ok(None));
     assert!(common::wait("a write", handle.command(put_key("k", b"v"))).is_err());
 }
+
+#[test]
+fn a_node_that_never_joined_joins_after_a_restart_and_a_member_serves_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut settings = config("n", dir.path(), 1);
+    settings.start = Start::Join(vec!["127.0.0.1:9".parse().unwrap()]);
+    for _ in 0..2 {
+        let node = Process::start(sockets(), settings.clone());
+        assert_eq!(node.summary().0, Phase::Joining);
+        node.kill();
+    }
+    let mut alone = settings.clone();
+    alone.start = Start::Bootstrap;
+    Process::start(sockets(), alone).shut_down();
+    let node = Process::start(sockets(), settings);
+    assert_eq!(node.summary().0, Phase::Serving);
+}

@@ -2,14 +2,14 @@
 
 mod common;
 
-use common::{Process, config, name, put_key, sockets, until};
+use common::{Process, config, members, name, put_key, sockets, until, until_agreed};
 use heck_core::codec::encode_packet;
 use heck_core::entry::{Body, Entry, Superseded};
 use heck_core::id::{Addr, Boot, NodeId, Writer};
 use heck_core::member::Member;
 use heck_core::packet::{Carried, Packet};
 use heck_core::time::Span;
-use heck_node::{Count, NodeConfig};
+use heck_node::{Count, NodeConfig, Sockets, Start};
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::net::UdpSocket;
@@ -71,6 +71,30 @@ fn each_restart_begins_a_life_that_was_never_used_before() {
         node.kill();
     }
     assert!(boots.windows(2).all(|pair| pair[0] < pair[1]), "{boots:?}");
+}
+
+#[test]
+fn a_killed_node_comes_back_on_its_port_and_catches_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let all = vec![sockets(), sockets()];
+    let members = members(&["n", "m"], &all);
+    let both = ["n", "m"].map(|name| NodeConfig {
+        members: members.clone(),
+        start: Start::Formed,
+        ..config(name, dir.path(), 1)
+    });
+    let start = |(config, sockets)| Process::start(sockets, config);
+    let mut nodes: Vec<Process> = both.iter().cloned().zip(all).map(start).collect();
+    nodes[1].command(put_key("k", b"old"));
+    until_agreed(&nodes, 1);
+    let killed = nodes.pop().expect("there are two");
+    let addr = killed.handle.addr();
+    killed.kill();
+    nodes[0].command(put_key("k", b"new"));
+    nodes.push(Process::start(Sockets::bind(addr).unwrap(), both[1].clone()));
+    nodes[1].command(put_key("mine", b"v"));
+    until_agreed(&nodes, 2);
+    assert_eq!(nodes[1].key("k").as_deref(), Some(&b"new"[..]));
 }
 
 #[test]
