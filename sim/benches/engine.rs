@@ -121,7 +121,7 @@ fn compare_queues(nodes: u32) {
 fn compare_randomness(senders: u32) {
     const DRAWS: u32 = 4_000_000;
     let random_sender =
-        |n: u32| (u64::from(n.wrapping_mul(2_654_435_769)) * u64::from(senders) >> 32) as usize;
+        |n: u32| ((u64::from(n.wrapping_mul(2_654_435_769)) * u64::from(senders)) >> 32) as usize;
     let mut streams: Vec<Stream> = (0..senders).map(|node| Stream::new(SEED, u64::from(node))).collect();
     let mut counters = vec![0_u64; senders as usize];
     let dice = Dice::new(SEED);
