@@ -1,7 +1,7 @@
 //! What becomes of a step's effects: datagrams take flight, streams move, records go to the disk.
 
 use super::event::{Event, Kind};
-use super::network::{End, Fate};
+use super::network::Fate;
 use super::outbox::{Datagram, Outbox, StreamEffect};
 use super::protocol::{Message, Protocol};
 use super::queue::EventQueue;
@@ -44,7 +44,6 @@ impl<P: Protocol, Q: EventQueue> World<P, Q> {
     fn send_datagrams(&mut self, node: u32) {
         let now_us = self.now.0;
         let nodes_len = self.nodes.len();
-        let from = End { node, zone: self.nodes[node as usize].zone };
         let mut traffic = self.nodes[node as usize].traffic;
         let mut start = 0;
         let Outbox { datagrams, destinations, recycled, .. } = &mut self.outbox;
@@ -60,9 +59,8 @@ impl<P: Protocol, Q: EventQueue> World<P, Q> {
                 if to as usize >= nodes_len {
                     continue;
                 }
-                let zone = self.nodes[to as usize].zone;
                 let Fate { delay_us, duplicate_delay_us } =
-                    self.network.route(now_us, from, End { node: to, zone }, len_bytes, number);
+                    self.network.route(now_us, node, to, len_bytes, number);
                 for delay_us in [delay_us, duplicate_delay_us].into_iter().flatten() {
                     arrivals += 1;
                     self.queue.push(Event::new(now_us + delay_us, to, Kind::Datagram, slot));

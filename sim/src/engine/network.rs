@@ -54,15 +54,6 @@ impl Path {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct BurstsId(usize);
 
-/// One end of a transmission.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct End {
-    /// The node's index.
-    pub node: u32,
-    /// Its zone.
-    pub zone: u16,
-}
-
 /// What became of a datagram.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Fate {
@@ -108,6 +99,9 @@ pub const MTU_MAX_BYTES: u32 = 65_507;
 pub struct Network {
     dice: Dice,
     zones: u16,
+    /// The zone of each node; apart from the rest of a node's state, because each datagram asks for the zone of a
+    /// node that is not at hand. Stays empty while there is one zone.
+    zone_of: Vec<u16>,
     /// Row by row, the sender's zone first.
     paths: Vec<Path>,
     mtu_bytes: u32,
@@ -134,6 +128,7 @@ impl Network {
         Self {
             dice: Dice::new(heck_core::rng::Seed(0)),
             zones,
+            zone_of: Vec::new(),
             paths: vec![path.clone(); usize::from(zones) * usize::from(zones)],
             mtu_bytes: MTU_MAX_BYTES,
             bursts: Vec::new(),
@@ -153,6 +148,28 @@ impl Network {
     #[must_use]
     pub const fn zones(&self) -> u16 {
         self.zones
+    }
+
+    /// Puts the node that was added last into a zone.
+    pub(super) fn add_node(&mut self, zone: u16) {
+        if self.zones > 1 {
+            self.zone_of.push(zone);
+        }
+    }
+
+    #[inline]
+    fn index_between(&self, from: u32, to: u32) -> usize {
+        if self.zones == 1 {
+            return 0;
+        }
+        let zone_of = |node: u32| self.zone_of.get(node as usize).copied().unwrap_or(0);
+        self.path_index(zone_of(from), zone_of(to))
+    }
+
+    /// The way from one node to another.
+    #[must_use]
+    pub fn path_between(&self, from: u32, to: u32) -> &Path {
+        &self.paths[self.index_between(from, to)]
     }
 
     /// The way from one zone to another; zones that do not exist count as the last.
@@ -225,16 +242,16 @@ impl Network {
 
     /// Decides the fate of the sender's `number`-th datagram.
     #[inline]
-    pub(super) fn route(&mut self, now_us: u64, from: End, to: End, len_bytes: u32, number: u64) -> Fate {
+    pub(super) fn route(&mut self, now_us: u64, from: u32, to: u32, len_bytes: u32, number: u64) -> Fate {
         if len_bytes > self.mtu_bytes {
             self.losses.oversize += 1;
             return Fate::LOST;
         }
-        let mut draw = self.dice.draw(Purpose::Datagram, from.node, number);
+        let mut draw = self.dice.draw(Purpose::Datagram, from, number);
         let Some(delay_us) = self.transmit(now_us, from, to, len_bytes, &mut draw) else {
             return Fate::LOST;
         };
-        let path = self.path(from.zone, to.zone);
+        let path = self.path_between(from, to);
         let mut duplicate_delay_us = None;
         if path.duplicate.happens(draw.word(WORD_DUPLICATE)) {
             duplicate_delay_us = Some(path.latency.sample_us(draw.word(WORD_DUPLICATE_LATENCY)));
@@ -248,23 +265,23 @@ impl Network {
     pub(super) fn transmit(
         &mut self,
         now_us: u64,
-        from: End,
-        to: End,
+        from: u32,
+        to: u32,
         len_bytes: u32,
         draw: &mut Draw,
     ) -> Option<u64> {
         let mut delay_us = match &mut self.uplinks {
             None => 0,
             Some(uplinks) => {
-                let sent = uplinks.send(from.node, now_us, len_bytes);
+                let sent = uplinks.send(from, now_us, len_bytes);
                 self.losses.queue += u64::from(sent.is_none());
                 sent?
             }
         };
-        let path = &self.paths[self.path_index(from.zone, to.zone)];
+        let path = &self.paths[self.index_between(from, to)];
         let mut loss = path.loss;
         if self.rules_active > 0 {
-            let effect = self.rules.effect(from.node, to.node);
+            let effect = self.rules.effect(from, to);
             if effect.loss == Ratio::ALWAYS {
                 self.losses.severed += 1;
                 return None;
@@ -278,7 +295,7 @@ impl Network {
         }
         if let Some(BurstsId(index)) = path.bursts
             && let Some(bursts) = self.bursts.get_mut(index)
-            && bursts.loses(now_us, from.node, to.node, draw)
+            && bursts.loses(now_us, from, to, draw)
         {
             self.losses.burst += 1;
             return None;

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::draw::{Dice, Draw, Purpose};
-use super::network::{End, Network};
+use super::network::Network;
 use super::node::{Condition, Node};
 use super::protocol::Message;
 use super::slab::Slab;
@@ -69,7 +69,7 @@ pub(super) enum Item<F> {
 #[derive(Debug)]
 struct Stream<F> {
     /// The opener and the accepter.
-    ends: [End; 2],
+    ends: [u32; 2],
     /// Their lives when the stream was opened.
     lives: [u32; 2],
     /// By sender.
@@ -153,11 +153,9 @@ impl<F: Message> Streams<F> {
         let Some(peer) = nodes.get(accepter as usize).filter(|_| accepter != opener) else {
             return self.schedule(around.now_us, opener, Moment::Cut { stream, life });
         };
-        let end = |node: u32| End { node, zone: nodes[node as usize].zone };
         let mut directions = [Direction::new(), Direction::new()];
         directions[0].waiting.push_back(Item::Opened);
-        let stream_state =
-            Stream { ends: [end(opener), end(accepter)], lives: [life, peer.life], directions };
+        let stream_state = Stream { ends: [opener, accepter], lives: [life, peer.life], directions };
         self.streams.insert(stream, stream_state);
         self.connect(around, stream, 0);
     }
@@ -203,7 +201,7 @@ impl<F: Message> Streams<F> {
             let unheard = side == 1 && !state.directions[1].open;
             if !state.directions[side].ended && !unheard {
                 let life = state.lives[side];
-                self.schedule(now_us, state.ends[side].node, Moment::Cut { stream, life });
+                self.schedule(now_us, state.ends[side], Moment::Cut { stream, life });
             }
         }
         true
@@ -229,25 +227,23 @@ impl<F: Message> Streams<F> {
     /// Cuts all streams of a node that crashes; their other ends hear of it one latency later.
     pub fn crash(&mut self, around: &mut Surroundings<'_>, node: u32) {
         for stream in self.of_node(node) {
-            let Some(mut state) = self.streams.remove(&stream) else { continue };
+            let Some(state) = self.streams.remove(&stream) else { continue };
             let Some(side) = state.side(node) else { continue };
             let other = 1 - side;
             let unheard = other == 1 && !state.directions[1].open;
             if state.directions[other].ended || unheard {
                 continue;
             }
-            state.ends.swap(0, side);
-            let [from, to] = state.ends;
+            let (to, life) = (state.ends[other], state.lives[other]);
             let word = self.draw(node).word(1);
-            let delay_us = around.network.path(from.zone, to.zone).latency.sample_us(word);
-            let life = state.lives[other];
-            self.schedule(around.now_us + delay_us, to.node, Moment::Cut { stream, life });
+            let delay_us = around.network.path_between(node, to).latency.sample_us(word);
+            self.schedule(around.now_us + delay_us, to, Moment::Cut { stream, life });
         }
     }
 
     /// The numbers of all streams that are open or opening, with both ends.
     pub fn list(&self) -> impl Iterator<Item = (u64, [u32; 2])> {
-        self.streams.iter().map(|(&stream, state)| (stream, state.ends.map(|end| end.node)))
+        self.streams.iter().map(|(&stream, state)| (stream, state.ends))
     }
 
     /// Whether a waiting event is a node's own doing, which goes on while its process stands still.
@@ -284,7 +280,7 @@ impl<F: Message> Streams<F> {
         let news = match item {
             Item::Opened => {
                 state.directions[side].open = true;
-                let peer = state.ends[1 - side].node;
+                let peer = state.ends[1 - side];
                 self.transmit(around, stream, side);
                 News::Opened { stream, peer, ours: side == 0 }
             }
@@ -308,18 +304,18 @@ impl<F: Message> Streams<F> {
                 self.cut(around.now_us, stream);
             } else {
                 let at_us = around.now_us + self.config.timeout_us(failures);
-                self.schedule(at_us, opener.node, Moment::Connect { stream, failures: failures + 1 });
+                self.schedule(at_us, opener, Moment::Connect { stream, failures: failures + 1 });
             }
             return;
         };
         let at_us = around.now_us + there_us + back_us;
-        let peer = &around.nodes[accepter.node as usize];
-        let broken = [opener, accepter].iter().any(|end| self.broken.contains(&end.node));
+        let peer = &around.nodes[accepter as usize];
+        let broken = [opener, accepter].iter().any(|end| self.broken.contains(end));
         if peer.condition == Condition::Crashed || peer.life != lives[1] || broken {
             self.streams.remove(&stream);
-            self.schedule(at_us, opener.node, Moment::Cut { stream, life: lives[0] });
+            self.schedule(at_us, opener, Moment::Cut { stream, life: lives[0] });
         } else {
-            self.schedule(at_us, opener.node, Moment::Arrive { stream, side: 0, item: Item::Opened });
+            self.schedule(at_us, opener, Moment::Arrive { stream, side: 0, item: Item::Opened });
         }
     }
 
@@ -354,14 +350,14 @@ impl<F: Message> Streams<F> {
             }
             direction.failures = 0;
             let Some(item) = direction.waiting.pop_front() else { return };
-            self.schedule(arrived_us, to.node, Moment::Arrive { stream, side: 1 - side, item });
+            self.schedule(arrived_us, to, Moment::Arrive { stream, side: 1 - side, item });
         }
     }
 
     fn retry(&mut self, now_us: u64, stream: u64, side: usize) {
         let config = self.config;
         let Some(state) = self.streams.get_mut(&stream) else { return };
-        let sender = state.ends[side].node;
+        let sender = state.ends[side];
         let direction = &mut state.directions[side];
         if direction.failures >= config.attempts_max {
             self.cut(now_us, stream);
@@ -376,11 +372,11 @@ impl<F: Message> Streams<F> {
     fn transmit_segment(
         &mut self,
         around: &mut Surroundings<'_>,
-        from: End,
-        to: End,
+        from: u32,
+        to: u32,
         len_bytes: u32,
     ) -> Option<u64> {
-        let mut draw = self.draw(from.node);
+        let mut draw = self.draw(from);
         around.network.transmit(around.now_us, from, to, len_bytes, &mut draw)
     }
 
@@ -402,6 +398,6 @@ impl<F: Message> Streams<F> {
 
 impl<F> Stream<F> {
     fn side(&self, node: u32) -> Option<usize> {
-        self.ends.iter().position(|end| end.node == node)
+        self.ends.iter().position(|&end| end == node)
     }
 }

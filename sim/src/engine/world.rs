@@ -74,6 +74,12 @@ pub enum Halt {
     },
 }
 
+/// Worlds of fewer nodes stay in the cache by themselves.
+const FETCH_NODES_MIN: usize = 1 << 13;
+
+/// How many events [`World::fetch_upcoming`] looks ahead.
+const FETCH_EVENTS: usize = 32;
+
 /// What waits for a paused node.
 #[derive(Default, Debug)]
 pub(super) struct Held {
@@ -138,7 +144,8 @@ impl<P: Protocol, Q: EventQueue> World<P, Q> {
     /// Adds a node in a zone, running from now on; gives its index. Nodes are numbered from 0.
     pub fn add_node(&mut self, zone: u16, protocol: P) -> u32 {
         let index = self.nodes.len() as u32;
-        self.nodes.push(Node::new(zone));
+        self.nodes.push(Node::new());
+        self.network.add_node(zone);
         self.protocols.push(Some(protocol));
         self.arm(index, self.now);
         index
@@ -158,7 +165,12 @@ impl<P: Protocol, Q: EventQueue> World<P, Q> {
     /// # Errors
     /// When the run halts early; it may be continued.
     pub fn run_until<O: Observer<P>>(&mut self, until: Time, observer: &mut O) -> Result<(), Halt> {
+        let fetches = self.nodes.len() >= FETCH_NODES_MIN;
+        let mut fetched = 0;
         while let Some(event) = self.queue.pop_until(until.0) {
+            if fetches {
+                fetched = if fetched == 0 { self.fetch_upcoming() } else { fetched - 1 };
+            }
             self.now = Time(event.time_us);
             self.dispatch(event, observer);
             if let Some(halt) = self.halt.take() {
@@ -169,6 +181,24 @@ impl<P: Protocol, Q: EventQueue> World<P, Q> {
             self.now = self.now.max(until);
         }
         Ok(())
+    }
+
+    /// Reads what the next events will need, so that the processor loads all of it into its cache at once instead of
+    /// waiting for one node after the other. Tells for how many events.
+    fn fetch_upcoming(&self) -> usize {
+        let upcoming = self.queue.upcoming();
+        let upcoming = &upcoming[..upcoming.len().min(FETCH_EVENTS)];
+        let mut read = 0;
+        for event in upcoming {
+            let index = event.target as usize;
+            read += self.nodes[index].condition as usize;
+            read += usize::from(self.protocols[index].is_some());
+            if event.kind() == Kind::Datagram {
+                read += usize::from(self.flights.get(event.slot()).is_some());
+            }
+        }
+        std::hint::black_box(read);
+        upcoming.len()
     }
 
     #[inline]
