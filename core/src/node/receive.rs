@@ -69,7 +69,7 @@ impl Node {
 
     fn replied(&mut self, from: Addr, packet: &Packet, now: Time, effects: &mut Effects) {
         self.take_in(packet, now, effects);
-        if !self.repair.replied(packet, self.state.hash()) {
+        if !self.repair.replied(packet) {
             effects.events.push(Event::Rejected(Rejected::LateReply));
             return;
         }

@@ -92,14 +92,15 @@ impl Repair {
     }
 
     /// Notes a reply. False when no request of this round awaits it.
-    pub fn replied(&mut self, reply: &Packet, own_hash: u64) -> bool {
+    pub fn replied(&mut self, reply: &Packet) -> bool {
         let Some(at) = self.awaited.iter().position(|&nonce| nonce == reply.nonce) else {
             return false;
         };
         self.awaited.swap_remove(at);
         self.loss.success();
         if reply.agrees {
-            self.agreed_hash = Some(own_hash);
+            // Of that hash, whatever this node has learned since it asked.
+            self.agreed_hash = Some(reply.hash);
             self.suspects = 0;
             self.last_mismatch = 0;
         } else {

@@ -10,6 +10,7 @@ use crate::packet::{Carried, GROUPS, LaneAnswer, Packet, group_of};
 use crate::recent::Recents;
 use crate::state::State;
 use crate::time::{Span, Time};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 /// Working memory of a reply, reused.
@@ -18,6 +19,7 @@ pub struct ReplyScratch {
     entries: Vec<Carried>,
     lanes: Vec<LaneAnswer>,
     filter: Vec<u16>,
+    replaced: Vec<Arc<Entry>>,
 }
 
 /// What the answering node knows.
@@ -52,7 +54,7 @@ pub fn fill_reply(
     let room = room.saturating_sub(packet_len(reply) + 2 * SECTION_OVERHEAD);
     let mut filler = Filler { state, config, now, left: room, reply };
     filler.answer_windows(request, scratch);
-    filler.add_recents(request, recents, &mut scratch.filter);
+    filler.add_recents(request, recents, scratch);
 }
 
 fn differing(request: &Packet, state: &State) -> u64 {
@@ -101,8 +103,10 @@ impl Filler<'_> {
     }
 
     /// Brings the entries learned last, in groups that differ, which the request neither names in its filter
-    /// nor carries itself.
-    fn add_recents(&mut self, request: &Packet, recents: &Recents, filter: &mut Vec<u16>) {
+    /// nor carries itself. Those that were replaced come last: whoever missed one has not seen its dot, or still
+    /// holds what it replaced, and would differ for as long as two nodes rarely meet twice.
+    fn add_recents(&mut self, request: &Packet, recents: &Recents, scratch: &mut ReplyScratch) {
+        let ReplyScratch { filter, replaced, .. } = scratch;
         filter.clear();
         filter.extend_from_slice(&request.filter);
         filter.sort_unstable();
@@ -112,12 +116,23 @@ impl Filler<'_> {
                 && filter.binary_search(&hash).is_err()
                 && !request.windows.iter().any(|window| window.shard == shard)
                 && !request.entries.iter().any(|carried| carried.entry.dot == entry.dot);
-            if !wanted || !is_current(self.state, entry) {
+            if !wanted {
                 continue;
             }
             let is_message = entry.dot.lane.store == Store::Log;
+            if !is_current(self.state, entry) {
+                if !is_message {
+                    replaced.push(entry.clone());
+                }
+                continue;
+            }
             let age = if is_message { self.state.message_age(&entry.dot, self.now) } else { Span::ZERO };
             self.add(Carried { entry: entry.clone(), age });
+        }
+        for entry in replaced.drain(..) {
+            if self.is_small(&entry) {
+                self.add(Carried { entry, age: Span::ZERO });
+            }
         }
     }
 
