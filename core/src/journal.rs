@@ -28,6 +28,7 @@ impl Snapshot {
 #[derive(Clone, Debug, Default)]
 pub struct Journal {
     written: u64,
+    synced: u64,
     waiting: VecDeque<Waiting>,
 }
 
@@ -45,13 +46,16 @@ impl Journal {
         effects.records.push((self.written, record));
     }
 
-    /// Answers a command once everything written so far is on disk.
-    pub fn answer_when_synced(&mut self, token: u64, dot: Option<Dot>) {
+    /// Answers a command once everything written so far is on disk: also a command that had nothing to write,
+    /// for what it asked may be there only since the write before it.
+    pub fn answer_when_synced(&mut self, token: u64, dot: Option<Dot>, effects: &mut Effects) {
         self.waiting.push_back(Waiting { record: self.written, token, dot });
+        self.persisted(self.synced, effects);
     }
 
     /// Everything up to this record is on disk.
     pub fn persisted(&mut self, up_to: u64, effects: &mut Effects) {
+        self.synced = self.synced.max(up_to);
         while self.waiting.front().is_some_and(|waiting| waiting.record <= up_to) {
             if let Some(Waiting { token, dot, .. }) = self.waiting.pop_front() {
                 effects.events.push(Event::Done { token, dot });

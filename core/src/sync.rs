@@ -179,7 +179,9 @@ impl Sync {
         }
         serving.windows.extend_from_slice(&packet.windows);
         serving.listed.extend_from_slice(&packet.window_lanes);
-        serving.since = now;
+        if !packet.windows.is_empty() {
+            serving.since = now;
+        }
         if serving.windows.len() >= SHARDS {
             serving.listed.sort_unstable_by_key(|seen| seen.lane);
             serving.due = now;

@@ -24,7 +24,7 @@ pub(super) fn put_writer(sink: &mut impl Sink, writer: Writer) {
 
 pub(super) fn writer(reader: &mut Reader<'_>) -> Result<Writer, DecodeError> {
     let node = NodeId(u64::from_le_bytes(reader.array("node")?));
-    Ok(Writer { node, boot: Boot(reader.varint("boot")?) })
+    Ok(Writer { node, boot: Boot(reader.bounded("boot")?) })
 }
 
 pub(super) fn name(reader: &mut Reader<'_>, field: &'static str) -> Result<Name, DecodeError> {
@@ -41,9 +41,8 @@ fn minted(reader: &mut Reader<'_>) -> Result<Minted, DecodeError> {
 }
 
 fn counter(reader: &mut Reader<'_>) -> Result<u64, DecodeError> {
-    match reader.varint("counter")? {
-        // The greatest counter is kept free so that "one after it" always exists.
-        bad @ (0 | u64::MAX) => Err(DecodeError::BadValue("counter", bad)),
+    match reader.bounded("counter")? {
+        0 => Err(DecodeError::BadValue("counter", 0)),
         counter => Ok(counter),
     }
 }
@@ -135,10 +134,10 @@ fn claim(reader: &mut Reader<'_>, writer: Writer) -> Result<Claim, DecodeError> 
         origin: name(reader, "origin")?,
         generation: minted(reader)?,
         ballot: Ballot {
-            epoch: reader.varint("epoch")?,
+            epoch: reader.bounded("epoch")?,
             rank: u64::from_le_bytes(reader.array("rank")?),
             writer,
-            sequence: reader.varint("sequence")?,
+            sequence: reader.bounded("sequence")?,
         },
         hold: hold(reader)?,
         state: health_state(reader)?,
@@ -198,7 +197,7 @@ fn body(reader: &mut Reader<'_>, writer: Writer) -> Result<Body, DecodeError> {
         MESSAGE => Body::Message { topic: name(reader, "topic")?, payload: value(reader)? },
         FENCE => Body::Fence {
             node: NodeId(u64::from_le_bytes(reader.array("node")?)),
-            boot: Boot(reader.varint("boot")?),
+            boot: Boot(reader.bounded("boot")?),
         },
         other => return Err(DecodeError::BadValue("body", u64::from(other))),
     })
@@ -231,7 +230,7 @@ pub fn entry_len(entry: &Entry) -> u32 {
 pub fn decode_entry(reader: &mut Reader<'_>) -> Result<Entry, DecodeError> {
     let writer = writer(reader)?;
     let counter = counter(reader)?;
-    let serial = reader.varint("serial")?;
+    let serial = reader.bounded("serial")?;
     let count = reader.count("supersedes")?;
     if count > SUPERSEDES_LIMIT {
         return Err(DecodeError::BadValue("supersedes", count as u64));
@@ -241,5 +240,14 @@ pub fn decode_entry(reader: &mut Reader<'_>) -> Result<Entry, DecodeError> {
         supersedes.push(minted(reader)?);
     }
     let body = body(reader, writer)?;
+    if count > 0 && body.map_name().is_none() {
+        return Err(DecodeError::BadValue("supersedes", count as u64));
+    }
+    if let Body::Fence { node, boot } = body
+        && (node != writer.node || boot >= writer.boot)
+    {
+        // Only a node itself knows when its past lives are over.
+        return Err(DecodeError::BadValue("fence", boot.0));
+    }
     Ok(Entry::new(writer, counter, serial, supersedes, body))
 }

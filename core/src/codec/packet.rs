@@ -1,7 +1,7 @@
 //! Packets on the wire: a fixed header, then sections `(tag, length, bytes)`.
 
 use super::body::{put_writer, small, writer};
-use super::{Count, DecodeError, Reader, Sink, decode_entry, encode_entry, varint_len};
+use super::{Count, DecodeError, NUMBER_LIMIT, Reader, Sink, decode_entry, encode_entry, varint_len};
 use crate::id::{Lane, NodeId, Shard, Store};
 use crate::interval::{IntervalSet, Range};
 use crate::packet::{Beat, Carried, GROUPS, LaneAnswer, LaneSeen, Packet, PacketKind, Relay, Window};
@@ -58,7 +58,7 @@ fn intervals(reader: &mut Reader<'_>) -> Result<IntervalSet, DecodeError> {
         let first = after.checked_add(gap).filter(|_| gap >= least);
         let first = first.ok_or(DecodeError::BadValue("interval gap", gap))?;
         let more = reader.varint("interval length")?;
-        let last = first.checked_add(more).filter(|&last| last < u64::MAX);
+        let last = first.checked_add(more).filter(|&last| last <= NUMBER_LIMIT);
         let last = last.ok_or(DecodeError::BadValue("interval length", more))?;
         set.insert_range(Range { first, last });
         after = last;
@@ -347,7 +347,7 @@ fn read_beats(reader: &mut Reader<'_>, beats: &mut Vec<Beat>) -> Result<(), Deco
         beats.push(Beat {
             writer: writer(reader)?,
             number: small(reader, "number")?,
-            serial: reader.varint("serial")?,
+            serial: reader.bounded("serial")?,
             age: Span(reader.varint("age")?),
             hops: reader.byte("hops")?,
         });

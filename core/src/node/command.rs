@@ -19,8 +19,7 @@ impl Node {
             Ok(dot) if self.config.planted.is(Mutant::AcknowledgeEarly) => {
                 effects.events.push(Event::Done { token, dot });
             }
-            Ok(Some(dot)) => self.journal.answer_when_synced(token, Some(dot)),
-            Ok(None) => effects.events.push(Event::Done { token, dot: None }),
+            Ok(dot) => self.journal.answer_when_synced(token, dot, effects),
         }
     }
 

@@ -65,7 +65,7 @@ impl Node {
         if self.config.planted.is(Mutant::ReuseBoot) {
             return;
         }
-        self.me.boot = Boot(boot.0 + 1);
+        self.me.boot = Boot(boot.0.saturating_add(1));
         self.identity.boot = self.me.boot;
         self.heartbeats.restart();
         self.journal.write(Record::Boot(self.me.boot), effects);

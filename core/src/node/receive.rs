@@ -84,14 +84,20 @@ impl Node {
             return;
         }
         for carried in &packet.entries {
-            self.beware_of_own_past(carried.entry.dot, effects);
-            let before = self.changes.len();
+            let dot = carried.entry.dot;
+            self.beware_of_own_past(dot, effects);
+            for superseded in carried.entry.superseded_dots() {
+                self.beware_of_own_past(superseded, effects);
+            }
+            let (before, was_seen) = (self.changes.len(), self.state.context().has_seen(&dot));
             match self.state.apply(carried, now, &mut self.changes) {
                 Applied::Refused => effects.events.push(Event::Rejected(Rejected::UnknownGeneration)),
                 Applied::New => self.keep(carried, now, effects),
                 // A write that came after one that replaces it still took out what it replaces itself, and a
                 // message that had expired left a gap: a restart must not undo that.
                 Applied::Known if self.changes.len() > before => self.keep(carried, now, effects),
+                // Beaten, or about nothing, but seen from now on: a joined shard may count on it.
+                Applied::Known if !was_seen => self.keep(carried, now, effects),
                 Applied::Known => {}
             }
         }
@@ -112,8 +118,8 @@ impl Node {
         }
         let sends = self.repair.loss.scale(1);
         for beat in &packet.beats {
-            let own = beat.writer.node == self.me.node;
-            if !own && self.freshness.offer(beat, now, self.state.context()) {
+            let other = beat.writer.node != self.me.node && self.members.get(beat.writer.node).is_some();
+            if other && self.freshness.offer(beat, now, self.state.context()) {
                 self.heartbeats.hand_on(beat.writer.node, sends);
             }
         }
@@ -142,6 +148,10 @@ impl Node {
         now: Time,
         effects: &mut Effects,
     ) {
+        if self.members.get(packet.sender).is_none() {
+            effects.events.push(Event::Rejected(Rejected::Stranger));
+            return;
+        }
         match self.sync.frame(stream, packet, now, effects) {
             Framed::Misplaced => effects.events.push(Event::Rejected(Rejected::WrongPlace)),
             Framed::Used => self.take_in(packet, now, effects),

@@ -27,7 +27,7 @@ pub struct Health {
     /// Whether it still vouches for it.
     pub hold: Hold,
     /// How old the answer is, without the time that it spent in transit; none when the writer's heartbeat has
-    /// not arrived.
+    /// not arrived, or the writer no longer vouches for the answer.
     pub age: Option<Span>,
     /// The most by which `age` may understate.
     pub age_bound: Span,
@@ -104,7 +104,11 @@ impl<'a> View<'a> {
         let claim = self.claim(scope, origin)?;
         let config = &self.node.config;
         let writer = claim.ballot.writer;
-        let age = self.node.freshness.age(writer, now, config.max_transit, config.clock_drift_ppm.into());
+        let drift_ppm = config.clock_drift_ppm.into();
+        // A heartbeat vouches for what its writer holds and checks on schedule, and for nothing else.
+        let vouched = claim.hold == Hold::Held;
+        let age =
+            vouched.then(|| self.node.freshness.age(writer, now, config.max_transit, drift_ppm)).flatten();
         Some(Health {
             state: claim.state,
             previous: claim.previous,

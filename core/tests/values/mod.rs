@@ -1,5 +1,8 @@
 //! Strategies for values of every type that is written down, in the form in which a node would build them.
 
+#![allow(dead_code, reason = "each test binary uses its own part of this module")]
+
+use heck_core::codec::NUMBER_LIMIT;
 use heck_core::effects::Record;
 use heck_core::entry::{
     Admin, Ballot, Body, Claim, Entry, HealthState, Hold, Minted, OriginSpec, Scope, Superseded,
@@ -20,11 +23,16 @@ fn name() -> impl Strategy<Value = Name> {
 }
 
 fn writer() -> impl Strategy<Value = Writer> {
-    (any::<u64>(), any::<u64>()).prop_map(|(node, boot)| Writer { node: NodeId(node), boot: Boot(boot) })
+    (any::<u64>(), number()).prop_map(|(node, boot)| Writer { node: NodeId(node), boot: Boot(boot) })
+}
+
+/// A number that counts events, as far as it may count on the wire.
+fn number() -> impl Strategy<Value = u64> {
+    prop_oneof![0..10_u64, 0..=NUMBER_LIMIT]
 }
 
 fn counter() -> impl Strategy<Value = u64> {
-    prop_oneof![1..10_u64, 1..u64::MAX]
+    prop_oneof![1..10_u64, 1..=NUMBER_LIMIT]
 }
 
 fn minted() -> impl Strategy<Value = Minted> {
@@ -72,8 +80,9 @@ fn hold() -> impl Strategy<Value = Hold> {
 /// A claim whose ballot names another writer than the entry's; [`entry`] puts that right.
 fn claim() -> impl Strategy<Value = Claim> {
     let states = (health_state(), health_state(), hold());
-    (any::<u64>(), name(), minted(), any::<[u64; 4]>(), states).prop_map(
-        |(scope, origin, generation, [epoch, rank, sequence, since], (state, previous, hold))| Claim {
+    let ballot = (number(), any::<u64>(), number(), any::<u64>());
+    (any::<u64>(), name(), minted(), ballot, states).prop_map(
+        |(scope, origin, generation, (epoch, rank, sequence, since), (state, previous, hold))| Claim {
             scope: Scope(scope),
             origin,
             generation,
@@ -99,10 +108,18 @@ fn body() -> impl Strategy<Value = Body> {
 }
 
 fn entry() -> impl Strategy<Value = Entry> {
-    (writer(), counter(), any::<u64>(), vec(minted(), 0..4), body()).prop_map(
-        |(writer, counter, serial, supersedes, mut body)| {
-            if let Body::Claim(claim) = &mut body {
-                claim.ballot.writer = writer;
+    (writer(), counter(), number(), vec(minted(), 0..4), body()).prop_map(
+        |(mut writer, counter, serial, mut supersedes, mut body)| {
+            match &mut body {
+                Body::Claim(claim) => claim.ballot.writer = writer,
+                Body::Fence { node, boot } => {
+                    writer.boot = writer.boot.max(Boot(1));
+                    (*node, boot.0) = (writer.node, boot.0 % writer.boot.0);
+                }
+                _ => {}
+            }
+            if body.map_name().is_none() {
+                supersedes.clear();
             }
             Entry::new(writer, counter, serial, Superseded::from_vec(supersedes), body)
         },
@@ -135,8 +152,15 @@ fn lanes<T: std::fmt::Debug>(
 }
 
 fn answer_lanes() -> impl Strategy<Value = (Vec<Shard>, Vec<LaneAnswer>)> {
-    lanes((intervals(), intervals(), any::<u64>())).prop_map(|(shards, lanes)| {
-        let answer = |(lane, (seen, live, serial))| LaneAnswer { lane, seen, live, serial };
+    let seen = (counter(), intervals()).prop_map(|(counter, mut seen)| {
+        seen.insert(counter);
+        seen
+    });
+    lanes((seen, any::<bool>(), number())).prop_map(|(shards, lanes)| {
+        let answer = |(lane, (seen, all_live, serial)): (Lane, (IntervalSet, bool, u64))| {
+            let live = if all_live { seen.clone() } else { IntervalSet::new() };
+            LaneAnswer { lane, seen, live, serial }
+        };
         (shards, lanes.into_iter().map(answer).collect())
     })
 }
@@ -149,7 +173,7 @@ fn windows() -> impl Strategy<Value = (Vec<Window>, Vec<LaneSeen>)> {
 }
 
 fn beat() -> impl Strategy<Value = Beat> {
-    (writer(), 1..=u32::MAX, any::<u64>(), span(), any::<u8>())
+    (writer(), 1..=u32::MAX, number(), span(), any::<u8>())
         .prop_map(|(writer, number, serial, age, hops)| Beat { writer, number, serial, age, hops })
 }
 
