@@ -45,8 +45,10 @@ pub struct Disks<R> {
 struct NodeDisk<R> {
     /// With sequence numbers, in the order of writing.
     records: Vec<(u64, R)>,
-    /// Records below this sequence number are safe.
-    synced_below: u64,
+    /// So many records from the first are safe.
+    synced: usize,
+    /// So many records were written in earlier lives; each life numbers its own anew.
+    before: usize,
     /// When the last sync under way completes.
     busy_until_us: u64,
     /// Numbers the draws of the sync's duration.
@@ -57,7 +59,7 @@ struct NodeDisk<R> {
 
 impl<R> Default for NodeDisk<R> {
     fn default() -> Self {
-        Self { records: Vec::new(), synced_below: 0, busy_until_us: 0, writes: 0, sync: None }
+        Self { records: Vec::new(), synced: 0, before: 0, busy_until_us: 0, writes: 0, sync: None }
     }
 }
 
@@ -115,20 +117,22 @@ impl<R> Disks<R> {
             return None;
         }
         let disk = self.node_mut(node);
-        disk.synced_below = disk.synced_below.max(sync.up_to.saturating_add(1));
+        let own = &disk.records[disk.before..];
+        let synced = disk.before + own.partition_point(|(sequence, _)| *sequence <= sync.up_to);
+        disk.synced = disk.synced.max(synced);
         Some(sync.up_to)
     }
 
     /// Takes away what a crash loses. What remains is safe.
     pub(super) fn crash(&mut self, node: u32, loss: DiskLoss) {
         let disk = self.node_mut(node);
-        let synced_below = disk.synced_below;
         match loss {
             DiskLoss::Nothing => {}
-            DiskLoss::Unsynced => disk.records.retain(|(sequence, _)| *sequence < synced_below),
+            DiskLoss::Unsynced => disk.records.truncate(disk.synced),
             DiskLoss::Everything => disk.records.clear(),
         }
-        disk.synced_below = disk.records.iter().map(|(sequence, _)| sequence + 1).max().unwrap_or(0);
+        disk.synced = disk.records.len();
+        disk.before = disk.records.len();
         disk.busy_until_us = 0;
     }
 
@@ -148,13 +152,13 @@ impl<R> Disks<R> {
         self.crash(node, DiskLoss::Everything);
     }
 
-    /// Replaces a node's synced records by fewer that mean the same, as a store does when it compacts its log;
-    /// the replacements bear sequence numbers of the replaced.
+    /// Replaces a node's synced records by fewer that mean the same, as a store does when it compacts its log.
     pub fn compact(&mut self, node: u32, compact: impl FnOnce(Vec<(u64, R)>) -> Vec<(u64, R)>) {
         let disk = self.node_mut(node);
-        let synced = disk.records.partition_point(|(sequence, _)| *sequence < disk.synced_below);
-        let unsynced = disk.records.split_off(synced);
+        let unsynced = disk.records.split_off(disk.synced);
         disk.records = compact(std::mem::take(&mut disk.records));
+        disk.synced = disk.records.len();
+        disk.before = disk.synced;
         disk.records.extend(unsynced);
     }
 }
@@ -180,6 +184,19 @@ mod tests {
         assert_eq!(disks.records(3), [(1, "a"), (2, "b")]);
         disks.crash(3, DiskLoss::Everything);
         assert_eq!(disks.records(3), []);
+    }
+
+    #[test]
+    fn a_second_crash_loses_what_the_second_life_did_not_sync_though_its_numbers_begin_anew() {
+        let mut disks = disks(Latency::Constant { us: 10 });
+        let (_, first) = disks.write(0, 3, 0, [(1, "a"), (2, "b"), (3, "c")].into_iter());
+        disks.sync(3, 0, first);
+        disks.crash(3, DiskLoss::Unsynced);
+        let (_, second) = disks.write(100, 3, 1, [(1, "d")].into_iter());
+        disks.write(105, 3, 1, [(2, "e")].into_iter());
+        disks.sync(3, 1, second);
+        disks.crash(3, DiskLoss::Unsynced);
+        assert_eq!(disks.records(3), [(1, "a"), (2, "b"), (3, "c"), (1, "d")]);
     }
 
     #[test]
