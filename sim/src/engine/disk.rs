@@ -98,7 +98,7 @@ impl<R> Disks<R> {
         let disk = self.node_mut(node);
         let delay_us = disk.sync.as_ref().map_or(usual_us, |sync| sync.sample_us(word));
         disk.writes += 1;
-        disk.busy_until_us = disk.busy_until_us.max(now_us + delay_us);
+        disk.busy_until_us = disk.busy_until_us.max(now_us.saturating_add(delay_us));
         let mut up_to = 0;
         for (sequence, record) in records {
             up_to = up_to.max(sequence);
@@ -145,11 +145,6 @@ impl<R> Disks<R> {
     /// Makes one node's disk slower or faster from now on; `None` for as configured.
     pub fn set_sync(&mut self, node: u32, sync: Option<Latency>) {
         self.node_mut(node).sync = sync;
-    }
-
-    /// Empties the disk of a node that is down.
-    pub fn erase(&mut self, node: u32) {
-        self.crash(node, DiskLoss::Everything);
     }
 
     /// Replaces a node's synced records by fewer that mean the same, as a store does when it compacts its log.

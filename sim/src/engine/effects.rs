@@ -63,7 +63,7 @@ impl<P: Protocol, Q: EventQueue> World<P, Q> {
                     self.network.route(now_us, node, to, len_bytes, number);
                 for delay_us in [delay_us, duplicate_delay_us].into_iter().flatten() {
                     arrivals += 1;
-                    self.queue.push(Event::new(now_us + delay_us, to, Kind::Datagram, slot));
+                    self.queue.push(Event::new(now_us.saturating_add(delay_us), to, Kind::Datagram, slot));
                 }
             }
             start = destinations_end;

@@ -1,5 +1,8 @@
 //! What waits in the event queue: sixteen bytes that say when, where and what.
 
+/// This far from the start (146,000 years) lies "never": no timer is queued for it, and nothing lies beyond.
+pub const NEVER_US: u64 = 1 << 62;
+
 /// One pending event.
 ///
 /// Events of equal time are dispatched in the order in which they were pushed. No event carries a sequence
@@ -38,9 +41,10 @@ pub const SLOTS_MAX: usize = 1 << SLOT_BITS;
 const SLOT_BITS: u32 = 28;
 
 impl Event {
-    /// The event of `kind` at `target`, with a slot below [`SLOTS_MAX`].
+    /// The event of `kind` at `target`, with a slot below [`SLOTS_MAX`]. Whatever lies beyond [`NEVER_US`] happens then.
     #[must_use]
     pub const fn new(time_us: u64, target: u32, kind: Kind, slot: u32) -> Self {
+        let time_us = if time_us > NEVER_US { NEVER_US } else { time_us };
         Self { time_us, target, payload: ((kind as u32) << SLOT_BITS) | slot }
     }
 

@@ -3,10 +3,10 @@
 use heck_core::time::Time;
 
 use super::disk::DiskLoss;
-use super::event::{Event, Kind};
+use super::event::{Event, Kind, NEVER_US};
 use super::node::Condition;
 use super::protocol::Protocol;
-use super::queue::{EventQueue, NEVER_US};
+use super::queue::EventQueue;
 use super::world::World;
 
 /// The number under which a fault enters the trace.

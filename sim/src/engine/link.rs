@@ -122,7 +122,7 @@ impl LinkRules {
         for (_, rule) in &self.rules {
             if rule.applies(from, to) {
                 effect.loss = effect.loss.or(rule.loss);
-                effect.extra_delay_us += rule.extra_delay_us;
+                effect.extra_delay_us = effect.extra_delay_us.saturating_add(rule.extra_delay_us);
             }
         }
         effect

@@ -287,7 +287,7 @@ impl Network {
                 return None;
             }
             loss = loss.or(effect.loss);
-            delay_us += effect.extra_delay_us;
+            delay_us = effect.extra_delay_us.saturating_add(delay_us);
         }
         if loss.happens(draw.word(WORD_LOSS)) {
             self.losses.lost += 1;
@@ -300,9 +300,9 @@ impl Network {
             self.losses.burst += 1;
             return None;
         }
-        delay_us += path.latency.sample_us(draw.word(WORD_LATENCY));
+        delay_us = path.latency.sample_us(draw.word(WORD_LATENCY)).saturating_add(delay_us);
         if path.reorder.happens(draw.word(WORD_REORDER)) {
-            delay_us += path.reorder_delay_us;
+            delay_us = delay_us.saturating_add(path.reorder_delay_us);
         }
         Some(delay_us)
     }

@@ -1,6 +1,6 @@
 //! What the engine keeps of each node beside its protocol: one cache line.
 
-use super::queue::NEVER_US;
+use super::event::NEVER_US;
 
 /// Whether a node runs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

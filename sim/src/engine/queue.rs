@@ -17,12 +17,9 @@ use std::collections::BinaryHeap;
 use super::bucket::{Buckets, Sorter};
 use super::event::Event;
 
-/// Times from here on (146,000 years) are not queued: they mean "never".
-pub const NEVER_US: u64 = 1 << 62;
-
 /// What the world asks of an event queue. Benches run the same world on a plain heap through it.
 ///
-/// An event is pushed no earlier than the last one popped and before [`NEVER_US`].
+/// An event is pushed no earlier than the last one popped, and not after [`NEVER_US`](super::event::NEVER_US).
 pub trait EventQueue: Default {
     /// Adds an event, behind all events of the same time.
     fn push(&mut self, event: Event);

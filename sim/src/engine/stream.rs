@@ -237,7 +237,7 @@ impl<F: Message> Streams<F> {
             let (to, life) = (state.ends[other], state.lives[other]);
             let word = self.draw(node).word(1);
             let delay_us = around.network.path_between(node, to).latency.sample_us(word);
-            self.schedule(around.now_us + delay_us, to, Moment::Cut { stream, life });
+            self.schedule(around.now_us.saturating_add(delay_us), to, Moment::Cut { stream, life });
         }
     }
 
@@ -303,12 +303,12 @@ impl<F: Message> Streams<F> {
             if failures >= self.config.attempts_max {
                 self.cut(around.now_us, stream);
             } else {
-                let at_us = around.now_us + self.config.timeout_us(failures);
+                let at_us = around.now_us.saturating_add(self.config.timeout_us(failures));
                 self.schedule(at_us, opener, Moment::Connect { stream, failures: failures + 1 });
             }
             return;
         };
-        let at_us = around.now_us + there_us + back_us;
+        let at_us = around.now_us.saturating_add(there_us).saturating_add(back_us);
         let peer = &around.nodes[accepter as usize];
         let broken = [opener, accepter].iter().any(|end| self.broken.contains(end));
         if peer.condition == Condition::Crashed || peer.life != lives[1] || broken {
@@ -337,7 +337,7 @@ impl<F: Message> Streams<F> {
             let (mut lost, mut arrived_us) = (0, around.now_us.max(direction.arrived_us));
             for _ in 0..segments {
                 match self.transmit_segment(around, from, to, len_bytes.min(segment_bytes)) {
-                    Some(delay_us) => arrived_us = arrived_us.max(around.now_us + delay_us),
+                    Some(delay_us) => arrived_us = arrived_us.max(around.now_us.saturating_add(delay_us)),
                     None => lost += 1,
                 }
             }
@@ -363,7 +363,7 @@ impl<F: Message> Streams<F> {
             self.cut(now_us, stream);
             return;
         }
-        let at_us = now_us + config.timeout_us(direction.failures);
+        let at_us = now_us.saturating_add(config.timeout_us(direction.failures));
         direction.failures += 1;
         direction.retrying = true;
         self.schedule(at_us, sender, Moment::Retry { stream, side });

@@ -1,5 +1,6 @@
 //! The engine as a whole, under toy protocols: determinism, wire mode, faults, loss, streams, disks, timers.
 
+mod chaos;
 mod streams;
 mod toy;
 
@@ -177,6 +178,16 @@ fn loss_is_each_datagram_in_each_direction_independently() {
     assert!((arrived - 0.5).abs() < 0.005, "{arrived}");
     let (_, in_flight) = world.pending();
     assert_eq!(traffic.sent - traffic.received - in_flight as u64, world.losses().lost);
+}
+
+#[test]
+fn a_latency_beyond_all_time_is_never_rather_than_an_overflow() {
+    let mut world = toys(2, &constant(u64::MAX));
+    ask(&mut world, ms(1), 0, Ask::Send { to: vec![1], message: Message::new(1) });
+    ask(&mut world, ms(1), 0, Ask::Open { peer: 1, frames: vec![] });
+    world.run_until(secs(1_000_000_000), &mut ()).unwrap();
+    assert_eq!(heard(&world, 1), []);
+    assert_eq!(world.now(), secs(1_000_000_000));
 }
 
 #[test]
