@@ -277,6 +277,7 @@ const fn ring_index(bucket: u64) -> usize {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use proptest::test_runner::RngSeed;
 
     use super::*;
 
@@ -354,6 +355,7 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { rng_seed: RngSeed::Fixed(2), failure_persistence: None, ..ProptestConfig::default() })]
         #[test]
         fn pops_in_the_order_of_a_heap_with_sequence_numbers(phases in prop::collection::vec(phase(), 1..40)) {
             compare(phases)?;

@@ -11,6 +11,7 @@ use heck_sim::engine::network::{Network, Path};
 use heck_sim::engine::uplink::Uplink;
 use heck_sim::engine::world::{World, WorldConfig};
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 
 use super::toy::{Ask, Heard, Message, Toy};
 
@@ -166,6 +167,7 @@ fn streams_are_sane(world: &World<Toy>, node: u32) -> Result<(), TestCaseError> 
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { rng_seed: RngSeed::Fixed(1), failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn nothing_panics_leaks_or_depends_on_wire_mode(
         seed in 0..1_000_u64,
