@@ -157,7 +157,8 @@ fn streams_are_sane(world: &World<Toy>, node: u32) -> Result<(), TestCaseError> 
                 prop_assert!(opened.contains(stream) && !ended.contains(stream));
             }
             Heard::Closed { stream } => {
-                prop_assert!(!ended.contains(stream));
+                let opened_here = (stream >> 32) as u32 == node;
+                prop_assert!(!ended.contains(stream) && (opened_here || opened.contains(stream)));
                 ended.push(*stream);
             }
             _ => {}

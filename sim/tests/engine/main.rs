@@ -12,6 +12,7 @@ use heck_sim::engine::disk::DiskLoss;
 use heck_sim::engine::draw::Ratio;
 use heck_sim::engine::latency::Latency;
 use heck_sim::engine::link::{LinkRule, NodeSet};
+use heck_sim::engine::loss::{Change, GilbertElliott, Scope};
 use heck_sim::engine::network::{Network, Path};
 use heck_sim::engine::node::Condition;
 use heck_sim::engine::observer::{Commands, Observer, Step};
@@ -291,6 +292,29 @@ fn datagrams_over_the_mtu_and_over_the_uplinks_queue_are_dropped() {
 }
 
 #[test]
+fn bursts_of_a_sender_hit_all_its_destinations() {
+    let mut world = toys(40, &constant(1_000));
+    let forever_us = 1 << 50;
+    let bursts = world.network_mut().add_bursts(GilbertElliott {
+        change: Change::OverTime { good_mean_us: forever_us, bad_mean_us: forever_us },
+        loss_good: Ratio::NEVER,
+        loss_bad: Ratio::ALWAYS,
+        scope: Scope::Sender,
+    });
+    world.network_mut().each_path(|path| path.bursts = Some(bursts));
+    for from in 0..20 {
+        ask(&mut world, ms(1), from, Ask::Send { to: (20..40).collect(), message: Message::new(from) });
+    }
+    world.run_until(ms(10), &mut ()).unwrap();
+    let heard_by_first = datagrams(&world, 20);
+    assert!((3..18).contains(&heard_by_first.len()), "about half of the senders are bad for good");
+    for node in 21..40 {
+        assert_eq!(datagrams(&world, node), heard_by_first);
+    }
+    assert_eq!(world.losses().burst, 20 * (20 - heard_by_first.len() as u64));
+}
+
+#[test]
 fn duplicates_arrive_twice_and_reordered_datagrams_late() {
     let duplicating = Path { duplicate: Ratio::ALWAYS, ..constant(1_000) };
     let mut world = toys(2, &duplicating);
@@ -328,6 +352,28 @@ fn a_timer_fires_once_when_wanted_and_not_when_put_off() {
         .map(|&(at_us, _)| at_us)
         .collect();
     assert_eq!(timeouts, [70_000, 100_000]);
+}
+
+#[test]
+fn a_stale_timer_leaves_no_timer_behind() {
+    let mut world = toys(1, &constant(1));
+    for (at, wake) in [(0, 50), (10, 40), (40, 70)] {
+        ask(&mut world, ms(at), 0, Ask::WakeAt(ms(wake)));
+    }
+    world.run_until(ms(60), &mut ()).unwrap();
+    assert_eq!(world.pending().0, 1);
+}
+
+#[test]
+fn a_resumed_node_gets_the_timeout_that_it_missed() {
+    let mut world = toys(1, &constant(1));
+    ask(&mut world, ms(1), 0, Ask::WakeAt(ms(30)));
+    world.run_until(ms(10), &mut ()).unwrap();
+    world.pause(0);
+    world.run_until(ms(100), &mut ()).unwrap();
+    world.resume(0);
+    world.run_until(ms(200), &mut ()).unwrap();
+    assert_eq!(heard(&world, 0)[1..], [(100_000, Heard::Timeout)]);
 }
 
 #[test]

@@ -147,6 +147,45 @@ fn a_crash_of_either_end_closes_the_stream_at_the_other() {
 }
 
 #[test]
+fn the_news_of_a_cut_does_not_reach_a_later_life() {
+    let mut world = opened();
+    world.crash(0, DiskLoss::Nothing);
+    world.run_until(ms(105), &mut ()).unwrap();
+    world.crash(1, DiskLoss::Nothing);
+    world.restart(1, |_| Toy::default());
+    world.run_until(secs(10), &mut ()).unwrap();
+    assert_eq!(stream_news(&world, 1), []);
+}
+
+#[test]
+fn an_accepter_that_has_not_heard_of_a_stream_does_not_hear_of_its_end() {
+    let end: [fn(&mut World<Toy>); 2] =
+        [|world| assert!(world.cut_stream(STREAM)), |world| assert!(world.crash(0, DiskLoss::Nothing))];
+    for end in end {
+        let mut world = toys(2, &constant(10_000));
+        ask(&mut world, ms(1), 0, Ask::Open { peer: 1, frames: frames(0..1) });
+        // Open for the opener since 21 ms, for the accepter from 31 ms on.
+        world.run_until(ms(25), &mut ()).unwrap();
+        end(&mut world);
+        world.run_until(secs(10), &mut ()).unwrap();
+        assert_eq!(stream_news(&world, 1), []);
+    }
+}
+
+#[test]
+fn a_paused_end_goes_on_retransmitting() {
+    let mut world = opened();
+    let severed = LinkRule::severed_one_way(NodeSet::of([0]), NodeSet::of([1]));
+    let severed = world.network_mut().install(severed);
+    ask(&mut world, ms(100), 0, Ask::Frame { stream: STREAM, frame: Message::new(3) });
+    world.run_until(ms(150), &mut ()).unwrap();
+    world.pause(0);
+    world.network_mut().remove(severed);
+    world.run_until(secs(10), &mut ()).unwrap();
+    assert_eq!(stream_news(&world, 1)[4..], [(310_000, Heard::Frame { stream: STREAM, body: 3 })]);
+}
+
+#[test]
 fn a_fault_cuts_a_stream_at_both_ends_at_once() {
     let mut world = opened();
     assert!(world.cut_stream(STREAM));
@@ -178,7 +217,8 @@ fn a_stream_that_one_end_closes_still_delivers_what_was_sent() {
     ask(&mut world, ms(200), 0, Ask::Frame { stream: STREAM, frame: Message::new(3) });
     ask(&mut world, ms(200), 0, Ask::Close { stream: STREAM });
     ask(&mut world, ms(200), 0, Ask::Frame { stream: STREAM, frame: Message::new(4) });
-    ask(&mut world, ms(205), 1, Ask::Frame { stream: STREAM, frame: Message::new(5) });
+    // Arrives at 205 ms, while the end of the stream is still under way.
+    ask(&mut world, ms(195), 1, Ask::Frame { stream: STREAM, frame: Message::new(5) });
     world.run_until(secs(10), &mut ()).unwrap();
     let expected =
         [(210_000, Heard::Frame { stream: STREAM, body: 3 }), (210_000, Heard::Closed { stream: STREAM })];
