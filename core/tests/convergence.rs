@@ -123,3 +123,29 @@ fn a_node_restarted_from_disk_catches_up_in_a_new_life() {
     assert_eq!(cluster.node(2).view().state().live_len(), 50);
     assert_eq!(cluster.node(2).view().writer().boot.0, 2);
 }
+
+#[test]
+fn an_edited_origin_is_never_of_unknown_health_and_its_owner_claims_it_again() {
+    let mut cluster = Cluster::formed(5, Config::default(), half_loss(), 7);
+    cluster.command(0, &put_origin("o"));
+    cluster.run_until_agreed(Span::from_secs(60)).expect("agrees");
+    cluster.probe(1, &probe("o", HealthState::Unhealthy));
+    cluster.run_until_agreed(Span::from_secs(60)).expect("agrees");
+    let mut spec = OriginSpec::new("http://b/");
+    spec.fall = 9;
+    let edit = Command::PutOrigin { name: name("o"), spec, source: name("test") };
+    cluster.command(2, &edit);
+    cluster.run_until_agreed(Span::from_secs(60)).expect("agrees");
+    for node in cluster.running() {
+        let claim = node.view().claim(Scope::default(), &name("o")).expect("the claim was carried over");
+        assert_eq!((claim.state, claim.hold), (HealthState::Unhealthy, Hold::Released));
+        let health = node.view().health(Scope::default(), &name("o"), cluster.now).expect("known");
+        assert_eq!(health.age, None, "nobody vouches for a claim that was carried over");
+    }
+    cluster.probe(1, &probe("o", HealthState::Unhealthy));
+    cluster.run_until_agreed(Span::from_secs(60)).expect("agrees");
+    for node in cluster.running() {
+        let claim = node.view().claim(Scope::default(), &name("o")).expect("the owner claims");
+        assert_eq!((claim.ballot.writer, claim.hold), (cluster.node(1).view().writer(), Hold::Held));
+    }
+}

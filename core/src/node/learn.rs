@@ -34,13 +34,14 @@ impl Node {
         }
     }
 
-    /// Turns what was written here into events, records and a broadcast. Gives back the last dot minted.
+    /// Turns what was written here into events, records and a broadcast. Gives back the first dot minted: what
+    /// follows it in the same step, such as claims carried over an edit, is a consequence.
     pub(super) fn learned_here(&mut self, now: Time, effects: &mut Effects) -> Option<Dot> {
         let sends = self.rumour_sends();
         let mut minted = None;
         for change in self.changes.drain(..) {
             if let Change::Learned(entry) = &change {
-                minted = Some(entry.dot);
+                minted.get_or_insert(entry.dot);
                 self.outbox.push(entry, &self.config);
                 self.recents.push(entry.clone(), sends);
                 let carried = Carried { entry: entry.clone(), age: Span::ZERO };

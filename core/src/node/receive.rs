@@ -157,7 +157,7 @@ impl Node {
             Framed::Used => self.take_in(packet, now, effects),
             Framed::Done => {
                 if self.phase == Phase::Joining {
-                    self.finish_join(Phase::Synced, effects);
+                    self.finish_join(Phase::Synced, now, effects);
                 }
             }
         }

@@ -28,9 +28,7 @@ impl Node {
         }
         // Subscribers heard of all this in the earlier life.
         self.changes.clear();
-        if self.last_past_life().is_some() {
-            self.fence_at = now + self.config.fence_after;
-        }
+        self.expect_fence(now);
     }
 
     /// The whole state as records: a driver writes it to replace a long journal.

@@ -3,7 +3,7 @@
 use super::Node;
 use crate::codec::{SECTION_OVERHEAD, carried_len, packet_len};
 use crate::effects::{Effects, Phase, Record};
-use crate::entry::{Body, Entry};
+use crate::entry::{Body, Entry, Hold};
 use crate::id::{Addr, Boot, Store};
 use crate::mutant::Mutant;
 use crate::packet::{Carried, Packet, PacketKind};
@@ -75,7 +75,7 @@ impl Node {
             return;
         }
         if now >= self.join.give_up {
-            self.finish_join(Phase::Serving, effects);
+            self.finish_join(Phase::Serving, now, effects);
             return;
         }
         if now < self.join.next {
@@ -92,7 +92,8 @@ impl Node {
         self.join.wait = Span((self.join.wait.as_us() * 2).min(longest.as_us()));
     }
 
-    pub(super) fn finish_join(&mut self, phase: Phase, effects: &mut Effects) {
+    pub(super) fn finish_join(&mut self, phase: Phase, now: Time, effects: &mut Effects) {
+        self.expect_fence(now);
         if self.phase == Phase::Joining && phase != Phase::Leaving {
             self.journal.write(Record::Member, effects);
         }
@@ -123,8 +124,13 @@ impl Node {
             }
             match &entry.body {
                 Body::Claim(claim) => {
-                    let finding = self.finding(claim.scope, &claim.origin, claim.state, claim.hold);
-                    self.state.claim_health(me, &finding, now, &mut changes);
+                    // The check of an earlier life is not vouched for by this one, and a claim that another one
+                    // has beaten in the meantime is left to the fence.
+                    let counts = self.state.claim(claim.scope, &claim.origin);
+                    if counts.is_some_and(|counts| counts.ballot == claim.ballot) {
+                        let finding = self.finding(claim.scope, &claim.origin, claim.state, Hold::Released);
+                        self.state.claim_health(me, &finding, now, &mut changes);
+                    }
                 }
                 _ => {
                     self.state.rewrite(me, &entry, now, &mut changes);
@@ -134,6 +140,13 @@ impl Node {
         self.state.fence(me, me.node, boot, now, &mut changes);
         self.changes = changes;
         self.learned_here(now, effects);
+    }
+
+    /// Plans the fence of past lives that are known of: from the own disk, or from peers.
+    pub(super) fn expect_fence(&mut self, now: Time) {
+        if self.last_past_life().is_some() {
+            self.fence_at = self.fence_at.min(now + self.config.fence_after);
+        }
     }
 
     /// The last life of this node before this one of which a dot is known and not fenced.

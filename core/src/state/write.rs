@@ -36,7 +36,8 @@ impl State {
     }
 
     /// Adds or edits an origin. `None` when the very same entry from the same source is there already: then no
-    /// dot is minted.
+    /// dot is minted. An edit begins a new generation and carries the claims of the old one over, so that the
+    /// origin's health is never unknown in between.
     pub fn put_origin(
         &mut self,
         writer: Writer,
@@ -51,7 +52,32 @@ impl State {
         if is_same && !self.planted.is(Mutant::MintSameEntry) {
             return None;
         }
-        Some(self.mint(writer, self.superseded(Store::Registry, name), body, now, changes))
+        let supersedes = self.superseded(Store::Registry, name);
+        Some(self.write_origin(writer, supersedes, body, now, changes))
+    }
+
+    fn write_origin(
+        &mut self,
+        writer: Writer,
+        supersedes: Superseded,
+        body: Body,
+        now: Time,
+        changes: &mut Vec<Change>,
+    ) -> Arc<Entry> {
+        let claims = match &body {
+            Body::Origin { name, .. } => self.claims_that_count(name),
+            _ => Vec::new(),
+        };
+        let entry = self.mint(writer, supersedes, body, now, changes);
+        for claim in claims {
+            // Nobody vouches for a claim on behalf of its holder: it stays released until the owner claims. With
+            // the least rank, it yields to any claim of the same epoch.
+            let ballot = Ballot { epoch: claim.ballot.epoch, rank: 0, writer, sequence: 1 };
+            let generation = Minted::from(entry.dot);
+            let carried = Claim { generation, ballot, hold: Hold::Released, ..claim };
+            self.mint(writer, Superseded::new(), Body::Claim(carried), now, changes);
+        }
+        entry
     }
 
     /// Writes a key.
@@ -152,7 +178,8 @@ impl State {
         self.mint(writer, Superseded::new(), Body::Fence { node, boot }, now, changes)
     }
 
-    /// Writes an entry of a past life again under `writer`, superseding it and its concurrent versions.
+    /// Writes an entry of a past life again under `writer`. `None` when another version of the name is the one that
+    /// counts: then nothing visible hangs on this one.
     pub fn rewrite(
         &mut self,
         writer: Writer,
@@ -161,8 +188,13 @@ impl State {
         changes: &mut Vec<Change>,
     ) -> Option<Arc<Entry>> {
         let name = old.body.map_name()?;
-        let supersedes = self.superseded(old.dot.lane.store, name);
-        Some(self.mint(writer, supersedes, old.body.clone(), now, changes))
+        let counts = self.read(old.dot.lane.store, name)?;
+        if counts.dot != old.dot {
+            return None;
+        }
+        // Concurrent versions of others stay, and stay behind: the new dot is greater than the old one.
+        let supersedes = Superseded::from_iter([Minted::from(old.dot)]);
+        Some(self.write_origin(writer, supersedes, old.body.clone(), now, changes))
     }
 }
 
