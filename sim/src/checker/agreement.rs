@@ -1,32 +1,52 @@
 //! Agreement after quiet: equal hashes, and what the hashes stand for is equal too.
 
-use heck_core::node::Node;
+use std::collections::BTreeSet;
 
-/// Compares the states of all nodes with that of the first; names each node that differs, and in what.
-pub fn differences<'a>(mut nodes: impl Iterator<Item = (u32, &'a Node)>) -> Vec<(u32, String)> {
-    let Some((first_index, first)) = nodes.next() else { return Vec::new() };
-    let first = first.view().state();
-    let mut found = Vec::new();
-    for (index, node) in nodes {
-        let state = node.view().state();
-        let same_hash = state.hash() == first.hash();
-        // Hashes are compared with everything they stand for, so that a collision or a stale sum shows. Messages
-        // are left out: each node forgets them by its own clock.
-        let lasting = |state: &'a heck_core::state::State| {
-            state.entries().filter(|entry| entry.dot.lane.store != heck_core::id::Store::Log)
-        };
-        let differing = lasting(state).map(|entry| entry.dot).zip(lasting(first).map(|entry| entry.dot));
-        let first_difference = differing.into_iter().find(|(a, b)| a != b);
-        let same_count = lasting(state).count() == lasting(first).count();
-        if same_hash && first_difference.is_none() && same_count {
-            continue;
-        }
-        let detail = match first_difference {
-            Some((here, there)) => format!("holds {here:?} where node {first_index} holds {there:?}"),
-            None if !same_count => format!("holds another number of entries than node {first_index}"),
-            None => format!("holds the same entries as node {first_index} under another hash"),
-        };
-        found.push((index, detail));
+use heck_core::id::{Shard, Store};
+use heck_core::node::Node;
+use heck_core::state::State;
+
+/// Compares a node with the first one: the hashes, and what stands in these shards. Messages are left out: each
+/// node forgets them by its own clock.
+#[must_use]
+pub fn difference(first: &Node, node: &Node, shards: impl Iterator<Item = Shard>) -> Option<String> {
+    let (first, state) = (first.view().state(), node.view().state());
+    let found = shards.map(|shard| in_shard(first, state, shard)).find(Option::is_some).flatten();
+    let differs = first.hash() != state.hash();
+    let seen = || (0..=u8::MAX).map(Shard).find_map(|shard| seen_differently(first, state, shard));
+    found.or_else(|| {
+        differs.then(|| seen().unwrap_or_else(|| "has another hash than the first node".to_owned()))
+    })
+}
+
+fn in_shard(first: &State, state: &State, shard: Shard) -> Option<String> {
+    fn lasting(
+        state: &State,
+        shard: Shard,
+    ) -> impl Iterator<Item = &std::sync::Arc<heck_core::entry::Entry>> {
+        state.entries_in(shard).filter(|entry| entry.dot.lane.store != Store::Log)
     }
-    found
+    let (mut theirs, mut ours) = (lasting(first, shard), lasting(state, shard));
+    loop {
+        return Some(match (theirs.next(), ours.next()) {
+            (None, None) => return None,
+            (Some(theirs), Some(ours)) if theirs == ours => continue,
+            (Some(theirs), Some(ours)) => {
+                format!("holds {:?} where the first node holds {:?}", ours.dot, theirs.dot)
+            }
+            (Some(theirs), None) => format!("lacks {:?}, which the first node holds", theirs.dot),
+            (None, Some(ours)) => format!("holds {:?}, which the first node lacks", ours.dot),
+        });
+    }
+}
+
+/// The first lane of a shard of which two nodes have not seen the same.
+fn seen_differently(first: &State, state: &State, shard: Shard) -> Option<String> {
+    let lanes =
+        |state: &State| state.context().lanes_of(shard).map(|(lane, _)| *lane).collect::<BTreeSet<_>>();
+    lanes(first).union(&lanes(state)).find_map(|lane| {
+        let (theirs, ours) = (first.context().lane(lane), state.context().lane(lane));
+        (theirs != ours)
+            .then(|| format!("has seen {ours:?} of {lane:?} where the first node has seen {theirs:?}"))
+    })
 }

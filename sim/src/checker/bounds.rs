@@ -11,9 +11,11 @@ pub struct Bounds {
     pub sealing_bytes: u32,
     /// Entries that a node remembers as recent.
     pub recent_limit: u32,
+    /// Payload of the messages that a node keeps.
+    pub log_bytes: u64,
     /// How many nodes there are.
     pub nodes: u32,
-    /// How many entries and lanes the cluster began with: a node that joined late holds them for itself.
+    /// How many entries the cluster began with: a node that began with nothing holds them for itself.
     pub at_start: usize,
 }
 
@@ -23,6 +25,7 @@ const STREAM_LIMIT: usize = 9;
 impl Bounds {
     /// Whether a datagram of this encoded size is too large.
     #[must_use]
+    #[inline]
     pub fn datagram(&self, len_bytes: u32) -> Option<String> {
         let size = len_bytes + self.sealing_bytes;
         (size > self.datagram_bytes)
@@ -30,17 +33,20 @@ impl Bounds {
     }
 
     /// Whether a node holds more than what was written explains. `written` entries were minted in this run: each
-    /// is at most one entry that differs from the base and hides at most one of it, and its lane is one that
-    /// differs; beyond these a node holds bounded queues.
+    /// is at most one entry that differs from the base and hides at most two of it, an origin and its claim, and its
+    /// lane is one that differs. Beyond these a node holds bounded queues, and what the cluster began with if it is bare.
     #[must_use]
-    pub fn memory(&self, node: &Node, written: usize) -> Option<String> {
+    pub fn memory(&self, node: &Node, written: usize, is_bare: bool) -> Option<String> {
         let [entries, lanes, beats, recents, streams, _] = node.view().private_sizes();
+        let (log_bytes, _) = node.view().state().log_size();
+        let own = 3 * written + if is_bare { self.at_start } else { 0 };
         let allowed = [
-            ("entries", entries, 2 * written + self.at_start),
-            ("lanes", lanes, 2 * written + self.at_start),
-            ("heartbeats", beats, 2 * self.nodes as usize),
-            ("recent entries", recents, self.recent_limit as usize),
-            ("streams", streams, STREAM_LIMIT),
+            ("entries", entries as u64, own as u64),
+            ("lanes", lanes as u64, own as u64),
+            ("heartbeats", beats as u64, 2 * u64::from(self.nodes)),
+            ("recent entries", recents as u64, self.recent_limit.into()),
+            ("streams", streams as u64, STREAM_LIMIT as u64),
+            ("bytes of messages", log_bytes, self.log_bytes),
         ];
         let (what, held, most) = allowed.into_iter().find(|(_, held, most)| held > most)?;
         Some(format!("holds {held} {what} of its own, allowed are {most} after {written} writes"))

@@ -1,109 +1,159 @@
-//! What was ever written in a run, and what each node has seen of it: no over-claim, no resurrection.
+//! What was ever written in a run: every entry by its dot, what replaces it, and when its writer made it.
 
-use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use heck_core::entry::{self, Body};
-use heck_core::id::{Dot, Name, Store};
-use heck_core::node::Node;
+use heck_core::entry::{Ballot, Claim, Entry, Minted, Scope};
+use heck_core::id::{Dot, Name, Shard, Writer};
+use heck_core::state::State;
+use heck_core::time::Time;
 
-/// Every entry minted in this run, by dot, and per node those that it has seen dead.
+/// The number under which a dot is known here; they count up from 0.
+pub type Number = u32;
+
+/// A dot that someone wrote or replaced.
+#[derive(Debug)]
+struct Known {
+    dot: Dot,
+    /// Unknown where a node names a dot as replaced that nobody has shown yet.
+    entry: Option<Arc<Entry>>,
+    superseded_by: Vec<Number>,
+}
+
+/// A claim, by what tells it from its writer's other ones for the origin, and when it was made.
+#[derive(Debug)]
+struct Said {
+    generation: Minted,
+    ballot: Ballot,
+    time: Time,
+}
+
+/// Every entry of a run.
 #[derive(Debug)]
 pub struct History {
-    written: BTreeMap<Dot, Arc<entry::Entry>>,
-    /// For each dot, the entries that supersede it.
-    superseded_by: BTreeMap<Dot, Vec<Dot>>,
-    by_name: BTreeMap<(Store, Name), Vec<Dot>>,
-    dead: Vec<BTreeSet<Dot>>,
+    /// What the cluster held before the run.
+    start: State,
+    numbers: BTreeMap<Dot, Number>,
+    known: Vec<Known>,
+    /// The numbers of what was minted in the run, in the order in which it was first seen.
+    minted: Vec<Number>,
+    /// The shards that something was minted in.
+    touched: Vec<Shard>,
+    claims: BTreeMap<(Writer, Scope, Name), Vec<Said>>,
+    claimed: Vec<(Scope, Name)>,
 }
 
 impl History {
-    /// Nothing was written yet.
+    /// A run that begins with this state.
     #[must_use]
-    pub fn new(nodes: u32) -> Self {
+    pub fn new(start: State) -> Self {
         Self {
-            written: BTreeMap::new(),
-            superseded_by: BTreeMap::new(),
-            by_name: BTreeMap::new(),
-            dead: vec![BTreeSet::new(); nodes as usize],
+            start,
+            numbers: BTreeMap::new(),
+            known: Vec::new(),
+            minted: Vec::new(),
+            touched: Vec::new(),
+            claims: BTreeMap::new(),
+            claimed: Vec::new(),
         }
     }
 
-    /// How many entries were written.
+    /// The numbers of what was minted in the run.
     #[must_use]
-    pub fn written(&self) -> usize {
-        self.written.len()
+    pub fn minted(&self) -> &[Number] {
+        &self.minted
     }
 
-    /// A node took an entry in. Broken when it had seen it dead before.
-    pub fn learned(&mut self, index: u32, entry: &Arc<entry::Entry>, node: &Node) -> Option<String> {
-        let dot = entry.dot;
-        if let Entry::Vacant(place) = self.written.entry(dot) {
-            place.insert(entry.clone());
-            for superseded in entry.superseded_dots() {
-                self.superseded_by.entry(superseded).or_default().push(dot);
+    /// The shards that something was minted in, in the order of the first time.
+    #[must_use]
+    pub fn touched(&self) -> &[Shard] {
+        &self.touched
+    }
+
+    /// The origins whose health was claimed in the run.
+    #[must_use]
+    pub fn claimed(&self) -> &[(Scope, Name)] {
+        &self.claimed
+    }
+
+    /// The number of a dot; it gets one now if it has none.
+    pub fn number(&mut self, dot: Dot) -> Number {
+        *self.numbers.entry(dot).or_insert_with(|| {
+            self.known.push(Known { dot, entry: None, superseded_by: Vec::new() });
+            self.known.len() as Number - 1
+        })
+    }
+
+    /// The dot with this number.
+    #[must_use]
+    pub fn dot(&self, number: Number) -> Dot {
+        self.known[number as usize].dot
+    }
+
+    /// The entry of this dot, as far as anyone has shown it.
+    #[must_use]
+    pub fn entry(&self, number: Number) -> Option<&Arc<Entry>> {
+        self.known[number as usize].entry.as_ref()
+    }
+
+    /// The dots that replace this one.
+    pub fn superseded_by(&self, number: Number) -> impl Iterator<Item = Dot> + '_ {
+        self.known[number as usize].superseded_by.iter().map(|&number| self.dot(number))
+    }
+
+    /// A node has shown an entry at `time`; `by_writer` when it is the one that wrote it. Gives its number.
+    ///
+    /// # Errors
+    /// When another entry was shown under the same dot before.
+    pub fn shown(&mut self, entry: &Arc<Entry>, time: Time, by_writer: bool) -> Result<Number, String> {
+        let number = self.number(entry.dot);
+        match &self.known[number as usize].entry {
+            // Entries are shared, so that comparing the very same one costs nothing.
+            Some(known) if Arc::ptr_eq(known, entry) => return Ok(number),
+            Some(known) if known != entry => {
+                return Err(format!(
+                    "took in an entry under {:?} that stands for another elsewhere",
+                    known.dot
+                ));
             }
-            if let Some(name) = entry.body.map_name() {
-                self.by_name.entry((dot.lane.store, name.clone())).or_default().push(dot);
-            }
+            Some(_) => return Ok(number),
+            None => {}
         }
-        let dead = &mut self.dead[index as usize];
-        let state = node.view().state();
-        let mut broken = dead
-            .contains(&dot)
-            .then(|| format!("took {dot:?} in again, which it had seen superseded or removed"));
-        // Whatever this entry replaced is dead here from now on, and stays so.
+        self.known[number as usize].entry = Some(entry.clone());
         for superseded in entry.superseded_dots() {
-            if state.entry(&superseded).is_some() {
-                broken = Some(format!("still holds {superseded:?}, which {dot:?} replaces"));
-            }
-            dead.insert(superseded);
+            let superseded = self.number(superseded) as usize;
+            self.known[superseded].superseded_by.push(number);
         }
-        broken
+        if !self.start.context().has_seen(&entry.dot) {
+            self.minted.push(number);
+            let shard = entry.dot.lane.shard;
+            if !self.touched.contains(&shard) {
+                self.touched.push(shard);
+            }
+        }
+        if by_writer && let Some(claim) = entry.claim() {
+            let key = (claim.ballot.writer, claim.scope, claim.origin.clone());
+            self.claims.entry(key).or_default().push(Said {
+                generation: claim.generation,
+                ballot: claim.ballot,
+                time,
+            });
+            let subject = (claim.scope, claim.origin.clone());
+            if !self.claimed.contains(&subject) {
+                self.claimed.push(subject);
+            }
+        }
+        Ok(number)
     }
 
-    /// A node lives again with what was on its disk.
-    pub fn restarted(&mut self, node: u32) {
-        self.dead[node as usize].clear();
-    }
-
-    /// Whether a node claims to have seen an entry whose effect it does not have, or holds one that it has seen
-    /// dead.
+    /// When the writer of a claim made another one for the same origin, if it did. Claims for a new generation of
+    /// the origin begin with the least ballot again, so what counts is the order in which they were made.
     #[must_use]
-    pub fn over_claim(&self, index: u32, node: &Node) -> Option<String> {
-        let state = node.view().state();
-        if let Some(dot) = self.dead[index as usize].iter().find(|dot| state.entry(dot).is_some()) {
-            return Some(format!("holds {dot:?} live, which it had seen dead"));
-        }
-        let seen = self.written.values().filter(|entry| state.context().has_seen(&entry.dot));
-        let unheld = seen.filter(|entry| state.entry(&entry.dot).is_none());
-        unheld.into_iter().find_map(|entry| self.unexplained(entry, node))
-    }
-
-    /// An entry that was seen and is not live needs a reason.
-    fn unexplained(&self, entry: &Arc<entry::Entry>, node: &Node) -> Option<String> {
-        let state = node.view().state();
-        let dot = entry.dot;
-        if state.context().is_fenced(dot.lane.writer) || entry.body.is_removal() {
-            return None;
-        }
-        let explained = match &entry.body {
-            Body::Origin { .. } | Body::Key { .. } => {
-                let after = self.superseded_by.get(&dot);
-                after.is_some_and(|after| after.iter().any(|dot| state.context().has_seen(dot)))
-            }
-            Body::Claim(claim) => {
-                let generation = claim.generation.dot(dot.lane.shard, Store::Registry);
-                let removed = state.context().has_seen(&generation) && state.entry(&generation).is_none();
-                let beaten = state
-                    .claims(claim.scope, &claim.origin)
-                    .any(|held| held.generation == claim.generation && held.ballot > claim.ballot);
-                removed || beaten
-            }
-            // Messages expire, and fences are replaced by greater ones.
-            _ => true,
-        };
-        (!explained).then(|| format!("has seen {dot:?} but holds neither it nor what replaced it"))
+    pub fn replaced_at(&self, claim: &Claim) -> Option<Time> {
+        let said = self.claims.get(&(claim.ballot.writer, claim.scope, claim.origin.clone()))?;
+        let is_it = |said: &Said| said.generation == claim.generation && said.ballot == claim.ballot;
+        // One that was made before the run is older than all that were made in it.
+        let next = said.iter().position(is_it).map_or(0, |position| position + 1);
+        said.get(next).map(|said| said.time)
     }
 }

@@ -5,38 +5,128 @@
 
 mod agreement;
 mod bounds;
-mod claims;
+mod changes;
+mod freshness;
 mod history;
+mod reason;
+mod visit;
+mod witness;
 
-use std::sync::Arc;
-
-use heck_core::effects::Event;
-use heck_core::entry::Entry;
+use heck_core::entry::Scope;
+use heck_core::id::{Name, Shard};
 use heck_core::node::Node;
-use heck_core::state::Change;
+use heck_core::state::State;
 use heck_core::time::Time;
 
 pub use bounds::Bounds;
+pub use freshness::Now;
+pub use visit::Effort;
 
+use crate::engine::disk::DiskLoss;
 use crate::engine::observer::Step;
 use crate::protocol::heck::Heck;
-use claims::Claims;
+use freshness::Beats;
 use history::History;
+use visit::turns;
+use witness::Witness;
 
 /// After this many violations a run is stopped: the first ones tell the story.
 const VIOLATION_LIMIT: usize = 16;
 
+/// An invariant.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Check {
+    /// No two entries have the same dot.
+    UniqueDots,
+    /// Whoever has seen a dot holds its entry, or what replaced it.
+    NoOverClaim,
+    /// What was removed, replaced or outlived its origin does not come back.
+    NoResurrection,
+    /// Nothing goes without a reason.
+    NoVanishing,
+    /// The claim for an origin's generation only rises in the order of ballots.
+    NoRegress,
+    /// Subscribers hear of each message once: of itself, or that it was missed.
+    DeliveredOnce,
+    /// What was acknowledged survives a crash that leaves the disk.
+    Durable,
+    /// The age of an answer and its bound do not understate.
+    Fresh,
+    /// The fingerprints that a node keeps are those of what it holds.
+    Fingerprint,
+    /// After quiet, all nodes hold the same.
+    Agreement,
+    /// Datagrams keep to their limit.
+    DatagramSize,
+    /// A node holds no more than what was written explains.
+    MemoryBounded,
+}
+
+impl Check {
+    /// All of them.
+    pub const ALL: [Self; 12] = [
+        Self::UniqueDots,
+        Self::NoOverClaim,
+        Self::NoResurrection,
+        Self::NoVanishing,
+        Self::NoRegress,
+        Self::DeliveredOnce,
+        Self::Durable,
+        Self::Fresh,
+        Self::Fingerprint,
+        Self::Agreement,
+        Self::DatagramSize,
+        Self::MemoryBounded,
+    ];
+
+    /// Its name in reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::UniqueDots => "dots unique",
+            Self::NoOverClaim => "no over-claim",
+            Self::NoResurrection => "no resurrection",
+            Self::NoVanishing => "no vanishing",
+            Self::NoRegress => "no regress",
+            Self::DeliveredOnce => "delivered once",
+            Self::Durable => "acknowledged is durable",
+            Self::Fresh => "age not understated",
+            Self::Fingerprint => "fingerprints true",
+            Self::Agreement => "agreement after quiet",
+            Self::DatagramSize => "datagram size",
+            Self::MemoryBounded => "memory bounded",
+        }
+    }
+}
+
 /// A broken invariant, as a checker finds it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Finding {
-    /// Name of the check.
-    pub check: &'static str,
+    /// Which.
+    pub check: Check,
     /// When.
     pub time: Time,
-    /// Where, if at one node.
-    pub node: Option<u32>,
+    /// Where.
+    pub node: u32,
     /// What was seen and what should have been.
     pub detail: String,
+}
+
+/// What the checkers must know of a run before it begins.
+#[derive(Debug)]
+pub struct Beginning {
+    /// The names of all nodes, by index.
+    pub names: Vec<Name>,
+    /// What the cluster holds.
+    pub state: State,
+    /// The origins that it holds.
+    pub origins: Vec<Name>,
+    /// For each node, whether it begins with nothing instead.
+    pub bare: Vec<bool>,
+    /// Limits.
+    pub bounds: Bounds,
+    /// Whether datagrams keep to the greatest transit that ages are computed with, so that ages can be checked.
+    pub transit_holds: bool,
 }
 
 /// All checkers of one run.
@@ -44,15 +134,31 @@ pub struct Finding {
 pub struct Checkers {
     findings: Vec<Finding>,
     history: History,
-    claims: Claims,
+    witnesses: Vec<Witness>,
+    beats: Beats,
+    origins: Vec<Name>,
     bounds: Bounds,
+    transit_holds: bool,
+    /// Counts visits, so that each looks elsewhere.
+    turn: usize,
 }
 
 impl Checkers {
-    /// Checkers for a run of this many nodes.
+    /// Checkers for a run that begins like this.
     #[must_use]
-    pub fn new(nodes: u32, bounds: Bounds) -> Self {
-        Self { findings: Vec::new(), history: History::new(nodes), claims: Claims::default(), bounds }
+    pub fn new(beginning: Beginning) -> Self {
+        let Beginning { names, state, origins, bare, bounds, transit_holds } = beginning;
+        let witness = |is_bare| Witness { is_bare, ..Witness::default() };
+        Self {
+            findings: Vec::new(),
+            history: History::new(state),
+            witnesses: bare.into_iter().map(witness).collect(),
+            beats: Beats::new(&names),
+            origins,
+            bounds,
+            transit_holds,
+            turn: 0,
+        }
     }
 
     /// What was found.
@@ -67,55 +173,95 @@ impl Checkers {
         self.findings.len() >= VIOLATION_LIMIT
     }
 
-    fn note(&mut self, check: &'static str, time: Time, node: u32, broken: Option<String>) {
+    fn note(&mut self, check: Check, time: Time, node: u32, broken: Option<String>) {
         if let Some(detail) = broken
             && !self.is_full()
         {
-            self.findings.push(Finding { check, time, node: Some(node), detail });
+            self.findings.push(Finding { check, time, node, detail });
         }
     }
 
-    /// Looks at a step; `changed` says whether the replicated state changed in it.
-    pub fn after_step(&mut self, step: &Step<'_, Heck>, changed: bool) {
+    /// Looks at a step.
+    #[inline]
+    pub fn after_step(&mut self, step: &Step<'_, Heck>) {
         for sent in step.outbox.sent() {
             let broken = self.bounds.datagram(sent.len_bytes);
-            self.note("datagram size", step.time, step.node, broken);
+            self.note(Check::DatagramSize, step.time, step.node, broken);
         }
-        if !changed {
-            return;
+        self.beats.after_step(step.node, step.protocol.node(), step.time);
+        if !step.outbox.reported().is_empty() {
+            self.events(step);
         }
-        for event in step.outbox.reported() {
-            if let Event::Changed(Change::Learned(entry)) = event {
-                self.learned(step, entry);
+    }
+
+    /// A node begins a new life with what a crash left on its disk. Whatever was there stays as it was.
+    pub fn restarted(&mut self, time: Time, index: u32, node: &Node, loss: DiskLoss) {
+        self.beats.restarted(index);
+        let state = node.view().state();
+        let (history, witness) = (&self.history, &mut self.witnesses[index as usize]);
+        let is_live = |dot| state.entry(&dot).is_some();
+        match loss {
+            DiskLoss::Nothing => {}
+            DiskLoss::Unsynced => {
+                let is_back = |number| state.context().has_seen(&history.dot(number));
+                witness.learned.retain(is_back);
+                witness.dead.retain(|number| is_back(number) && !is_live(history.dot(number)));
+            }
+            DiskLoss::Everything => {
+                witness.learned.retain(|_| false);
+                witness.dead.retain(|_| false);
+                witness.acknowledged.clear();
+                witness.is_bare = true;
             }
         }
-    }
-
-    fn learned(&mut self, step: &Step<'_, Heck>, entry: &Arc<Entry>) {
-        let broken = self.history.learned(step.node, entry, step.protocol.node());
-        self.note("no resurrection", step.time, step.node, broken);
-        let broken = self.claims.learned(step.node, entry);
-        self.note("no regress", step.time, step.node, broken);
-    }
-
-    /// A node starts a new life: what it has seen begins again from its disk.
-    pub fn restarted(&mut self, node: u32) {
-        self.history.restarted(node);
-        self.claims.restarted(node);
+        let lost = witness.acknowledged.iter().find(|dot| !state.context().has_seen(dot));
+        let lost = lost.map(|dot| format!("acknowledged {dot:?}, and does not have it after a restart"));
+        self.note(Check::Durable, time, index, lost);
     }
 
     /// Visits a node thoroughly.
-    pub fn visit(&mut self, time: Time, index: u32, node: &Node) {
-        let broken = self.history.over_claim(index, node);
-        self.note("no over-claim", time, index, broken);
-        let broken = self.bounds.memory(node, self.history.written());
-        self.note("memory bounded", time, index, broken);
+    pub fn visit(&mut self, now: Now, index: u32, node: &Node, effort: Effort) {
+        self.turn = self.turn.wrapping_add(1);
+        if let Some((check, detail)) = self.holdings(index, node, effort.entries) {
+            self.note(check, now.world, index, Some(detail));
+        }
+        let broken = self.fingerprints(node, effort.shards);
+        self.note(Check::Fingerprint, now.world, index, broken);
+        let is_bare = self.witnesses[index as usize].is_bare;
+        let broken = self.bounds.memory(node, self.history.minted().len(), is_bare);
+        self.note(Check::MemoryBounded, now.world, index, broken);
+        if self.transit_holds {
+            let broken = self.understated(now, node, effort.origins);
+            self.note(Check::Fresh, now.world, index, broken);
+        }
+    }
+
+    fn understated(&self, now: Now, node: &Node, effort: usize) -> Option<String> {
+        let claimed = self.history.claimed();
+        let changed =
+            turns(claimed.len(), effort, self.turn).map(|index| (claimed[index].0, &claimed[index].1));
+        let others = turns(self.origins.len(), effort, self.turn);
+        let others = others.map(|index| (Scope::default(), &self.origins[index]));
+        changed.chain(others).find_map(|(scope, origin)| {
+            freshness::understated(&self.beats, &self.history, node, now, scope, origin)
+        })
     }
 
     /// Compares nodes that have had time to agree.
-    pub fn compare<'a>(&mut self, time: Time, nodes: impl Iterator<Item = (u32, &'a Node)>) {
-        for (index, detail) in agreement::differences(nodes) {
-            self.note("agreement after quiet", time, index, Some(detail));
+    pub fn compare<'a>(
+        &mut self,
+        time: Time,
+        mut nodes: impl Iterator<Item = (u32, &'a Node)>,
+        effort: Effort,
+    ) {
+        let Some((_, first)) = nodes.next() else { return };
+        for (index, node) in nodes {
+            self.turn = self.turn.wrapping_add(1);
+            let touched = self.history.touched();
+            let changed = turns(touched.len(), effort.shards, self.turn).map(|index| touched[index]);
+            let others = turns(256, effort.shards, self.turn).map(|shard| Shard(shard as u8));
+            let broken = agreement::difference(first, node, changed.chain(others));
+            self.note(Check::Agreement, time, index, broken);
         }
     }
 }

@@ -3,41 +3,54 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use heck_core::effects::Record;
+use heck_core::effects::{Phase, Record};
 use heck_core::input::Command;
 use heck_core::journal::Snapshot;
+use heck_core::mutant::Mutant;
 use heck_core::node::Node;
 use heck_core::rng::Seed;
 
 use super::setup::{Setup, identity, ratio};
+use crate::checker::Checkers;
 use crate::engine::disk::DiskLoss;
 use crate::engine::link::{LinkRule, NodeSet, RuleId};
 use crate::engine::world::World;
 use crate::protocol::heck::{Heck, HeckCommand, addr_of};
-use crate::scenario::{Disk, Event, EventKind};
+use crate::scenario::{Disk, Event, EventKind, Scenario};
 
 /// Applies events and remembers what each began.
 pub struct Faults<'a> {
+    scenario: &'a Scenario,
     setup: &'a Setup,
     seed: Seed,
     /// The link rules of each loss or partition in force.
     rules: BTreeMap<usize, Vec<RuleId>>,
     /// The life that each node is in, counted from 1.
     lives: Vec<u64>,
-    /// Nodes that lost their disk in their last crash.
-    lost: Vec<bool>,
+    /// What their last crash took from the disks of nodes.
+    losses: Vec<DiskLoss>,
+    /// Nodes that have lost their disk at some time, and with it what they began with.
+    bare: Vec<bool>,
 }
 
 impl<'a> Faults<'a> {
     /// Nothing has happened yet.
     #[must_use]
-    pub fn new(setup: &'a Setup, seed: Seed) -> Self {
+    pub fn new(scenario: &'a Scenario, setup: &'a Setup, seed: Seed) -> Self {
         let nodes = setup.names.len();
-        Self { setup, seed, rules: BTreeMap::new(), lives: vec![1; nodes], lost: vec![false; nodes] }
+        Self {
+            scenario,
+            setup,
+            seed,
+            rules: BTreeMap::new(),
+            lives: vec![1; nodes],
+            losses: vec![DiskLoss::Nothing; nodes],
+            bare: vec![false; nodes],
+        }
     }
 
-    /// Lets an event happen now.
-    pub fn apply(&mut self, event: &Event, world: &mut World<Heck>) {
+    /// Lets an event happen now. The checkers hear of each new life.
+    pub fn apply(&mut self, event: &Event, world: &mut World<Heck>, checkers: &mut Checkers) {
         match &event.kind {
             EventKind::Crash { nodes, disk } => {
                 for &node in nodes {
@@ -47,13 +60,14 @@ impl<'a> Faults<'a> {
                         Disk::Lost => DiskLoss::Everything,
                     };
                     if world.crash(node, loss) {
-                        self.lost[node as usize] = *disk == Disk::Lost;
+                        self.losses[node as usize] = loss;
+                        self.bare[node as usize] |= loss == DiskLoss::Everything;
                     }
                 }
             }
             EventKind::Restart { nodes } => {
                 for &node in nodes {
-                    self.restart(node, world);
+                    self.restart(node, world, checkers);
                 }
             }
             EventKind::Pause { nodes } => {
@@ -91,27 +105,31 @@ impl<'a> Faults<'a> {
     }
 
     /// Starts a node in a new life. With its disk it has what it had at the start of the run and every record
-    /// that was synced; without, nothing but the addresses of its peers, and it joins through them.
-    fn restart(&mut self, node: u32, world: &mut World<Heck>) {
-        let setup = self.setup;
-        let kept = !self.lost[node as usize];
-        let life = self.lives[node as usize] + 1;
+    /// that was synced; without, nothing but the addresses of its peers, and it joins through them. So does a
+    /// node that crashed before its first join was complete.
+    fn restart(&mut self, node: u32, world: &mut World<Heck>, checkers: &mut Checkers) {
+        let (setup, index) = (self.setup, node as usize);
+        let base =
+            if self.bare[index] { &setup.bare } else { setup.base_of(node, self.scenario.cluster.start) };
+        // A planted bug: the driver forgets that the life it begins was lived before.
+        let is_new = !setup.config.planted.is(Mutant::ReuseBoot);
+        let life = self.lives[index] + u64::from(is_new);
         let (now, seed) = (world.clock(node), self.seed);
         let restarted = world.restart(node, |records| {
             let records: Vec<Record> = records.iter().map(|(_, record)| record.clone()).collect();
-            let (base, snapshot) =
-                if kept { (&setup.base, Some(Snapshot { records })) } else { (&setup.bare, None) };
             let identity = identity(&setup.names, node, life);
+            let snapshot = Some(Snapshot { records });
             Heck::new(Node::new(identity, setup.config.clone(), base, snapshot, seed, now))
         });
         if !restarted {
             return;
         }
-        self.lives[node as usize] = life;
-        if !kept {
-            let join =
-                HeckCommand::Client(Command::Join { peers: join_peers(node, setup.names.len() as u32) });
-            world.command_at(world.now(), node, 0, join);
+        self.lives[index] = life;
+        let Some(heck) = world.node(node) else { return };
+        checkers.restarted(world.now(), node, heck.node(), self.losses[index]);
+        if heck.node().view().phase() == Phase::Joining {
+            let peers = join_peers(node, setup.names.len() as u32);
+            world.command_at(world.now(), node, 0, HeckCommand::Client(Command::Join { peers }));
         }
     }
 }

@@ -3,6 +3,7 @@
 use heck_core::input::Command;
 use heck_core::node::Node;
 use heck_core::rng::Seed;
+use heck_core::state::State;
 use heck_core::time::{Span, Time};
 
 use super::faults::{Faults, join_peers};
@@ -10,7 +11,7 @@ use super::plan::Plan;
 use super::setup::{self, Setup, identity};
 use super::watch::Watch;
 use super::{Options, RunError};
-use crate::checker::{Bounds, Checkers};
+use crate::checker::{Beginning, Bounds, Checkers, Effort, Now};
 use crate::engine::disk::DiskConfig;
 use crate::engine::latency::Latency;
 use crate::engine::world::{Halt, World, WorldConfig};
@@ -18,10 +19,12 @@ use crate::protocol::heck::{Heck, HeckCommand};
 use crate::report::outcome::{RunOutcome, Violation};
 use crate::scenario::{Event, EventKind, Scenario, Start};
 
-/// How often nodes are compared while they should come to agree.
+/// How often nodes are compared while they should come to agree, and some of them are visited.
 const AGREEMENT_STEP: Span = Span::from_ms(100);
-/// Every how many checks each node is visited once: a thorough visit costs as much as thousands of events.
-const VISIT_STRIDE: u32 = 64;
+/// Of this many nodes one is visited in a step: a visit costs as much as hundreds of events.
+const NODES_PER_VISIT: u32 = 1_024;
+/// How long agreement must last before a run that has nothing else to wait for ends.
+const AGREEMENT_LASTS: Span = Span::from_secs(1);
 
 /// Runs a scenario under a seed.
 ///
@@ -40,18 +43,10 @@ pub fn run(
         world.command_at(planned.at, planned.node, token, planned.command.clone());
     }
     let nodes = scenario.cluster.nodes;
-    let at_start = setup.base.state.len();
-    let bounds = Bounds {
-        datagram_bytes: setup.config.datagram_limit,
-        sealing_bytes: setup.config.sealing_reserve,
-        recent_limit: setup.config.recent_limit,
-        nodes,
-        at_start,
-    };
-    let checkers = Checkers::new(nodes, bounds);
+    let checkers = Checkers::new(beginning(scenario, setup, &schedule));
     let warm = Time::ZERO + scenario.workload.warmup;
     let watch = Watch::new(plan.followed.clone(), nodes, setup.config.sealing_reserve, warm, checkers);
-    let mut run = Run { scenario, world, watch, faults: Faults::new(setup, seed), visits: 0 };
+    let mut run = Run { scenario, world, watch, faults: Faults::new(scenario, setup, seed), visited: 0 };
     let end = Time::ZERO + scenario.run.duration;
     let quiet = end - scenario.measure.quiet;
     let agreement_us = match run.go(&schedule, plan.last, quiet, end) {
@@ -65,6 +60,29 @@ pub fn run(
         }
     };
     Ok(run.outcome(seed, agreement_us, options))
+}
+
+/// What the checkers must know beforehand.
+fn beginning(scenario: &Scenario, setup: &Setup, schedule: &[Event]) -> Beginning {
+    let (cluster, config) = (&scenario.cluster, &setup.config);
+    let bounds = Bounds {
+        datagram_bytes: config.datagram_limit,
+        sealing_bytes: config.sealing_reserve,
+        recent_limit: config.recent_limit,
+        log_bytes: config.retention.bytes,
+        nodes: cluster.nodes,
+        at_start: setup.base.state.len(),
+    };
+    // What waits for a paused node is as old as the pause when it is read, and nobody can tell.
+    let pauses = schedule.iter().any(|event| matches!(event.kind, EventKind::Pause { .. }));
+    Beginning {
+        names: setup.names.to_vec(),
+        state: State::new(&setup.base.state, config.retention, config.planted),
+        origins: (0..cluster.origins).map(setup::origin_name).collect(),
+        bare: (0..cluster.nodes).map(|node| !setup.base_of(node, cluster.start).formed).collect(),
+        bounds,
+        transit_holds: !pauses && setup::greatest_transit(scenario) <= config.max_transit,
+    }
 }
 
 /// The world of a run at its start, without any command given: what benchmarks drive by hand.
@@ -105,7 +123,8 @@ struct Run<'a> {
     world: World<Heck>,
     watch: Watch,
     faults: Faults<'a>,
-    visits: u32,
+    /// The node that was visited last.
+    visited: u32,
 }
 
 impl Run<'_> {
@@ -119,31 +138,29 @@ impl Run<'_> {
     ) -> Result<Option<u64>, Halt> {
         let mut events = schedule.iter().peekable();
         let mut now = Time::ZERO;
-        let mut agreed = None;
+        let mut agreed: Option<Time> = None;
         while now < end {
             let step_end = (now + AGREEMENT_STEP).min(end);
             while let Some(event) = events.next_if(|event| event.at <= step_end) {
                 self.world.run_until(event.at, &mut self.watch)?;
-                self.faults.apply(event, &mut self.world);
-                if let EventKind::Restart { nodes } = &event.kind {
-                    nodes.iter().for_each(|&node| self.watch.checkers.restarted(node));
-                }
+                self.faults.apply(event, &mut self.world, &mut self.watch.checkers);
             }
             self.world.run_until(step_end, &mut self.watch)?;
             now = step_end;
             self.visit_some();
-            if now >= quiet && self.scenario.measure.quiet > Span::ZERO && self.agrees() {
-                agreed = Some(now.since(last_write).as_us());
-                // What is left of the quiet time is the same second over and over.
-                if self.watch.is_complete() && events.peek().is_none() {
-                    break;
-                }
-            } else if now >= quiet {
+            if self.scenario.measure.quiet == Span::ZERO || now < last_write || !self.agrees() {
                 agreed = None;
+                continue;
+            }
+            let since = *agreed.get_or_insert(now);
+            // What is left of the quiet time is the same second over and over.
+            let is_over = now >= quiet && self.watch.is_complete() && events.peek().is_none();
+            if is_over && now >= since + AGREEMENT_LASTS {
+                break;
             }
         }
         self.visit_all(end > quiet);
-        Ok(agreed)
+        Ok(agreed.map(|agreed| agreed.since(last_write).as_us()))
     }
 
     fn agrees(&self) -> bool {
@@ -152,23 +169,30 @@ impl Run<'_> {
     }
 
     fn visit_some(&mut self) {
-        self.visits = self.visits.wrapping_add(1);
-        let first = self.visits % VISIT_STRIDE;
-        let mut index = first;
-        while let Some(heck) = self.world.node(index) {
-            self.watch.checkers.visit(self.world.now(), index, heck.node());
-            index += VISIT_STRIDE * 16;
+        let nodes = self.scenario.cluster.nodes;
+        for _ in 0..nodes.div_ceil(NODES_PER_VISIT) {
+            self.visited = (self.visited + 1) % nodes;
+            self.visit(self.visited, Effort::BRIEF);
+        }
+    }
+
+    /// Visits a node unless it is down.
+    fn visit(&mut self, index: u32, effort: Effort) {
+        let now = Now { world: self.world.now(), local: self.world.clock(index) };
+        if let Some(heck) = self.world.node(index) {
+            self.watch.checkers.visit(now, index, heck.node(), effort);
         }
     }
 
     fn visit_all(&mut self, had_quiet: bool) {
-        let now = self.world.now();
-        for (index, heck) in self.world.running() {
-            self.watch.checkers.visit(now, index, heck.node());
+        let nodes = self.scenario.cluster.nodes;
+        let effort = Effort::last(nodes);
+        for index in 0..nodes {
+            self.visit(index, effort);
         }
         if had_quiet {
             let nodes = self.world.running().map(|(index, heck)| (index, heck.node()));
-            self.watch.checkers.compare(now, nodes);
+            self.watch.checkers.compare(self.world.now(), nodes, effort);
         }
     }
 
@@ -183,9 +207,9 @@ impl Run<'_> {
         let sealing = self.scenario.cluster.protocol.sealing_reserve.as_u64() as u32;
         let largest = self.world.total_traffic().largest_bytes;
         let violations = self.watch.checkers.findings().iter().map(|finding| Violation {
-            check: finding.check.to_owned(),
+            check: finding.check.name().to_owned(),
             time_us: finding.time.0,
-            node: finding.node,
+            node: Some(finding.node),
             detail: finding.detail.clone(),
             replay: format!("{} --seed {} --runs 1", options.replay, seed.0),
         });

@@ -9,7 +9,7 @@ use heck_core::member::{Member, Members};
 use heck_core::node::{Base, Identity};
 use heck_core::ownership::{owner, rendezvous_hash};
 use heck_core::state::{Finding, Fresh, Freshness, State};
-use heck_core::time::Time;
+use heck_core::time::{Span, Time};
 
 use crate::engine::draw::Ratio;
 use crate::engine::latency::Latency as EngineLatency;
@@ -242,6 +242,24 @@ pub fn latency_p95_us(scenario: &Scenario) -> Option<u64> {
     let [zone] = zones.as_slice() else { return None };
     let path = scenario.network.path(zone.name, zone.name);
     latency(&path.latency).ok().map(|latency| latency.sample_us(P95))
+}
+
+/// The longest that a datagram is on its way between any two nodes: its latency, the time that reordering holds
+/// it back, and a full queue before it.
+#[must_use]
+pub fn greatest_transit(scenario: &Scenario) -> Span {
+    let (zones, network) = (scenario.cluster.zones(), &scenario.network);
+    let pairs = zones.iter().flat_map(|from| zones.iter().map(move |to| (from.name, to.name)));
+    let greatest = pairs.map(|(from, to)| {
+        let path = network.path(from, to);
+        let held = path.reorder.as_ref().map_or(Span::ZERO, |reorder| reorder.by);
+        Span(path.latency.greatest().as_us().saturating_add(held.as_us()))
+    });
+    let queued = network.bandwidth.map_or(0, |rate| {
+        let bits = u128::from(network.queue.as_u64()) * 8 * 1_000_000;
+        bits.div_ceil(u128::from(rate.bits_per_second().max(1))) as u64
+    });
+    Span(greatest.max().unwrap_or_default().as_us().saturating_add(queued))
 }
 
 /// The loss of one datagram in the long run, for the analytic curve; that of the first zone.

@@ -36,6 +36,8 @@ pub struct Watch {
     from: Option<Time>,
     until: Option<Time>,
     missing: u64,
+    /// The hash of each node's state after its last step.
+    hashes: Vec<u64>,
     /// The checkers.
     pub checkers: Checkers,
 }
@@ -62,7 +64,8 @@ impl Watch {
         let missing = followed.len() as u64 * u64::from(nodes);
         let tracks = followed.into_iter().map(track).collect();
         let traffic = Traffic::default();
-        Self { tracks, nodes, sealing_bytes, traffic, from, until: None, missing, checkers }
+        let hashes = vec![0; nodes as usize];
+        Self { tracks, nodes, sealing_bytes, traffic, from, until: None, missing, hashes, checkers }
     }
 
     /// Whether every node has every followed update.
@@ -176,8 +179,11 @@ fn is_learned(event: &Event, dot: &Dot) -> bool {
 
 impl Observer<Heck> for Watch {
     fn after_step(&mut self, step: &Step<'_, Heck>, _: &mut Commands<Heck>) -> ControlFlow<()> {
-        let changed = step.outbox.reported().iter().any(|event| matches!(event, Event::Changed(_)));
-        if changed {
+        // A removal that came with the answer for a whole shard changes what was seen, and may be no event: of
+        // an entry that this node never had there is nothing to drop.
+        let hash = step.protocol.node().view().hash();
+        let before = std::mem::replace(&mut self.hashes[step.node as usize], hash);
+        if hash != before || !step.outbox.reported().is_empty() {
             self.track(step);
         }
         if self.from.is_some_and(|from| step.time >= from)
@@ -185,7 +191,7 @@ impl Observer<Heck> for Watch {
         {
             self.count(step);
         }
-        self.checkers.after_step(step, changed);
+        self.checkers.after_step(step);
         if self.checkers.is_full() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 }

@@ -90,6 +90,20 @@ one_of! {
     }
 }
 
+impl Latency {
+    /// The greatest latency.
+    #[must_use]
+    pub fn greatest(&self) -> Span {
+        match self {
+            Self::Constant(span) => *span,
+            Self::Uniform(uniform) => uniform.max,
+            Self::Normal(normal) => normal.greatest(),
+            Self::Lognormal(lognormal) => lognormal.greatest(),
+            Self::Quantiles(quantiles) => quantiles.iter().copied().max().unwrap_or_default(),
+        }
+    }
+}
+
 impl From<Span> for Latency {
     fn from(span: Span) -> Self {
         Self::Constant(span)

@@ -1,0 +1,98 @@
+//! Whether the age that a node gives for an answer, with its bound, ever understates the true one.
+
+use std::collections::BTreeMap;
+
+use heck_core::entry::Scope;
+use heck_core::id::{Boot, Name, NodeId, Writer};
+use heck_core::node::Node;
+use heck_core::time::{Span, Time};
+
+use super::history::History;
+
+/// When each node said its heartbeats, by world time.
+#[derive(Debug)]
+pub struct Beats {
+    indices: BTreeMap<NodeId, u32>,
+    said: Vec<Vec<(Boot, u32, Time)>>,
+    /// The last of each node, in a table that stays in the processor's cache.
+    last: Vec<u32>,
+}
+
+impl Beats {
+    /// Nodes with these names, none of which has said anything.
+    #[must_use]
+    pub fn new(names: &[Name]) -> Self {
+        let indices = names.iter().map(NodeId::of).zip(0..).collect();
+        Self { indices, said: vec![Vec::new(); names.len()], last: vec![0; names.len()] }
+    }
+
+    /// Looks whether a node has just said one.
+    #[inline]
+    pub fn after_step(&mut self, index: u32, node: &Node, time: Time) {
+        let number = node.view().heartbeats_said();
+        let last = &mut self.last[index as usize];
+        if *last != number {
+            *last = number;
+            self.said[index as usize].push((node.view().writer().boot, number, time));
+        }
+    }
+
+    /// A node has begun a new life, and counts anew.
+    pub fn restarted(&mut self, index: u32) {
+        self.last[index as usize] = 0;
+    }
+
+    /// When a heartbeat was said. Number 0 is what the cluster began with.
+    fn time(&self, writer: Writer, number: u32) -> Option<Time> {
+        if number == 0 {
+            return Some(Time::ZERO);
+        }
+        let said = &self.said[*self.indices.get(&writer.node)? as usize];
+        said.iter().find(|(boot, said, _)| (*boot, *said) == (writer.boot, number)).map(|(.., time)| *time)
+    }
+}
+
+/// A moment by the world's clock and by a node's own.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Now {
+    /// World time.
+    pub world: Time,
+    /// What the node's clock shows.
+    pub local: Time,
+}
+
+/// Whether what a node says of an origin is older than it says.
+#[must_use]
+pub fn understated(
+    beats: &Beats,
+    history: &History,
+    node: &Node,
+    now: Now,
+    scope: Scope,
+    origin: &Name,
+) -> Option<String> {
+    let view = node.view();
+    let health = view.health(scope, origin, now.local)?;
+    let (age, fresh) = (health.age?, view.fresh(health.writer)?);
+    let Some(said) = beats.time(health.writer, fresh.number) else {
+        return Some(format!(
+            "counts heartbeat {} of {:?}, which was never said",
+            fresh.number, health.writer
+        ));
+    };
+    let (true_age, most) = (now.world.since(said), Span(age.as_us() + health.age_bound.as_us()));
+    if most < true_age {
+        return Some(format!(
+            "says that the health of {origin} is {} us old and at most {} us, but it was vouched for {} us ago",
+            age.as_us(),
+            most.as_us(),
+            true_age.as_us()
+        ));
+    }
+    let replaced = history.replaced_at(view.claim(scope, origin)?).filter(|&replaced| replaced < said)?;
+    Some(format!(
+        "says that the health of {origin} is {} us old, but its writer had changed it {} us before that",
+        age.as_us(),
+        said.since(replaced).as_us()
+    ))
+}

@@ -1,0 +1,53 @@
+//! Why an entry that was seen is not live: every one needs a reason, or something was lost.
+
+use heck_core::entry::{Body, Claim, Entry};
+use heck_core::id::{Dot, Store};
+use heck_core::state::State;
+
+use super::history::History;
+
+/// What became of an entry that a node has seen and does not hold.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reason {
+    /// It is as it should be.
+    Good,
+    /// A lesser claim is held in its place.
+    Lesser,
+    /// There is none.
+    Missing,
+}
+
+/// Why `state` does not hold `entry`, which it has seen.
+#[must_use]
+pub fn reason(history: &mut History, state: &State, entry: &Entry) -> Reason {
+    let dot = entry.dot;
+    if state.context().is_fenced(dot.lane.writer) {
+        return Reason::Good;
+    }
+    let is_good = match &entry.body {
+        Body::Origin { .. } | Body::Key { .. } => {
+            let number = history.number(dot);
+            history.superseded_by(number).any(|dot| state.context().has_seen(&dot))
+        }
+        Body::Claim(claim) => return claim_reason(state, &dot, claim),
+        Body::Fence { node, boot } => state.context().fence_of(*node).is_some_and(|held| held >= *boot),
+        // A removal leaves nothing live, and a message expires; whether its subscribers heard of it is another
+        // question.
+        Body::OriginRemoved { .. } | Body::KeyDeleted { .. } | Body::Message { .. } => true,
+    };
+    if is_good { Reason::Good } else { Reason::Missing }
+}
+
+fn claim_reason(state: &State, dot: &Dot, claim: &Claim) -> Reason {
+    let generation = claim.generation.dot(dot.lane.shard, Store::Registry);
+    if state.context().has_seen(&generation) && state.entry(&generation).is_none() {
+        return Reason::Good;
+    }
+    let mut held =
+        state.claims(claim.scope, &claim.origin).filter(|held| held.generation == claim.generation);
+    match held.next() {
+        Some(held) if held.ballot > claim.ballot => Reason::Good,
+        Some(_) => Reason::Lesser,
+        None => Reason::Missing,
+    }
+}
