@@ -59,6 +59,12 @@ mutants! {
     KeepFencedContexts,
     /// A packet is filled beyond the datagram limit.
     IgnoreDatagramLimit,
+    /// A reply that comes after its round is thrown away.
+    DropLateReplies,
+    /// A peer that is ahead is not asked before its turn comes by chance.
+    IgnoreAhead,
+    /// A shard with more lanes than a datagram holds is left to datagrams.
+    NoStreamForLargeShard,
     /// The exact window of a request always starts at the same shard.
     StuckWindow,
     /// A received entry is dropped after its dot was marked as seen.

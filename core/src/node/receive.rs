@@ -4,6 +4,7 @@ use super::Node;
 use crate::broadcast::relay;
 use crate::effects::{Effects, Event, Phase, Rejected, StreamEffect};
 use crate::id::{Addr, StreamId};
+use crate::mutant::Mutant;
 use crate::packet::{Packet, PacketKind};
 use crate::repair::{Local, fill_reply};
 use crate::state::Applied;
@@ -65,6 +66,10 @@ impl Node {
         fill_reply(local, packet, room, &mut self.scratch, &mut reply);
         self.fill_beats(now, &mut reply);
         effects.send(from, reply);
+        let behind = self.state.first_behind(&packet.window_lanes);
+        if let Some(shard) = behind.filter(|_| !self.config.planted.is(Mutant::IgnoreAhead)) {
+            self.repair.note_ahead(from, shard);
+        }
     }
 
     fn replied(&mut self, from: Addr, packet: &Packet, now: Time, effects: &mut Effects) {
@@ -73,7 +78,8 @@ impl Node {
             effects.events.push(Event::Rejected(Rejected::LateReply));
             return;
         }
-        if packet.oversized || self.repair.suspect_groups() > STREAM_ABOVE_GROUPS {
+        let too_large = !packet.agrees && self.repair.take_too_large();
+        if packet.oversized || too_large || self.repair.suspect_groups() > STREAM_ABOVE_GROUPS {
             self.sync.fetch(from, &self.config, now, effects);
         }
     }

@@ -36,9 +36,10 @@ impl Node {
         if self.phase != Phase::Joining && now >= self.repair.next_round {
             self.repair.begin_round(&self.config, now);
             for _ in 0..self.config.repair_fanout {
-                let Some(peer) = self.members.random_peer(self.me.node, &mut self.rng) else { break };
-                let addr = peer.addr;
-                self.request(addr, now, effects);
+                let ahead = self.repair.take_ahead();
+                let random = || self.members.random_peer(self.me.node, &mut self.rng).map(|peer| peer.addr);
+                let Some(peer) = ahead.or_else(random) else { break };
+                self.request(peer, now, effects);
             }
         }
     }

@@ -16,12 +16,17 @@ pub use request::fill_request;
 
 use crate::config::Config;
 use crate::hash::mix;
-use crate::id::Shard;
+use crate::id::{Addr, Shard};
+use crate::mutant::{Mutant, Planted};
 use crate::packet::{GROUPS, Groups, Packet, group_of};
 use crate::rng::Stream;
 use crate::state::State;
 use crate::time::{Span, Time};
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
+
+/// Requests of earlier rounds that are remembered for a late reply, at most.
+const LATE_LIMIT: usize = 64;
 
 /// The schedule and the memory of this node's own requests.
 #[derive(Clone, Debug)]
@@ -30,6 +35,9 @@ pub struct Repair {
     pub next_round: Time,
     /// Nonces of the requests of this round that await a reply.
     awaited: Vec<u32>,
+    /// Those of earlier rounds, with the time when their round ended: where a round trip takes longer than a
+    /// round, every reply is late and means as much.
+    late: VecDeque<(u32, Time)>,
     /// Whether the last reply said that the states agree, and nothing has changed since.
     agreed_hash: Option<u64>,
     last_mismatch: u64,
@@ -37,10 +45,17 @@ pub struct Repair {
     suspects: u64,
     /// The shard at which the next window starts.
     window_start: u8,
+    /// A shard to list before that one, in the next request.
+    first_window: Option<Shard>,
+    /// A peer whose windows listed more of a shard than this node has seen.
+    ahead: Option<(Addr, Shard)>,
+    /// A suspect shard has more lanes than a request can list.
+    too_large: bool,
     gap_asks_left: u32,
     reply_bytes_left: u32,
     /// How many exchanges get through, pooled over all peers.
     pub loss: LossMeter,
+    planted: Planted,
 }
 
 impl Repair {
@@ -51,20 +66,32 @@ impl Repair {
         Self {
             next_round: now + Span(u64::from(rng.below(interval_us))),
             awaited: Vec::new(),
+            late: VecDeque::new(),
             agreed_hash: None,
             last_mismatch: 0,
             suspects: 0,
             window_start: 0,
+            first_window: None,
+            ahead: None,
+            too_large: false,
             gap_asks_left: config.gap_asks,
             reply_bytes_left: config.reply_budget,
             loss: LossMeter::new(),
+            planted: config.planted,
         }
     }
 
-    /// Begins a round: what the last one still waited for is lost.
+    /// Begins a round: what the last one still waited for counts as lost.
     pub fn begin_round(&mut self, config: &Config, now: Time) {
-        for _ in self.awaited.drain(..) {
+        let too_old = now - config.max_transit.times(2);
+        while self.late.front().is_some_and(|&(_, ended)| ended < too_old) || self.late.len() > LATE_LIMIT {
+            self.late.pop_front();
+        }
+        for nonce in self.awaited.drain(..) {
             self.loss.failure();
+            if !self.planted.is(Mutant::DropLateReplies) {
+                self.late.push_back((nonce, now));
+            }
         }
         self.gap_asks_left = config.gap_asks;
         self.reply_bytes_left = config.reply_budget;
@@ -91,12 +118,15 @@ impl Repair {
         granted
     }
 
-    /// Notes a reply. False when no request of this round awaits it.
+    /// Notes a reply. False when no request awaits it, not even one of the last rounds.
     pub fn replied(&mut self, reply: &Packet) -> bool {
-        let Some(at) = self.awaited.iter().position(|&nonce| nonce == reply.nonce) else {
+        if let Some(at) = self.awaited.iter().position(|&nonce| nonce == reply.nonce) {
+            self.awaited.swap_remove(at);
+        } else if let Some(at) = self.late.iter().position(|&(nonce, _)| nonce == reply.nonce) {
+            self.late.remove(at);
+        } else {
             return false;
-        };
-        self.awaited.swap_remove(at);
+        }
         self.loss.success();
         if reply.agrees {
             // Of that hash, whatever this node has learned since it asked.
@@ -109,6 +139,26 @@ impl Repair {
             self.last_mismatch = reply.mismatch;
         }
         true
+    }
+
+    /// Notes that a peer has seen more of a shard than this node. A dot that is seen and no longer live travels
+    /// by windows alone, and most peers agree with a node that lacks it: the one that has it is asked next.
+    pub const fn note_ahead(&mut self, peer: Addr, shard: Shard) {
+        self.ahead = Some((peer, shard));
+    }
+
+    /// The peer to ask next, if one is known to be ahead; the request will list the shard where it is.
+    pub fn take_ahead(&mut self) -> Option<Addr> {
+        let (peer, shard) = self.ahead.take()?;
+        self.agreed_hash = None;
+        self.suspects |= 1 << group_of(shard);
+        self.first_window = Some(shard);
+        Some(peer)
+    }
+
+    /// Whether a shard in which a difference lasts has more lanes than a request can list. Asked once.
+    pub const fn take_too_large(&mut self) -> bool {
+        core::mem::replace(&mut self.too_large, false)
     }
 
     /// How many groups of shards have differed in the last two replies.

@@ -51,8 +51,8 @@ pub fn fill_reply(
         return;
     }
     reply.mismatch = if request.has_digest { differing(request, state) } else { u64::MAX };
-    let room = room.saturating_sub(packet_len(reply) + 2 * SECTION_OVERHEAD);
-    let mut filler = Filler { state, config, now, left: room, reply };
+    let full = room.saturating_sub(packet_len(reply) + 2 * SECTION_OVERHEAD);
+    let mut filler = Filler { state, config, now, full, left: full, reply };
     filler.answer_windows(request, scratch);
     filler.add_recents(request, recents, scratch);
 }
@@ -68,6 +68,7 @@ struct Filler<'a> {
     state: &'a State,
     config: &'a Config,
     now: Time,
+    full: usize,
     left: usize,
     reply: &'a mut Packet,
 }
@@ -90,6 +91,9 @@ impl Filler<'_> {
             let len = lanes_len + scratch.entries.iter().map(carried_len).sum::<usize>();
             let whole =
                 len <= self.left && scratch.entries.iter().all(|carried| self.is_small(&carried.entry));
+            // A shard whose lanes alone exceed a reply can be answered by stream only.
+            let by_stream = self.full > 0 && lanes_len > self.full;
+            self.reply.oversized |= by_stream && !self.state.planted().is(Mutant::NoStreamForLargeShard);
             // What does not fit whole goes entry by entry, and then covers nothing but those entries.
             for carried in scratch.entries.drain(..) {
                 self.add(carried);

@@ -5,7 +5,7 @@ use crate::codec::{SECTION_OVERHEAD, WINDOW_LEN, lane_seen_len, packet_len};
 use crate::config::Config;
 use crate::id::{SHARDS, Shard};
 use crate::mutant::Mutant;
-use crate::packet::{GROUPS, Packet, group_of};
+use crate::packet::{Packet, group_of};
 use crate::recent::Recents;
 use crate::rng::Stream;
 use crate::state::State;
@@ -44,34 +44,42 @@ pub fn fill_request(
 
 /// Lists suspect shards from a rotating start, whole shards only, as many as fit.
 fn fill_windows(repair: &mut Repair, state: &State, bytes: usize, packet: &mut Packet) {
-    let start = repair.window_start;
+    let (start, first) = (repair.window_start, repair.first_window.take());
     let mut left = bytes;
+    if let Some(shard) = first {
+        left -= add_window(shard, state, left, packet).unwrap_or_default();
+    }
     for step in 0..SHARDS as u32 {
         let shard = Shard(start.wrapping_add(step as u8));
-        if repair.suspects & (1 << group_of(shard)) == 0 {
+        if repair.suspects & (1 << group_of(shard)) == 0 || first == Some(shard) {
             continue;
         }
-        let lanes = packet.window_lanes.len();
-        let window = state.window(shard, &mut packet.window_lanes);
-        let len: usize = WINDOW_LEN
-            + packet.window_lanes[lanes..]
-                .iter()
-                .map(|seen| lane_seen_len(&seen.lane, &seen.seen))
-                .sum::<usize>();
-        if len > left {
-            packet.window_lanes.truncate(lanes);
+        let Some(len) = add_window(shard, state, left, packet) else {
             if packet.windows.is_empty() {
-                // This shard fits no request at all; the next request starts behind it, and a stream will
-                // bring it if it goes on differing.
+                // This shard fits no request at all: a stream will bring it, and the next request starts
+                // behind it.
+                repair.too_large = !repair.planted.is(Mutant::NoStreamForLargeShard);
                 repair.window_start = shard.0.wrapping_add(1);
             }
             break;
-        }
+        };
         left -= len;
-        packet.windows.push(window);
-        if !state.planted().is(Mutant::StuckWindow) {
+        if !repair.planted.is(Mutant::StuckWindow) {
             repair.window_start = shard.0.wrapping_add(1);
         }
     }
-    debug_assert!(packet.windows.len() <= SHARDS / GROUPS * GROUPS);
+}
+
+/// Lists a shard if it takes at most `room` bytes; gives the bytes that it takes.
+fn add_window(shard: Shard, state: &State, room: usize, packet: &mut Packet) -> Option<usize> {
+    let start = packet.window_lanes.len();
+    let window = state.window(shard, &mut packet.window_lanes);
+    let lanes = packet.window_lanes[start..].iter();
+    let len = WINDOW_LEN + lanes.map(|seen| lane_seen_len(&seen.lane, &seen.seen)).sum::<usize>();
+    if len > room {
+        packet.window_lanes.truncate(start);
+        return None;
+    }
+    packet.windows.push(window);
+    Some(len)
 }

@@ -71,6 +71,17 @@ impl State {
         lacking
     }
 
+    /// The first shard of which a peer has seen more than this node, given some of the peer's lanes.
+    #[must_use]
+    pub fn first_behind(&self, theirs: &[LaneSeen]) -> Option<Shard> {
+        let nothing = IntervalSet::new();
+        let behind = |their: &&LaneSeen| {
+            let seen = self.context.lane(&their.lane).unwrap_or(&nothing);
+            !self.context.is_fenced(their.lane.writer) && !seen.is_superset(&their.seen)
+        };
+        theirs.iter().find(behind).map(|their| their.lane.shard)
+    }
+
     fn has_same(&self, their: &LaneSeen) -> bool {
         self.context.lane(&their.lane) == Some(&their.seen)
     }

@@ -144,11 +144,24 @@ impl Cluster {
 
     /// Starts a node in a given life.
     pub fn start_as(&mut self, node: usize, with_disk: bool, boot: Boot) {
-        let identity = Identity { name: name(&format!("node-{node}")), boot, addr: addr(node) };
         let snapshot = with_disk.then(|| Snapshot { records: self.disks[node].synced.clone() });
+        let base = self.base.clone();
+        self.build(node, snapshot, boot, &base);
+    }
+
+    /// Starts a node whose disk is gone, in a given life: it knows nothing and must join.
+    pub fn start_empty(&mut self, node: usize, boot: Boot) {
+        self.disks[node] = Disk { synced: Vec::new(), unsynced: Vec::new() };
+        let base = Base { members: self.base.members.clone(), formed: false, ..Base::default() };
+        self.build(node, None, boot, &Arc::new(base));
+        let peers: Vec<Addr> = (0..self.nodes.len()).filter(|&other| other != node).map(addr).collect();
+        self.command(node, &Command::Join { peers: peers.into() });
+    }
+
+    fn build(&mut self, node: usize, snapshot: Option<Snapshot>, boot: Boot, base: &Arc<Base>) {
+        let identity = Identity { name: name(&format!("node-{node}")), boot, addr: addr(node) };
         let now = self.local(node);
-        let built = Node::new(identity, self.config.clone(), &self.base, snapshot, self.seed, now);
-        self.nodes[node] = Some(built);
+        self.nodes[node] = Some(Node::new(identity, self.config.clone(), base, snapshot, self.seed, now));
         self.reschedule(node);
     }
 
@@ -209,7 +222,12 @@ impl Cluster {
 
     /// Gives a node a command. The token is 0.
     pub fn command(&mut self, node: usize, command: &Command) {
-        self.step(node, |node, now, effects| node.step(now, Input::Command { token: 0, command }, effects));
+        self.command_as(node, 0, command);
+    }
+
+    /// Gives a node a command with a token.
+    pub fn command_as(&mut self, node: usize, token: u64, command: &Command) {
+        self.step(node, |node, now, effects| node.step(now, Input::Command { token, command }, effects));
     }
 
     /// Gives a node the outcome of a check.

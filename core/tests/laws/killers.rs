@@ -1,7 +1,7 @@
 //! Every planted bug has a law that catches it.
 
 use crate::law::Law;
-use crate::{claims, deltas, freshness, intervals, join, log};
+use crate::{claims, deltas, freshness, intervals, join, log, repair};
 use heck_core::mutant::Mutant;
 
 /// Which law catches which bug.
@@ -26,6 +26,13 @@ const KILLERS: &[(Mutant, Law)] = &[
     (Mutant::IgnoreLiveList, deltas::QUIET_AGREES),
     (Mutant::UnboundFreshness, freshness::NO_OVERTAKING),
     (Mutant::UncountedHops, freshness::AGE_NEVER_UNDERSTATES),
+    (Mutant::ForgetBeatAge, freshness::AGE_NEVER_UNDERSTATES),
+    (Mutant::StaleFingerprint, deltas::QUIET_AGREES),
+    (Mutant::IgnoreDatagramLimit, repair::DATAGRAMS_FIT),
+    (Mutant::StuckWindow, repair::WINDOWS_PROGRESS),
+    (Mutant::DropLateReplies, repair::LATE_REPLIES_COUNT),
+    (Mutant::IgnoreAhead, repair::LONE_DOT_SPREADS),
+    (Mutant::NoStreamForLargeShard, repair::LARGE_SHARD_CONVERGES),
     (Mutant::LoseDelta, deltas::DELTAS_ARE_THE_STATE),
     (Mutant::SilentGap, log::ONCE_OR_GAP),
     (Mutant::UnboundedLog, log::LOG_IS_BOUNDED),

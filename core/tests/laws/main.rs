@@ -1,6 +1,8 @@
 //! The laws of the core, each with the planted bugs that it catches.
 
 mod claims;
+#[path = "../common/mod.rs"]
+mod common;
 mod deltas;
 mod fleet;
 mod freshness;
@@ -9,3 +11,4 @@ mod join;
 mod killers;
 mod law;
 mod log;
+mod repair;
