@@ -1,7 +1,8 @@
 //! Speed and memory of the engine on the ping workload, beside the same engine on `std`'s binary heap.
 //!
 //! `cargo bench -p heck-sim --bench engine`, with the numbers of nodes as arguments if others are wanted. Each
-//! line is the median of several runs; both queues take turns, because the speed of a machine drifts.
+//! line is the median of several runs; both queues take turns, because the speed of a machine drifts. Time is that
+//! of the processor where Linux tells it, so that a busy machine does not slow the figures down by waiting.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -49,6 +50,30 @@ impl EventQueue for HeapQueue {
     }
 }
 
+/// Processor time of this thread, or else the time that passes.
+struct Stopwatch {
+    processor_ns: Option<u64>,
+    wall: Instant,
+}
+
+impl Stopwatch {
+    fn start() -> Self {
+        Self { processor_ns: Self::processor_ns(), wall: Instant::now() }
+    }
+
+    fn secs(&self) -> f64 {
+        match (self.processor_ns, Self::processor_ns()) {
+            (Some(start), Some(end)) => (end - start) as f64 / 1e9,
+            _ => self.wall.elapsed().as_secs_f64(),
+        }
+    }
+
+    fn processor_ns() -> Option<u64> {
+        let schedstat = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+        schedstat.split_whitespace().next()?.parse().ok()
+    }
+}
+
 struct Run {
     events_per_sec: f64,
     bytes_per_node: f64,
@@ -78,15 +103,12 @@ fn run<Q: EventQueue>(nodes: u32) -> Run {
     let mut world = world.unwrap();
     let before = world.trace().count();
     let until = world.now() + Span::from_secs((EVENTS_PER_RUN / 3 / u64::from(nodes)).max(3));
-    let mut wall_secs = 0.0;
-    let warm = allocation_counter::measure(|| {
-        let start = Instant::now();
-        world.run_until(until, &mut ()).unwrap();
-        wall_secs = start.elapsed().as_secs_f64();
-    });
+    let watch = Stopwatch::start();
+    let warm = allocation_counter::measure(|| world.run_until(until, &mut ()).unwrap());
+    let secs = watch.secs();
     let events = world.trace().count() - before;
     Run {
-        events_per_sec: events as f64 / wall_secs,
+        events_per_sec: events as f64 / secs,
         bytes_per_node: resident.bytes_current as f64 / f64::from(nodes),
         allocations: warm.count_total,
         events,
@@ -126,11 +148,11 @@ fn compare_randomness(senders: u32) {
     let mut counters = vec![0_u64; senders as usize];
     let dice = Dice::new(SEED);
     let time_ns = |draw: &mut dyn FnMut(usize) -> u32| {
-        let start = Instant::now();
+        let watch = Stopwatch::start();
         for n in 0..DRAWS {
             black_box(draw(random_sender(n)));
         }
-        start.elapsed().as_secs_f64() * 1e9 / f64::from(DRAWS)
+        watch.secs() * 1e9 / f64::from(DRAWS)
     };
     let stream_ns = time_ns(&mut |sender| streams[sender].next_u32() ^ streams[sender].next_u32());
     let counter_ns = time_ns(&mut |sender| {

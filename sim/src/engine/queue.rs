@@ -413,6 +413,6 @@ mod tests {
             }
             while queue.pop_until(u64::MAX).is_some() {}
         }
-        assert!(queue.ring.chunks() <= 10_000 / 8 + 1);
+        assert!(queue.ring.chunks() <= 10_000 / 4 + 1);
     }
 }
