@@ -41,6 +41,7 @@ pub struct History {
     touched: Vec<Shard>,
     claims: BTreeMap<(Writer, Scope, Name), Vec<Said>>,
     claimed: Vec<(Scope, Name)>,
+    rivals: BTreeMap<(Scope, Name, Minted), Vec<(Ballot, Dot)>>,
 }
 
 impl History {
@@ -55,6 +56,7 @@ impl History {
             touched: Vec::new(),
             claims: BTreeMap::new(),
             claimed: Vec::new(),
+            rivals: BTreeMap::new(),
         }
     }
 
@@ -131,6 +133,10 @@ impl History {
                 self.touched.push(shard);
             }
         }
+        if let Some(claim) = entry.claim() {
+            let subject = (claim.scope, claim.origin.clone(), claim.generation);
+            self.rivals.entry(subject).or_default().push((claim.ballot, entry.dot));
+        }
         if by_writer && let Some(claim) = entry.claim() {
             let key = (claim.ballot.writer, claim.scope, claim.origin.clone());
             self.claims.entry(key).or_default().push(Said {
@@ -146,14 +152,19 @@ impl History {
         Ok(number)
     }
 
-    /// When the writer of a claim made another one for the same origin, if it did. Claims for a new generation of
-    /// the origin begin with the least ballot again, so what counts is the order in which they were made.
+    /// The greater claims for the same generation of the origin.
+    pub fn greater_than(&self, claim: &Claim) -> impl Iterator<Item = Dot> + '_ {
+        let rivals = self.rivals.get(&(claim.scope, claim.origin.clone(), claim.generation));
+        let ballot = claim.ballot;
+        rivals.into_iter().flatten().filter(move |(rival, _)| *rival > ballot).map(|(_, dot)| *dot)
+    }
+
+    /// When the writer of a claim made another one for the same generation of the origin, if it did.
     #[must_use]
     pub fn replaced_at(&self, claim: &Claim) -> Option<Time> {
         let said = self.claims.get(&(claim.ballot.writer, claim.scope, claim.origin.clone()))?;
-        let is_it = |said: &Said| said.generation == claim.generation && said.ballot == claim.ballot;
-        // One that was made before the run is older than all that were made in it.
-        let next = said.iter().position(is_it).map_or(0, |position| position + 1);
-        said.get(next).map(|said| said.time)
+        let mut later =
+            said.iter().filter(|said| said.generation == claim.generation && said.ballot > claim.ballot);
+        later.next().map(|said| said.time)
     }
 }

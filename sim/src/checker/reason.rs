@@ -29,7 +29,7 @@ pub fn reason(history: &mut History, state: &State, entry: &Entry) -> Reason {
             let number = history.number(dot);
             history.superseded_by(number).any(|dot| state.context().has_seen(&dot))
         }
-        Body::Claim(claim) => return claim_reason(state, &dot, claim),
+        Body::Claim(claim) => return claim_reason(history, state, &dot, claim),
         Body::Fence { node, boot } => state.context().fence_of(*node).is_some_and(|held| held >= *boot),
         // A removal leaves nothing live, and a message expires; whether its subscribers heard of it is another
         // question.
@@ -38,7 +38,7 @@ pub fn reason(history: &mut History, state: &State, entry: &Entry) -> Reason {
     if is_good { Reason::Good } else { Reason::Missing }
 }
 
-fn claim_reason(state: &State, dot: &Dot, claim: &Claim) -> Reason {
+fn claim_reason(history: &History, state: &State, dot: &Dot, claim: &Claim) -> Reason {
     let generation = claim.generation.dot(dot.lane.shard, Store::Registry);
     if state.context().has_seen(&generation) && state.entry(&generation).is_none() {
         return Reason::Good;
@@ -48,6 +48,8 @@ fn claim_reason(state: &State, dot: &Dot, claim: &Claim) -> Reason {
     match held.next() {
         Some(held) if held.ballot > claim.ballot => Reason::Good,
         Some(_) => Reason::Lesser,
+        // What beat it may be gone itself, behind a fence.
+        None if history.greater_than(claim).any(|dot| state.context().has_seen(&dot)) => Reason::Good,
         None => Reason::Missing,
     }
 }

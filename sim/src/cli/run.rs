@@ -1,5 +1,6 @@
 //! `heck-sim run`: runs scenario files, writes their results and says what came out.
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
 
@@ -51,12 +52,22 @@ impl Args {
         self.sets.iter().cloned().chain(seed).chain(runs).collect()
     }
 
-    /// The command that makes the runs of a file again, up to the seed.
+    /// The command that makes the runs of a file again, up to the seed. Their results go to a folder of their
+    /// own: those of all seeds stay.
     fn replay(&self, path: &Path) -> String {
-        let sets: String = self.sets.iter().map(|set| format!(" --set '{set}'")).collect();
+        let sets: String = self.sets.iter().map(|set| format!(" --set {}", quoted(set))).collect();
         let wire = if self.wire { " --wire" } else { "" };
-        format!("heck-sim run {}{sets}{wire}", path.display())
+        format!("heck-sim run {}{sets}{wire} --out replays", quoted(&path.to_string_lossy()))
     }
+}
+
+/// A word of a command line, as a POSIX shell reads it.
+fn quoted(word: &str) -> Cow<'_, str> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "%+,-./:=@_".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return Cow::Borrowed(word);
+    }
+    Cow::Owned(format!("'{}'", word.replace('\'', "'\\''")))
 }
 
 /// Runs every file, and returns the worst outcome. All files are read before the first is run.

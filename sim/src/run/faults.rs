@@ -11,7 +11,6 @@ use heck_core::node::Node;
 use heck_core::rng::Seed;
 
 use super::setup::{Setup, identity, ratio};
-use crate::checker::Checkers;
 use crate::engine::disk::DiskLoss;
 use crate::engine::link::{LinkRule, NodeSet, RuleId};
 use crate::engine::world::World;
@@ -49,8 +48,9 @@ impl<'a> Faults<'a> {
         }
     }
 
-    /// Lets an event happen now. The checkers hear of each new life.
-    pub fn apply(&mut self, event: &Event, world: &mut World<Heck>, checkers: &mut Checkers) {
+    /// Lets an event happen now. Gives the nodes that began a new life, and what their last crash took from
+    /// their disks.
+    pub fn apply(&mut self, event: &Event, world: &mut World<Heck>) -> Vec<(u32, DiskLoss)> {
         match &event.kind {
             EventKind::Crash { nodes, disk } => {
                 for &node in nodes {
@@ -66,9 +66,9 @@ impl<'a> Faults<'a> {
                 }
             }
             EventKind::Restart { nodes } => {
-                for &node in nodes {
-                    self.restart(node, world, checkers);
-                }
+                let begun = nodes.iter().copied().filter(|&node| self.restart(node, world));
+                let begun: Vec<u32> = begun.collect();
+                return begun.into_iter().map(|node| (node, self.losses[node as usize])).collect();
             }
             EventKind::Pause { nodes } => {
                 for &node in nodes {
@@ -102,12 +102,13 @@ impl<'a> Faults<'a> {
                 }
             }
         }
+        Vec::new()
     }
 
     /// Starts a node in a new life. With its disk it has what it had at the start of the run and every record
     /// that was synced; without, nothing but the addresses of its peers, and it joins through them. So does a
-    /// node that crashed before its first join was complete.
-    fn restart(&mut self, node: u32, world: &mut World<Heck>, checkers: &mut Checkers) {
+    /// node that crashed before its first join was complete. False if it is not down.
+    fn restart(&mut self, node: u32, world: &mut World<Heck>) -> bool {
         let (setup, index) = (self.setup, node as usize);
         let base =
             if self.bare[index] { &setup.bare } else { setup.base_of(node, self.scenario.cluster.start) };
@@ -122,15 +123,14 @@ impl<'a> Faults<'a> {
             Heck::new(Node::new(identity, setup.config.clone(), base, snapshot, seed, now))
         });
         if !restarted {
-            return;
+            return false;
         }
         self.lives[index] = life;
-        let Some(heck) = world.node(node) else { return };
-        checkers.restarted(world.now(), node, heck.node(), self.losses[index]);
-        if heck.node().view().phase() == Phase::Joining {
+        if world.node(node).is_some_and(|heck| heck.node().view().phase() == Phase::Joining) {
             let peers = join_peers(node, setup.names.len() as u32);
             world.command_at(world.now(), node, 0, HeckCommand::Client(Command::Join { peers }));
         }
+        true
     }
 }
 

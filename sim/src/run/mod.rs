@@ -1,7 +1,7 @@
 //! Running scenarios: every point under every seed, in parallel over both, each run by itself deterministic.
 
 pub mod expectations;
-mod faults;
+pub mod faults;
 pub mod one;
 pub mod plan;
 pub mod setup;

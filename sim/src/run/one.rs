@@ -143,7 +143,12 @@ impl Run<'_> {
             let step_end = (now + AGREEMENT_STEP).min(end);
             while let Some(event) = events.next_if(|event| event.at <= step_end) {
                 self.world.run_until(event.at, &mut self.watch)?;
-                self.faults.apply(event, &mut self.world, &mut self.watch.checkers);
+                for (index, loss) in self.faults.apply(event, &mut self.world) {
+                    let now = self.world.now();
+                    if let Some(heck) = self.world.node(index) {
+                        self.watch.checkers.restarted(now, index, heck.node(), loss);
+                    }
+                }
             }
             self.world.run_until(step_end, &mut self.watch)?;
             now = step_end;
