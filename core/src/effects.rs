@@ -134,6 +134,8 @@ pub enum Rejected {
     LateReply,
     /// A claim whose registry entry has not arrived.
     UnknownGeneration,
+    /// A fence whose copies have not all arrived.
+    EarlyFence,
     /// An answer that counts on entries which did not come with it.
     IncompleteAnswer,
     /// A stream packet in a datagram, or the other way round.

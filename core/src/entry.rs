@@ -1,9 +1,10 @@
 //! What a dot stands for: the entries of the five stores.
 
 use crate::codec;
-use crate::id::{Boot, Dot, Lane, Name, NodeId, Shard, Store, Writer};
+use crate::id::{Boot, Dot, Lane, Name, Shard, Store, Writer};
 use crate::time::{Span, Time};
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use smallvec::SmallVec;
 
 /// Largest value of a key and largest payload of a message, in bytes. Larger ones are refused.
@@ -12,6 +13,9 @@ pub const VALUE_LIMIT: usize = 64 * 1024;
 pub const TARGET_LIMIT: usize = 2_048;
 /// How many concurrent entries one write can supersede by name; more stay until the next write.
 pub const SUPERSEDES_LIMIT: usize = 64;
+
+/// Of how many lives a fence says how much was seen of them; of older ones all counts as seen.
+pub const LIVES_LIMIT: usize = 16;
 
 /// Whether an origin is to be checked and used.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
@@ -155,6 +159,56 @@ impl From<Dot> for Minted {
 /// The dots of one name that a write saw and replaces.
 pub type Superseded = SmallVec<[Minted; 1]>;
 
+/// Says that every dot of the writer's node in lives up to `boot` counts as seen, and that what was live of them
+/// has been written again. It counts only where the copies have arrived.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+pub struct Fence {
+    /// The last of the lives that are over.
+    pub boot: Boot,
+    /// Where the copies are, in rising order.
+    pub copies: Vec<Copies>,
+    /// How much of the last [`LIVES_LIMIT`] of those lives the writer had seen, in rising order.
+    pub covered: Vec<Covered>,
+}
+
+/// The copies that stand in front of a fence, in one lane of its writer.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Copies {
+    /// The lane's shard.
+    pub shard: Shard,
+    /// The lane's store.
+    pub store: Store,
+    /// The counter of the last copy.
+    pub last: u64,
+}
+
+/// How much of one past life the writer of a fence had seen.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Covered {
+    /// Which life.
+    pub boot: Boot,
+    /// The greatest serials in registry, keys, health and log.
+    pub serials: [u64; 4],
+}
+
+impl Fence {
+    /// Whether the writer had seen an entry of one of the lives.
+    #[must_use]
+    pub fn covers(&self, entry: &Entry) -> bool {
+        let lane = entry.dot.lane;
+        match self.covered.iter().find(|covered| covered.boot >= lane.writer.boot) {
+            Some(covered) if covered.boot == lane.writer.boot => {
+                covered.serials.get(lane.store as usize).is_none_or(|&serial| entry.serial <= serial)
+            }
+            // Any other life is one that it never heard of, or one so old that it no longer tells of it.
+            _ => {
+                let is_old = self.covered.first().is_some_and(|first| lane.writer.boot < first.boot);
+                is_old && self.covered.len() == LIVES_LIMIT
+            }
+        }
+    }
+}
+
 /// The content of an entry.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Body {
@@ -193,13 +247,8 @@ pub enum Body {
         /// At most [`VALUE_LIMIT`] bytes.
         payload: Arc<[u8]>,
     },
-    /// Every dot of `node` in lives up to `boot` counts as seen; what was live of them has been written again.
-    Fence {
-        /// Whose past lives.
-        node: NodeId,
-        /// The last of them.
-        boot: Boot,
-    },
+    /// The writer's past lives are over.
+    Fence(Arc<Fence>),
 }
 
 impl Body {
@@ -211,7 +260,7 @@ impl Body {
             Self::Key { .. } | Self::KeyDeleted { .. } => Store::Keys,
             Self::Claim(_) => Store::Health,
             Self::Message { .. } => Store::Log,
-            Self::Fence { .. } => Store::Fence,
+            Self::Fence(_) => Store::Fence,
         }
     }
 
@@ -224,8 +273,7 @@ impl Body {
             | Self::Key { name, .. }
             | Self::KeyDeleted { name }
             | Self::Claim(Claim { origin: name, .. }) => Shard::of_name(name),
-            Self::Message { .. } => Shard::of_node(writer.node),
-            Self::Fence { node, .. } => Shard::of_node(*node),
+            Self::Message { .. } | Self::Fence(_) => Shard::of_node(writer.node),
         }
     }
 
@@ -237,7 +285,7 @@ impl Body {
             | Self::OriginRemoved { name }
             | Self::Key { name, .. }
             | Self::KeyDeleted { name } => Some(name),
-            Self::Claim(_) | Self::Message { .. } | Self::Fence { .. } => None,
+            Self::Claim(_) | Self::Message { .. } | Self::Fence(_) => None,
         }
     }
 
@@ -257,6 +305,8 @@ pub struct Entry {
     pub serial: u64,
     /// The dots of the same name that it replaces.
     pub supersedes: Superseded,
+    /// Whether it says again, for a later life of its writer, what the dots that it replaces said.
+    pub is_copy: bool,
     /// The content.
     pub body: Body,
     wire_len: u32,
@@ -266,8 +316,24 @@ impl Entry {
     /// Puts an entry together; shard and store follow from writer and body.
     #[must_use]
     pub fn new(writer: Writer, counter: u64, serial: u64, supersedes: Superseded, body: Body) -> Self {
+        Self::with_origin(writer, counter, serial, (supersedes, false), body)
+    }
+
+    /// As [`Entry::new`], for a copy: an entry of a past life of the writer, written again.
+    #[must_use]
+    pub fn copy(writer: Writer, counter: u64, serial: u64, originals: Superseded, body: Body) -> Self {
+        Self::with_origin(writer, counter, serial, (originals, true), body)
+    }
+
+    fn with_origin(
+        writer: Writer,
+        counter: u64,
+        serial: u64,
+        (supersedes, is_copy): (Superseded, bool),
+        body: Body,
+    ) -> Self {
         let lane = Lane { shard: body.shard(writer), store: body.store(), writer };
-        let mut entry = Self { dot: Dot { lane, counter }, serial, supersedes, body, wire_len: 0 };
+        let mut entry = Self { dot: Dot { lane, counter }, serial, supersedes, is_copy, body, wire_len: 0 };
         entry.wire_len = codec::entry_len(&entry);
         entry
     }

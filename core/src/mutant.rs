@@ -51,6 +51,12 @@ mutants! {
     UnboundFreshness,
     /// A heartbeat that is handed on looks as if it came straight from its writer.
     UncountedHops,
+    /// A fence counts before its copies have arrived.
+    HastyFence,
+    /// A copy lives on where its original was replaced or removed.
+    ForgetOriginals,
+    /// What the writer of a fence had not seen goes with the rest.
+    ForgetUncovered,
     /// A fence hides past dots without keeping the fence, so that they can come back.
     ForgetFence,
     /// A node fences its past lives without writing its live entries again.

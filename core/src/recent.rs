@@ -32,6 +32,12 @@ const fn short_hash(key: u64, salt: u32) -> u16 {
     (mix(key, salt as u64) >> 48) as u16
 }
 
+/// The short hash by which a filter with this salt names a dot.
+#[must_use]
+pub const fn filter_hash(dot: &Dot, salt: u32) -> u16 {
+    short_hash(dot_key(dot), salt)
+}
+
 impl Recents {
     /// A ring of at most `limit` entries.
     #[must_use]

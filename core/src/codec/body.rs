@@ -2,10 +2,10 @@
 
 use super::{Count, DecodeError, Reader, Sink};
 use crate::entry::{
-    Admin, Ballot, Body, Claim, Entry, HealthState, Hold, Minted, OriginSpec, SUPERSEDES_LIMIT, Scope,
-    Superseded, TARGET_LIMIT, VALUE_LIMIT,
+    Admin, Ballot, Body, Claim, Copies, Covered, Entry, Fence, HealthState, Hold, Minted, OriginSpec,
+    SUPERSEDES_LIMIT, Scope, Superseded, TARGET_LIMIT, VALUE_LIMIT,
 };
-use crate::id::{Boot, Name, NodeId, Writer};
+use crate::id::{Boot, Name, NodeId, Shard, Store, Writer};
 use crate::time::{Span, Time};
 use alloc::sync::Arc;
 
@@ -146,6 +146,53 @@ fn claim(reader: &mut Reader<'_>, writer: Writer) -> Result<Claim, DecodeError> 
     })
 }
 
+fn put_fence(sink: &mut impl Sink, fence: &Fence) {
+    sink.varint(fence.boot.0);
+    sink.varint(fence.copies.len() as u64);
+    for copies in &fence.copies {
+        sink.byte(copies.shard.0);
+        sink.byte(copies.store as u8);
+        sink.varint(copies.last);
+    }
+    sink.varint(fence.covered.len() as u64);
+    for covered in &fence.covered {
+        sink.varint(covered.boot.0);
+        for serial in covered.serials {
+            sink.varint(serial);
+        }
+    }
+}
+
+fn fence(reader: &mut Reader<'_>, writer: Writer) -> Result<Fence, DecodeError> {
+    let boot = Boot(reader.bounded("boot")?);
+    if boot >= writer.boot {
+        // Only what is over can be fenced.
+        return Err(DecodeError::BadValue("fence", boot.0));
+    }
+    let mut fence = Fence { boot, ..Fence::default() };
+    for _ in 0..reader.count("copies")? {
+        let (shard, store) = (Shard(reader.byte("shard")?), store(reader)?);
+        fence.copies.push(Copies { shard, store, last: counter(reader)? });
+    }
+    for _ in 0..reader.count("covered")? {
+        let boot = Boot(reader.bounded("boot")?);
+        let mut serials = [0; 4];
+        for serial in &mut serials {
+            *serial = reader.bounded("serial")?;
+        }
+        fence.covered.push(Covered { boot, serials });
+    }
+    if !fence.copies.is_sorted() || !fence.covered.is_sorted() {
+        return Err(DecodeError::BadValue("fence order", boot.0));
+    }
+    Ok(fence)
+}
+
+pub(super) fn store(reader: &mut Reader<'_>) -> Result<Store, DecodeError> {
+    let number = reader.byte("store")?;
+    Store::from_u8(number).ok_or(DecodeError::BadValue("store", u64::from(number)))
+}
+
 fn put_body(sink: &mut impl Sink, body: &Body) {
     match body {
         Body::Origin { name, spec, source } => {
@@ -176,10 +223,9 @@ fn put_body(sink: &mut impl Sink, body: &Body) {
             sink.blob(topic.as_str().as_bytes());
             sink.blob(payload);
         }
-        Body::Fence { node, boot } => {
+        Body::Fence(fence) => {
             sink.byte(FENCE);
-            sink.put(&node.0.to_le_bytes());
-            sink.varint(boot.0);
+            put_fence(sink, fence);
         }
     }
 }
@@ -195,10 +241,7 @@ fn body(reader: &mut Reader<'_>, writer: Writer) -> Result<Body, DecodeError> {
         KEY_DELETED => Body::KeyDeleted { name: name(reader, "key")? },
         CLAIM => Body::Claim(claim(reader, writer)?),
         MESSAGE => Body::Message { topic: name(reader, "topic")?, payload: value(reader)? },
-        FENCE => Body::Fence {
-            node: NodeId(u64::from_le_bytes(reader.array("node")?)),
-            boot: Boot(reader.bounded("boot")?),
-        },
+        FENCE => Body::Fence(Arc::new(fence(reader, writer)?)),
         other => return Err(DecodeError::BadValue("body", u64::from(other))),
     })
 }
@@ -208,7 +251,8 @@ pub fn encode_entry(entry: &Entry, sink: &mut impl Sink) {
     put_writer(sink, entry.dot.lane.writer);
     sink.varint(entry.dot.counter);
     sink.varint(entry.serial);
-    sink.varint(entry.supersedes.len() as u64);
+    // The lowest bit tells a copy from a write.
+    sink.varint((entry.supersedes.len() as u64) << 1 | u64::from(entry.is_copy));
     for &minted in &entry.supersedes {
         put_minted(sink, minted);
     }
@@ -231,23 +275,22 @@ pub fn decode_entry(reader: &mut Reader<'_>) -> Result<Entry, DecodeError> {
     let writer = writer(reader)?;
     let counter = counter(reader)?;
     let serial = reader.bounded("serial")?;
-    let count = reader.count("supersedes")?;
-    if count > SUPERSEDES_LIMIT {
-        return Err(DecodeError::BadValue("supersedes", count as u64));
+    let head = reader.varint("supersedes")?;
+    let (count, is_copy) = (head >> 1, head & 1 == 1);
+    if count > SUPERSEDES_LIMIT as u64 {
+        return Err(DecodeError::BadValue("supersedes", count));
     }
     let mut supersedes = Superseded::new();
     for _ in 0..count {
         supersedes.push(minted(reader)?);
     }
     let body = body(reader, writer)?;
-    if count > 0 && body.map_name().is_none() {
-        return Err(DecodeError::BadValue("supersedes", count as u64));
+    if head > 0 && body.map_name().is_none() {
+        return Err(DecodeError::BadValue("supersedes", head));
     }
-    if let Body::Fence { node, boot } = body
-        && (node != writer.node || boot >= writer.boot)
-    {
-        // Only a node itself knows when its past lives are over.
-        return Err(DecodeError::BadValue("fence", boot.0));
-    }
-    Ok(Entry::new(writer, counter, serial, supersedes, body))
+    Ok(if is_copy {
+        Entry::copy(writer, counter, serial, supersedes, body)
+    } else {
+        Entry::new(writer, counter, serial, supersedes, body)
+    })
 }

@@ -1,8 +1,8 @@
 //! Packets on the wire: a fixed header, then sections `(tag, length, bytes)`.
 
-use super::body::{put_writer, small, writer};
+use super::body::{put_writer, small, store, writer};
 use super::{Count, DecodeError, NUMBER_LIMIT, Reader, Sink, decode_entry, encode_entry, varint_len};
-use crate::id::{Lane, NodeId, Shard, Store};
+use crate::id::{Lane, NodeId, Shard};
 use crate::interval::{IntervalSet, Range};
 use crate::packet::{Beat, Carried, GROUPS, LaneAnswer, LaneSeen, Packet, PacketKind, Relay, Window};
 use crate::time::Span;
@@ -33,9 +33,7 @@ fn put_lane(sink: &mut impl Sink, lane: &Lane) {
 }
 
 fn lane(reader: &mut Reader<'_>, shard: Shard) -> Result<Lane, DecodeError> {
-    let number = reader.byte("store")?;
-    let store = Store::from_u8(number).ok_or(DecodeError::BadValue("store", u64::from(number)))?;
-    Ok(Lane { shard, store, writer: writer(reader)? })
+    Ok(Lane { shard, store: store(reader)?, writer: writer(reader)? })
 }
 
 fn put_intervals(sink: &mut impl Sink, set: &IntervalSet) {

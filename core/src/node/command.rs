@@ -74,7 +74,7 @@ impl Node {
             return;
         }
         if peers.is_empty() {
-            self.finish_join(Phase::Serving, now, effects);
+            self.finish_join(Phase::Serving, effects);
             return;
         }
         self.join.peers = Some(peers.clone());
@@ -98,7 +98,7 @@ impl Node {
             self.state.claim_health(me, &finding, now, &mut self.changes);
         }
         self.learned_here(now, effects);
-        self.finish_join(Phase::Leaving, now, effects);
+        self.finish_join(Phase::Leaving, effects);
         self.fence_at = Time::NEVER;
     }
 

@@ -5,7 +5,7 @@ use crate::effects::{Effects, Event, Record};
 use crate::entry::Entry;
 use crate::id::{Boot, Dot, Writer};
 use crate::mutant::Mutant;
-use crate::packet::{Carried, LaneAnswer};
+use crate::packet::{Carried, LaneAnswer, PacketKind};
 use crate::state::Change;
 use crate::time::{Span, Time};
 use alloc::sync::Arc;
@@ -22,7 +22,8 @@ impl Node {
     }
 
     /// Turns what a peer brought into events and rumours. What came by stream is old and is not passed on.
-    pub(super) fn learned_from_peer(&mut self, by_stream: bool, effects: &mut Effects) {
+    pub(super) fn learned_from_peer(&mut self, kind: PacketKind, effects: &mut Effects) {
+        let by_stream = kind == PacketKind::SyncAnswer;
         let sends = if by_stream { 0 } else { self.rumour_sends() };
         for change in self.changes.drain(..) {
             if let Change::Learned(entry) = &change

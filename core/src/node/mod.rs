@@ -1,6 +1,7 @@
 //! One node: the only place where the mechanisms meet.
 
 mod command;
+mod fence;
 mod learn;
 mod receive;
 mod restore;
@@ -12,6 +13,7 @@ pub use view::{Health, View};
 use crate::broadcast::Outbox;
 use crate::config::Config;
 use crate::effects::{Effects, Event, Phase};
+use crate::entry::Entry;
 use crate::heartbeat::Heartbeats;
 use crate::id::{Addr, Boot, Name, NodeId, Writer};
 use crate::input::Input;
@@ -24,6 +26,7 @@ use crate::rng::{Seed, Stream};
 use crate::state::{Change, Fresh, Freshness, State, StateBase};
 use crate::sync::Sync;
 use crate::time::{Span, Time};
+use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -70,6 +73,9 @@ pub struct Node {
     sync: Sync,
     join: Join,
     fence_at: Time,
+    fence_delays: u32,
+    /// Fences whose copies have not all arrived, by the node that they are about.
+    early_fences: BTreeMap<NodeId, Arc<Entry>>,
     changes: Vec<Change>,
     scratch: ReplyScratch,
 }
@@ -134,7 +140,9 @@ impl Node {
             journal: Journal::default(),
             sync: Sync::default(),
             join: Join { next: Time::NEVER, give_up: Time::NEVER, ..Join::default() },
-            fence_at: Time::NEVER,
+            fence_at: now + config.fence_after,
+            fence_delays: 0,
+            early_fences: BTreeMap::new(),
             changes: Vec::new(),
             scratch: ReplyScratch::default(),
             rng,

@@ -3,6 +3,7 @@
 use super::Node;
 use crate::broadcast::relay;
 use crate::effects::{Effects, Event, Phase, Rejected, StreamEffect};
+use crate::entry::Body;
 use crate::id::{Addr, StreamId};
 use crate::mutant::Mutant;
 use crate::packet::{Packet, PacketKind};
@@ -95,6 +96,10 @@ impl Node {
             for superseded in carried.entry.superseded_dots() {
                 self.beware_of_own_past(superseded, effects);
             }
+            if matches!(carried.entry.body, Body::Fence(_)) {
+                self.offer_fence(&carried.entry, packet.kind, now, effects);
+                continue;
+            }
             let (before, was_seen) = (self.changes.len(), self.state.context().has_seen(&dot));
             match self.state.apply(carried, now, &mut self.changes) {
                 Applied::Refused => effects.events.push(Event::Rejected(Rejected::UnknownGeneration)),
@@ -122,6 +127,7 @@ impl Node {
                 effects.events.push(Event::Rejected(Rejected::IncompleteAnswer));
             }
         }
+        self.settle_fences(packet.kind, now, effects);
         let sends = self.repair.loss.scale(1);
         for beat in &packet.beats {
             let other = beat.writer.node != self.me.node && self.members.get(beat.writer.node).is_some();
@@ -129,8 +135,7 @@ impl Node {
                 self.heartbeats.hand_on(beat.writer.node, sends);
             }
         }
-        let is_stream = matches!(packet.kind, PacketKind::SyncAnswer);
-        self.learned_from_peer(is_stream, effects);
+        self.learned_from_peer(packet.kind, effects);
         self.freshness.settle(self.state.context());
     }
 
@@ -163,7 +168,7 @@ impl Node {
             Framed::Used => self.take_in(packet, now, effects),
             Framed::Done => {
                 if self.phase == Phase::Joining {
-                    self.finish_join(Phase::Synced, now, effects);
+                    self.finish_join(Phase::Synced, effects);
                 }
             }
         }

@@ -2,7 +2,7 @@
 
 use super::Node;
 use crate::effects::{Phase, Record};
-use crate::id::Shard;
+use crate::id::{Shard, Store};
 use crate::journal::Snapshot;
 use crate::packet::{Carried, Window};
 use crate::time::{Span, Time};
@@ -28,7 +28,6 @@ impl Node {
         }
         // Subscribers heard of all this in the earlier life.
         self.changes.clear();
-        self.expect_fence(now);
     }
 
     /// The whole state as records: a driver writes it to replace a long journal.
@@ -36,18 +35,22 @@ impl Node {
     pub fn snapshot(&self, now: Time) -> Snapshot {
         let mut records = Vec::from([Record::Boot(self.me.boot)]);
         let (mut entries, mut lanes) = (Vec::new(), Vec::new());
-        // Fences come first: what they hide must not come back on the way.
-        let fences = self.state.entries_of(crate::id::Store::Fence);
-        let carried = fences.map(|entry| Carried { entry: entry.clone(), age: Span::ZERO });
-        records.extend(carried.map(|carried| Record::Entry { at: now, carried }));
+        let (mut fences, mut fence_lanes) = (Vec::new(), Vec::new());
         for shard in (0..=u8::MAX).map(Shard) {
             let nothing = Window { shard, live: 0 };
             self.state.answer(nothing, &[], now, &mut entries, &mut lanes);
+            let is_fence = |store| store == Store::Fence;
+            fences.extend(entries.extract_if(.., |carried| is_fence(carried.entry.dot.lane.store)));
+            fence_lanes.extend(lanes.extract_if(.., |answer| is_fence(answer.lane.store)));
             records.extend(entries.drain(..).map(|carried| Record::Entry { at: now, carried }));
             if !lanes.is_empty() {
                 records.push(Record::Joined(core::mem::take(&mut lanes)));
             }
         }
+        // A fence is refused before its copies, which may stand in shards after its own.
+        records.extend(fences.into_iter().map(|carried| Record::Entry { at: now, carried }));
+        let by_shard = fence_lanes.chunk_by(|a, b| a.lane.shard == b.lane.shard);
+        records.extend(by_shard.map(|lanes| Record::Joined(lanes.to_vec())));
         if self.phase != Phase::Joining {
             records.push(Record::Member);
         }

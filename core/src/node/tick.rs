@@ -3,17 +3,13 @@
 use super::Node;
 use crate::codec::{SECTION_OVERHEAD, carried_len, packet_len};
 use crate::effects::{Effects, Phase, Record};
-use crate::entry::{Body, Entry, Hold};
-use crate::id::{Addr, Boot, Store};
-use crate::mutant::Mutant;
+use crate::id::{Addr, Store};
 use crate::packet::{Carried, Packet, PacketKind};
 use crate::recent::Recents;
 use crate::repair::{fill_request, is_current};
 use crate::state::State;
 use crate::sync;
 use crate::time::{Span, Time};
-use alloc::sync::Arc;
-use alloc::vec::Vec;
 
 impl Node {
     pub(super) fn tick(&mut self, now: Time, effects: &mut Effects) {
@@ -76,7 +72,7 @@ impl Node {
             return;
         }
         if now >= self.join.give_up {
-            self.finish_join(Phase::Serving, now, effects);
+            self.finish_join(Phase::Serving, effects);
             return;
         }
         if now < self.join.next {
@@ -93,69 +89,13 @@ impl Node {
         self.join.wait = Span((self.join.wait.as_us() * 2).min(longest.as_us()));
     }
 
-    pub(super) fn finish_join(&mut self, phase: Phase, now: Time, effects: &mut Effects) {
-        self.expect_fence(now);
+    pub(super) fn finish_join(&mut self, phase: Phase, effects: &mut Effects) {
         if self.phase == Phase::Joining && phase != Phase::Leaving {
             self.journal.write(Record::Member, effects);
         }
         self.join.next = Time::NEVER;
         self.join.give_up = Time::NEVER;
         self.enter(phase, effects);
-    }
-
-    /// Writes again what is live of this node's past lives, then puts them behind a fence. Waits while messages
-    /// of theirs are kept: those cannot be written again without being delivered twice.
-    fn fence_past_lives(&mut self, now: Time, effects: &mut Effects) {
-        self.fence_at = Time::NEVER;
-        let me = self.me;
-        let past = |entry: &Arc<Entry>| {
-            let writer = entry.dot.lane.writer;
-            writer.node == me.node && writer.boot < me.boot
-        };
-        let old: Vec<Arc<Entry>> = self.state.entries().filter(|entry| past(entry)).cloned().collect();
-        if old.iter().any(|entry| entry.dot.lane.store == Store::Log) {
-            self.fence_at = now + self.config.retention.age;
-            return;
-        }
-        let Some(boot) = self.last_past_life() else { return };
-        let mut changes = core::mem::take(&mut self.changes);
-        for entry in old {
-            if self.config.planted.is(Mutant::FenceWithoutRewrite) {
-                break;
-            }
-            match &entry.body {
-                Body::Claim(claim) => {
-                    // The check of an earlier life is not vouched for by this one, and a claim that another one
-                    // has beaten in the meantime is left to the fence.
-                    let counts = self.state.claim(claim.scope, &claim.origin);
-                    if counts.is_some_and(|counts| counts.ballot == claim.ballot) {
-                        let finding = self.finding(claim.scope, &claim.origin, claim.state, Hold::Released);
-                        self.state.claim_health(me, &finding, now, &mut changes);
-                    }
-                }
-                _ => {
-                    self.state.rewrite(me, &entry, now, &mut changes);
-                }
-            }
-        }
-        self.state.fence(me, me.node, boot, now, &mut changes);
-        self.changes = changes;
-        self.learned_here(now, effects);
-    }
-
-    /// Plans the fence of past lives that are known of: from the own disk, or from peers.
-    pub(super) fn expect_fence(&mut self, now: Time) {
-        if self.last_past_life().is_some() {
-            self.fence_at = self.fence_at.min(now + self.config.fence_after);
-        }
-    }
-
-    /// The last life of this node before this one of which a dot is known and not fenced.
-    pub(super) fn last_past_life(&self) -> Option<Boot> {
-        let me = self.me;
-        let lanes = (0..=u8::MAX).flat_map(|shard| self.state.context().lanes_of(crate::id::Shard(shard)));
-        let boots = lanes.map(|(lane, _)| lane.writer).filter(|writer| writer.node == me.node);
-        boots.map(|writer| writer.boot).filter(|&boot| boot < me.boot).max()
     }
 }
 

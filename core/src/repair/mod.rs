@@ -16,7 +16,7 @@ pub use request::fill_request;
 
 use crate::config::Config;
 use crate::hash::mix;
-use crate::id::{Addr, Shard};
+use crate::id::{Addr, Dot, Shard};
 use crate::mutant::{Mutant, Planted};
 use crate::packet::{GROUPS, Groups, Packet, group_of};
 use crate::rng::Stream;
@@ -45,6 +45,9 @@ pub struct Repair {
     suspects: u64,
     /// The shard at which the next window starts.
     window_start: u8,
+    /// Entries that arrived and cannot be taken in yet: the filter names them, so that they do not fill reply
+    /// after reply while what they wait for stays out.
+    pub early: Vec<Dot>,
     /// A shard to list before that one, in the next request.
     first_window: Option<Shard>,
     /// A peer whose windows listed more of a shard than this node has seen.
@@ -71,6 +74,7 @@ impl Repair {
             last_mismatch: 0,
             suspects: 0,
             window_start: 0,
+            early: Vec::new(),
             first_window: None,
             ahead: None,
             too_large: false,

@@ -74,13 +74,16 @@ struct Filler<'a> {
 }
 
 impl Filler<'_> {
+    /// Answers the windows from one that the nonce chooses: what the asker cannot use yet must not keep the same
+    /// others out every time.
     fn answer_windows(&mut self, request: &Packet, scratch: &mut ReplyScratch) {
-        let mut listed = request.window_lanes.as_slice();
-        for &window in &request.windows {
+        let count = request.windows.len();
+        let start = (request.nonce as usize).checked_rem(count).unwrap_or_default();
+        for &window in request.windows.iter().cycle().skip(start).take(count) {
             let shard = window.shard;
-            let count = listed.iter().take_while(|lane| lane.lane.shard == shard).count();
-            let (theirs, rest) = listed.split_at(count);
-            listed = rest;
+            let before = request.window_lanes.iter().take_while(|lane| lane.lane.shard != shard).count();
+            let listed = &request.window_lanes[before..];
+            let theirs = &listed[..listed.iter().take_while(|lane| lane.lane.shard == shard).count()];
             scratch.entries.clear();
             scratch.lanes.clear();
             self.state.answer(window, theirs, self.now, &mut scratch.entries, &mut scratch.lanes);

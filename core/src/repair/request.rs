@@ -6,12 +6,14 @@ use crate::config::Config;
 use crate::id::{SHARDS, Shard};
 use crate::mutant::Mutant;
 use crate::packet::{Packet, group_of};
-use crate::recent::Recents;
+use crate::recent::{Recents, filter_hash};
 use crate::rng::Stream;
 use crate::state::State;
 
 /// How many of the entries learned last a filter names.
 const FILTER_LIMIT: usize = 96;
+/// How many entries that came too early a filter names.
+const EARLY_LIMIT: usize = 16;
 /// Bytes of exact windows in a request.
 const WINDOW_BYTES: usize = 700;
 
@@ -35,6 +37,8 @@ pub fn fill_request(
     packet.groups = groups(state, packet.nonce);
     let known = recents.newest_first(packet.nonce).take(FILTER_LIMIT);
     packet.filter.extend(known.map(|(_, hash)| hash));
+    let early = repair.early.iter().take(EARLY_LIMIT);
+    packet.filter.extend(early.map(|dot| filter_hash(dot, packet.nonce)));
     if repair.suspects != 0 {
         let room = config.room() as usize;
         let left = room.saturating_sub(packet_len(packet) + SECTION_OVERHEAD);

@@ -1,11 +1,9 @@
 //! Taking entries in: what each store does with a new dot.
 
-use super::context::dots;
 use super::log::payload_bytes;
 use super::{Applied, Change, Key, State};
 use crate::entry::{Body, Claim, Entry, Minted, Scope};
-use crate::id::{Boot, Dot, NodeId, Store};
-use crate::interval::Range;
+use crate::id::{Dot, Store};
 use crate::mutant::Mutant;
 use crate::packet::Carried;
 use crate::time::{Span, Time};
@@ -36,14 +34,14 @@ impl State {
         match &entry.body {
             Body::Claim(claim) => self.apply_claim(entry, claim, changes),
             Body::Message { .. } => self.apply_message(entry, carried.age, now, changes),
-            Body::Fence { node, boot } => self.apply_fence(entry, *node, *boot, changes),
+            Body::Fence(fence) => self.apply_fence(entry, fence, changes),
             Body::Origin { .. } | Body::OriginRemoved { .. } | Body::Key { .. } | Body::KeyDeleted { .. } => {
                 self.apply_to_map(entry, changes)
             }
         }
     }
 
-    fn see(&mut self, entry: &Entry) {
+    pub(super) fn see(&mut self, entry: &Entry) {
         self.context.see(&entry.dot);
         self.context.note_serial(&entry.dot.lane, entry.serial);
     }
@@ -96,6 +94,10 @@ impl State {
     }
 
     fn apply_to_map(&mut self, entry: &Arc<Entry>, changes: &mut Vec<Change>) -> Applied {
+        if self.is_outlived(entry) {
+            self.see(entry);
+            return Applied::Known;
+        }
         // The entry goes in before what it replaces goes out, so a name is never seen empty in between.
         self.see(entry);
         changes.push(Change::Learned(entry.clone()));
@@ -115,6 +117,9 @@ impl State {
     }
 
     fn kill_superseded(&mut self, entry: &Entry, changes: &mut Vec<Change>) {
+        for dot in self.copies_of_superseded(entry) {
+            self.kill(&dot, changes);
+        }
         for dot in entry.superseded_dots() {
             self.context.see(&dot);
             self.kill(&dot, changes);
@@ -189,56 +194,5 @@ impl State {
         changes.push(Change::Learned(entry.clone()));
         self.expire(now);
         Applied::New
-    }
-
-    fn apply_fence(
-        &mut self,
-        entry: &Arc<Entry>,
-        node: NodeId,
-        boot: Boot,
-        changes: &mut Vec<Change>,
-    ) -> Applied {
-        self.see(entry);
-        let older: Vec<Dot> = self
-            .entries_in_lane_store(entry, node)
-            .filter(|held| matches!(held.body, Body::Fence { boot: other, .. } if other <= boot))
-            .map(|held| held.dot)
-            .collect();
-        if self.context.fence_of(node).is_some_and(|held| held >= boot) {
-            return Applied::Known;
-        }
-        for dot in older {
-            self.kill(&dot, changes);
-        }
-        let past = |dot: &Dot| dot.lane.writer.node == node && dot.lane.writer.boot <= boot;
-        let dead: Vec<Dot> = self.live.iter().map(|(dot, _)| *dot).filter(past).collect();
-        for dot in dead {
-            self.kill(&dot, changes);
-        }
-        self.log.forget(past);
-        self.context.raise_fence(node, boot);
-        self.live.insert(entry.dot, entry.clone());
-        changes.push(Change::Learned(entry.clone()));
-        Applied::New
-    }
-
-    /// The live fences for `node`, whoever wrote them: they share a shard.
-    fn entries_in_lane_store(&self, entry: &Entry, node: NodeId) -> impl Iterator<Item = &Arc<Entry>> {
-        let shard = entry.dot.lane.shard;
-        let first = Dot { lane: super::first_lane(shard), counter: 0 };
-        let last = Dot { lane: super::last_lane(shard), counter: u64::MAX };
-        self.live
-            .range(first..=last)
-            .map(|(_, held)| held)
-            .filter(move |held| matches!(held.body, Body::Fence { node: other, .. } if other == node))
-    }
-
-    /// The live entries of a lane within a range of counters.
-    pub(super) fn live_in(
-        &self,
-        lane: crate::id::Lane,
-        range: Range,
-    ) -> impl Iterator<Item = (&Dot, &Arc<Entry>)> {
-        self.live.range(dots(lane, range))
     }
 }

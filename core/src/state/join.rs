@@ -3,8 +3,8 @@
 //! Whatever supersedes an entry lives in the same shard, so an answer that is complete for a shard may be
 //! adopted whole: contexts, removals and claims at once, registry before health.
 
-use super::{Applied, Change, State, first_lane, last_lane};
-use crate::id::{Dot, Lane, Shard, Store};
+use super::{Applied, Change, State};
+use crate::id::{Lane, Shard, Store};
 use crate::interval::{IntervalSet, Range};
 use crate::mutant::Mutant;
 use crate::packet::{Carried, LaneAnswer, LaneSeen, Window};
@@ -102,13 +102,15 @@ impl State {
 
     /// Joins an answer for a whole shard, whose entries have been applied before. False, and nothing changes,
     /// when an entry that the answer counts on did not come or was refused.
+    ///
+    /// Fences stand apart from the rest of a shard: one that is refused as yet leaves out its own lane only.
     pub fn adopt(&mut self, lanes: &[LaneAnswer], changes: &mut Vec<Change>) -> bool {
-        if !lanes.iter().all(|answer| self.holds_live_of(answer))
-            && !self.planted.is(Mutant::AdoptTruncatedAnswer)
-        {
+        let is_fence = |answer: &LaneAnswer| answer.lane.store == Store::Fence;
+        let is_held = |answer: &LaneAnswer| is_fence(answer) || self.holds_live_of(answer);
+        if !lanes.iter().all(is_held) && !self.planted.is(Mutant::AdoptTruncatedAnswer) {
             return false;
         }
-        let mut dead = Vec::new();
+        let mut dead = self.copies_outlived_in(lanes);
         for answer in lanes.iter().filter(|answer| answer.lane.store.is_add_wins()) {
             if self.planted.is(Mutant::IgnoreLiveList) {
                 break;
@@ -120,6 +122,9 @@ impl State {
             );
         }
         for answer in lanes {
+            if is_fence(answer) && !self.holds_live_of(answer) {
+                continue;
+            }
             self.report_gaps(answer, changes);
             self.context.see_all(&answer.lane, &answer.seen);
             if !self.context.is_fenced(answer.lane.writer) {
@@ -155,17 +160,16 @@ impl State {
 
     /// Joins the whole of another state, kept by the same clock: what a complete answer for every shard does.
     pub fn join(&mut self, other: &Self, now: Time, changes: &mut Vec<Change>) {
-        let (mut entries, mut lanes, mut window) = (Vec::new(), Vec::new(), Vec::new());
-        // Fences first: they decide which other dots count as seen.
-        let shards = || (0..=u8::MAX).map(Shard);
-        for shard in shards() {
-            let first = Dot { lane: Lane { store: Store::Fence, ..first_lane(shard) }, counter: 0 };
-            let last = Dot { lane: last_lane(shard), counter: u64::MAX };
-            for (_, entry) in other.live.range(first..=last) {
-                self.apply(&Carried { entry: entry.clone(), age: Span::ZERO }, now, changes);
-            }
+        self.join_shards(other, now, changes);
+        if other.entries_of(Store::Fence).next().is_some() {
+            // A fence counts once its copies are there, which may stand in shards that came after its own.
+            self.join_shards(other, now, changes);
         }
-        for shard in shards() {
+    }
+
+    fn join_shards(&mut self, other: &Self, now: Time, changes: &mut Vec<Change>) {
+        let (mut entries, mut lanes, mut window) = (Vec::new(), Vec::new(), Vec::new());
+        for shard in (0..=u8::MAX).map(Shard) {
             entries.clear();
             lanes.clear();
             window.clear();
@@ -173,11 +177,7 @@ impl State {
             // A peer that has seen all of the shard may still hold what the other saw removed; in an exchange
             // that shows once both have seen the same, here at once.
             other.answer_whole(shard, &window, now, &mut entries, &mut lanes);
-            let applied = self.apply_all(&entries, now, changes);
-            debug_assert!(
-                !applied.contains(&Applied::Refused),
-                "an answer carries the registry before the claims"
-            );
+            self.apply_all(&entries, now, changes);
             self.adopt(&lanes, changes);
         }
     }

@@ -5,6 +5,7 @@
 
 mod apply;
 mod context;
+mod fence;
 mod freshness;
 mod join;
 mod log;
@@ -22,7 +23,6 @@ use crate::overlay::{Overlay, Shared};
 use crate::time::Time;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use log::LogQueue;
 
 /// What a change did to the visible state.
@@ -202,17 +202,6 @@ impl State {
     pub fn claim(&self, scope: Scope, origin: &Name) -> Option<&Claim> {
         let generation = Minted::from(self.read(Store::Registry, origin)?.dot);
         self.claims(scope, origin).find(|claim| claim.generation == generation)
-    }
-
-    /// The claims for the generation of an origin that counts, in all scopes.
-    fn claims_that_count(&self, origin: &Name) -> Vec<Claim> {
-        let Some(read) = self.read(Store::Registry, origin) else { return Vec::new() };
-        let (generation, shard) = (Minted::from(read.dot), Shard::of_name(origin));
-        let key = |scope| Key { store: Store::Health, name: origin.clone(), scope };
-        let of_origin = self.index.range(key(Scope(0))..=key(Scope(u64::MAX)));
-        let dots = of_origin.flat_map(|(_, dots)| dots.iter().map(|minted| minted.dot(shard, Store::Health)));
-        let claims = dots.filter_map(|dot| self.live.get(&dot)?.claim());
-        claims.filter(|claim| claim.generation == generation).cloned().collect()
     }
 
     /// The claims for all live generations of an origin in a scope.

@@ -4,7 +4,7 @@ use super::{Change, State};
 use crate::entry::{
     Ballot, Body, Claim, Entry, HealthState, Hold, Minted, OriginSpec, SUPERSEDES_LIMIT, Scope, Superseded,
 };
-use crate::id::{Boot, Lane, Name, NodeId, Store, Writer};
+use crate::id::{Lane, Name, Store, Writer};
 use crate::mutant::Mutant;
 use crate::packet::Carried;
 use crate::time::{Span, Time};
@@ -12,7 +12,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 impl State {
-    fn mint(
+    pub(super) fn mint(
         &mut self,
         writer: Writer,
         supersedes: Superseded,
@@ -20,10 +20,23 @@ impl State {
         now: Time,
         changes: &mut Vec<Change>,
     ) -> Arc<Entry> {
+        self.mint_as(writer, supersedes, false, body, now, changes)
+    }
+
+    pub(super) fn mint_as(
+        &mut self,
+        writer: Writer,
+        supersedes: Superseded,
+        is_copy: bool,
+        body: Body,
+        now: Time,
+        changes: &mut Vec<Change>,
+    ) -> Arc<Entry> {
         let lane = Lane { shard: body.shard(writer), store: body.store(), writer };
         let counter = self.context.lane(&lane).map_or(0, crate::interval::IntervalSet::max) + 1;
         let serial = self.context.progress(writer, lane.store).serial + 1;
-        let entry = Arc::new(Entry::new(writer, counter, serial, supersedes, body));
+        let make = if is_copy { Entry::copy } else { Entry::new };
+        let entry = Arc::new(make(writer, counter, serial, supersedes, body));
         self.apply(&Carried { entry: entry.clone(), age: Span::ZERO }, now, changes);
         entry
     }
@@ -53,31 +66,13 @@ impl State {
             return None;
         }
         let supersedes = self.superseded(Store::Registry, name);
-        Some(self.write_origin(writer, supersedes, body, now, changes))
-    }
-
-    fn write_origin(
-        &mut self,
-        writer: Writer,
-        supersedes: Superseded,
-        body: Body,
-        now: Time,
-        changes: &mut Vec<Change>,
-    ) -> Arc<Entry> {
-        let claims = match &body {
-            Body::Origin { name, .. } => self.claims_that_count(name),
-            _ => Vec::new(),
-        };
+        let counts = self.read(Store::Registry, name).map(|held| Minted::from(held.dot));
+        let claims = counts.map(|generation| self.claims_of(name, generation)).unwrap_or_default();
         let entry = self.mint(writer, supersedes, body, now, changes);
         for claim in claims {
-            // Nobody vouches for a claim on behalf of its holder: it stays released until the owner claims. With
-            // the least rank, it yields to any claim of the same epoch.
-            let ballot = Ballot { epoch: claim.ballot.epoch, rank: 0, writer, sequence: 1 };
-            let generation = Minted::from(entry.dot);
-            let carried = Claim { generation, ballot, hold: Hold::Released, ..claim };
-            self.mint(writer, Superseded::new(), Body::Claim(carried), now, changes);
+            self.carry_claim(writer, &claim, Minted::from(entry.dot), claim.ballot.epoch, now, changes);
         }
-        entry
+        Some(entry)
     }
 
     /// Writes a key.
@@ -163,38 +158,6 @@ impl State {
             since: unchanged.map_or(now, |claim| claim.since),
         };
         Some(self.mint(writer, Superseded::new(), Body::Claim(claim), now, changes))
-    }
-
-    /// Puts the past lives of `node` up to `boot` behind a fence. Whoever calls has written again what is live
-    /// of them.
-    pub fn fence(
-        &mut self,
-        writer: Writer,
-        node: NodeId,
-        boot: Boot,
-        now: Time,
-        changes: &mut Vec<Change>,
-    ) -> Arc<Entry> {
-        self.mint(writer, Superseded::new(), Body::Fence { node, boot }, now, changes)
-    }
-
-    /// Writes an entry of a past life again under `writer`. `None` when another version of the name is the one that
-    /// counts: then nothing visible hangs on this one.
-    pub fn rewrite(
-        &mut self,
-        writer: Writer,
-        old: &Entry,
-        now: Time,
-        changes: &mut Vec<Change>,
-    ) -> Option<Arc<Entry>> {
-        let name = old.body.map_name()?;
-        let counts = self.read(old.dot.lane.store, name)?;
-        if counts.dot != old.dot {
-            return None;
-        }
-        // Concurrent versions of others stay, and stay behind: the new dot is greater than the old one.
-        let supersedes = Superseded::from_iter([Minted::from(old.dot)]);
-        Some(self.write_origin(writer, supersedes, old.body.clone(), now, changes))
     }
 }
 

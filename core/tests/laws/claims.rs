@@ -6,7 +6,6 @@ use heck_core::entry::{Ballot, HealthState, Scope};
 use heck_core::id::{Boot, NodeId, Store, Writer};
 use heck_core::ownership::owner;
 use heck_core::state::Change;
-use heck_core::time::Span;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -85,8 +84,7 @@ fn skew_changes_nothing(trial: &Trial) -> Result<(), String> {
     let skews = proptest::array::uniform3(0..100_000_000_u64);
     trial.for_all(&(history(80), skews), |(history, skews), planted| {
         let run = |skews: [u64; REPLICAS]| {
-            let mut fleet = Fleet::new(planted, KEEP_ALL);
-            fleet.skews = skews.map(Span::from_us);
+            let mut fleet = Fleet::skewed(planted, KEEP_ALL, skews);
             history.iter().for_each(|op| fleet.apply(op));
             let shown = |fleet: &Fleet, at: usize| {
                 let state = &fleet.states[at];

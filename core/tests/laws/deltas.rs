@@ -2,14 +2,13 @@
 
 use crate::fleet::{Fleet, Minted, NAMES, REPLICAS, content, fingerprints_fit, history};
 use crate::law::{Law, Trial};
-use heck_core::entry::{Claim, Entry, Scope};
+use heck_core::entry::{Claim, Scope};
 use heck_core::id::{Dot, Store};
 use heck_core::packet::Carried;
 use heck_core::state::{Applied, State};
 use heck_core::time::Span;
 use proptest::prelude::*;
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub const DELTAS_ARE_THE_STATE: Law = Law {
     name: "all deltas in any order are the full state",
@@ -33,8 +32,8 @@ fn deltas_are_the_state(trial: &Trial) -> Result<(), String> {
         if !fleet.minted.is_empty() {
             order.iter().for_each(|at| _ = offer(at.get(&fleet.minted)));
         }
-        // Then everything comes once more, newest first; a claim that is refused comes again.
-        for _ in 0..2 {
+        // Then everything comes once more, newest first; claims and fences that are refused come again.
+        for _ in 0..3 {
             fleet.minted.iter().rev().for_each(|minted| _ = offer(minted));
         }
         prop_assert!(fleet.minted.iter().all(|minted| offer(minted) != Applied::Refused));
@@ -43,29 +42,36 @@ fn deltas_are_the_state(trial: &Trial) -> Result<(), String> {
     })
 }
 
-/// What a fleet must hold once all have seen everything: the writes that no later write saw, and of the claims
-/// for each living origin the greatest.
-fn expected(fleet: &Fleet) -> BTreeMap<Dot, Arc<Entry>> {
-    let is_replaced = |dot: &Dot| fleet.minted.iter().any(|later| later.saw.contains(dot));
-    let mut live = BTreeMap::new();
-    let mut claims: BTreeMap<_, (&Claim, &Arc<Entry>)> = BTreeMap::new();
+/// What a state holds, by the writes that it goes back to.
+fn held(fleet: &Fleet, state: &State) -> BTreeSet<Dot> {
+    let writes = state.entries().filter(|entry| entry.dot.lane.store.is_add_wins());
+    writes.map(|entry| fleet.root(&entry.dot)).collect()
+}
+
+/// What a state must hold once all have seen everything: the writes that no later write saw.
+fn expected(fleet: &Fleet) -> BTreeSet<Dot> {
+    let is_replaced = |root: &Dot| fleet.minted.iter().any(|later| later.saw.contains(root));
+    let writes = fleet
+        .minted
+        .iter()
+        .filter(|Minted { entry, .. }| entry.dot.lane.store.is_add_wins() && !entry.body.is_removal());
+    writes.map(|minted| minted.root).filter(|root| !is_replaced(root)).collect()
+}
+
+/// The claims that a state must hold then: for each origin that it holds the greatest.
+fn expected_claims(fleet: &Fleet, state: &State) -> BTreeSet<Dot> {
+    let mut claims: BTreeMap<_, (&Claim, Dot)> = BTreeMap::new();
     for Minted { entry, .. } in &fleet.minted {
-        let dot = entry.dot;
-        if let Some(claim) = entry.claim() {
-            let key = (claim.scope, claim.origin.clone(), claim.generation);
-            if claims.get(&key).is_none_or(|(held, _)| held.ballot < claim.ballot) {
-                claims.insert(key, (claim, entry));
-            }
-        } else if !entry.body.is_removal() && !is_replaced(&dot) {
-            live.insert(dot, entry.clone());
+        let Some(claim) = entry.claim() else { continue };
+        let key = (claim.scope, claim.origin.clone(), claim.generation);
+        if claims.get(&key).is_none_or(|(held, _)| held.ballot < claim.ballot) {
+            claims.insert(key, (claim, entry.dot));
         }
     }
-    for (claim, entry) in claims.into_values() {
-        if live.contains_key(&claim.generation.dot(entry.dot.lane.shard, Store::Registry)) {
-            live.insert(entry.dot, entry.clone());
-        }
-    }
-    live
+    let lives = |claim: &Claim, dot: &Dot| {
+        state.entry(&claim.generation.dot(dot.lane.shard, Store::Registry)).is_some()
+    };
+    claims.into_values().filter(|(claim, dot)| lives(claim, dot)).map(|(_, dot)| dot).collect()
 }
 
 pub const QUIET_AGREES: Law = Law {
@@ -83,25 +89,31 @@ fn quiet_agrees(trial: &Trial) -> Result<(), String> {
         for state in &fleet.states {
             fingerprints_fit(state)?;
             prop_assert_eq!(content(state), content(&fleet.states[0]));
-            let live: BTreeMap<Dot, Arc<Entry>> =
-                state.entries().map(|entry| (entry.dot, entry.clone())).collect();
-            prop_assert_eq!(&live, &expected);
+            prop_assert_eq!(&held(&fleet, state), &expected);
+            let claims: BTreeSet<Dot> = state.entries_of(Store::Health).map(|entry| entry.dot).collect();
+            prop_assert_eq!(claims, expected_claims(&fleet, state));
         }
         Ok(())
     })
 }
 
-/// Why it is right that a seen entry is not held any more; `None` when it is wrong.
-fn excused(fleet: &Fleet, state: &State, entry: &Entry) -> bool {
+/// Whether it is right that a seen entry is not held any more.
+fn excused(fleet: &Fleet, state: &State, minted: &Minted) -> bool {
+    let entry = &minted.entry;
     if let Some(claim) = entry.claim() {
         let generation = claim.generation.dot(entry.dot.lane.shard, Store::Registry);
         let mut rivals = state.claims(claim.scope, &claim.origin);
         return state.entry(&generation).is_none()
             || rivals.any(|held| held.generation == claim.generation && held.ballot > claim.ballot);
     }
+    let Some(name) = entry.body.map_name().filter(|_| !entry.body.is_removal()) else {
+        // Removals and fences leave nothing, and messages go when the life of their writer is fenced.
+        return true;
+    };
     let replaced =
-        |later: &Minted| later.saw.contains(&entry.dot) && state.context().has_seen(&later.entry.dot);
-    entry.body.is_removal() || fleet.minted.iter().any(replaced)
+        |later: &Minted| later.saw.contains(&minted.root) && state.context().has_seen(&later.entry.dot);
+    let mut copies = state.versions(entry.dot.lane.store, name);
+    copies.any(|held| fleet.root(&held.dot) == minted.root) || fleet.minted.iter().any(replaced)
 }
 
 pub const NO_OVER_CLAIM: Law = Law {
@@ -118,11 +130,11 @@ fn no_over_claim(trial: &Trial) -> Result<(), String> {
             fleet.apply(op);
         }
         for (at, state) in fleet.states.iter().enumerate() {
-            for Minted { entry, .. } in &fleet.minted {
-                let accounted = !state.context().has_seen(&entry.dot)
-                    || state.entry(&entry.dot).is_some()
-                    || excused(&fleet, state, entry);
-                prop_assert!(accounted, "replica {} claims to know {:?}", at, entry);
+            for minted in &fleet.minted {
+                let accounted = !state.context().has_seen(&minted.entry.dot)
+                    || state.entry(&minted.entry.dot).is_some()
+                    || excused(&fleet, state, minted);
+                prop_assert!(accounted, "replica {} claims to know {:?}", at, minted.entry);
             }
         }
         Ok(())

@@ -55,6 +55,8 @@ pub enum Op {
     Join { from: u8, to: u8 },
     /// A replica begins a new life with what it has.
     Restart { at: u8 },
+    /// A replica puts its past lives behind a fence.
+    Fence { at: u8 },
     /// Time passes.
     Wait { ms: u16 },
 }
@@ -74,6 +76,7 @@ pub fn op() -> impl Strategy<Value = Op> {
             .prop_map(|(from, to, shard, arrive)| Op::Answer { from, to, shard, arrive }),
         1 => (at(), at()).prop_map(|(from, to)| Op::Join { from, to }),
         1 => at().prop_map(|at| Op::Restart { at }),
+        1 => at().prop_map(|at| Op::Fence { at }),
         1 => (0..400_u16).prop_map(|ms| Op::Wait { ms }),
     ]
 }
@@ -101,7 +104,9 @@ pub fn history(longest: usize) -> impl Strategy<Value = Vec<Op>> {
 pub struct Minted {
     /// The entry.
     pub entry: Arc<Entry>,
-    /// The entries of the same name that the writer held when it wrote: what a later write replaces.
+    /// The write that it goes back to: for a copy that of the original, otherwise itself.
+    pub root: Dot,
+    /// The writes of the same name that the writer saw when it wrote: what it replaces.
     pub saw: Vec<Dot>,
     /// When, in the world's time.
     pub at: Time,
@@ -121,7 +126,7 @@ pub struct Fleet {
     /// The world's time.
     pub now: Time,
     /// How far each replica's clock is ahead.
-    pub skews: [Span; REPLICAS],
+    skews: Option<[Span; REPLICAS]>,
     planted: Planted,
     retention: Retention,
 }
@@ -136,10 +141,15 @@ impl Fleet {
             minted: Vec::new(),
             changes: vec![Vec::new(); REPLICAS],
             now: Time(1_000_000),
-            skews: [Span::ZERO; REPLICAS],
+            skews: None,
             planted,
             retention,
         }
+    }
+
+    /// Empty replicas whose clocks are ahead by so much.
+    pub fn skewed(planted: Planted, retention: Retention, skews: [u64; REPLICAS]) -> Self {
+        Self { skews: Some(skews.map(Span::from_us)), ..Self::new(planted, retention) }
     }
 
     /// The fleet after a history.
@@ -156,7 +166,7 @@ impl Fleet {
 
     /// A replica's time.
     pub fn local(&self, at: usize) -> Time {
-        self.now + self.skews[at]
+        self.now + self.skews.map_or(Span::ZERO, |skews| skews[at])
     }
 
     /// Lets one thing happen.
@@ -205,6 +215,9 @@ impl Fleet {
             }
             Op::Join { from, to } => self.join(index(from), index(to)),
             Op::Restart { at } => self.writers[index(at)].boot.0 += 1,
+            Op::Fence { at } => self.write(index(at), None, |state, me, now, changes| {
+                state.fence_past_lives(me, now, changes);
+            }),
             Op::Wait { ms } => {
                 self.now += Span::from_ms(u64::from(ms));
                 for at in 0..REPLICAS {
@@ -222,19 +235,33 @@ impl Fleet {
         act: impl FnOnce(&mut State, Writer, Time, &mut Vec<Change>),
     ) {
         let now = self.local(at);
+        let saw = target.map(|(store, name)| self.shown(at, store, name)).unwrap_or_default();
         let (state, me) = (&mut self.states[at], self.writers[at]);
-        let held = target.map(|(store, name)| state.versions(store, name).map(|held| held.dot).collect());
-        let saw: Vec<Dot> = held.unwrap_or_default();
         let mut changes = Vec::new();
         act(state, me, now, &mut changes);
         let learned = changes.iter().filter_map(|change| match change {
             Change::Learned(entry) if entry.dot.lane.writer == me => Some(entry.clone()),
             _ => None,
         });
+        let learned: Vec<Arc<Entry>> = learned.collect();
         for entry in learned {
-            self.minted.push(Minted { entry, saw: saw.clone(), at: self.now });
+            let original = entry.is_copy.then(|| entry.superseded_dots().next()).flatten();
+            let root = original.map_or(entry.dot, |original| self.root(&original));
+            let is_write = target.is_some() && entry.body.map_name().is_some();
+            let saw = if is_write { saw.clone() } else { Vec::new() };
+            self.minted.push(Minted { entry, root, saw, at: self.now });
         }
         self.changes[at].append(&mut changes);
+    }
+
+    /// The write that an entry goes back to.
+    pub fn root(&self, dot: &Dot) -> Dot {
+        self.minted.iter().find(|minted| minted.entry.dot == *dot).map_or(*dot, |minted| minted.root)
+    }
+
+    /// The writes that a replica shows for a name.
+    pub fn shown(&self, at: usize, store: Store, name: &Name) -> Vec<Dot> {
+        self.states[at].versions(store, name).map(|held| self.root(&held.dot)).collect()
     }
 
     /// A replica makes a claim.
@@ -269,7 +296,7 @@ impl Fleet {
 
     /// `to` joins the whole of `from`. Two states can be joined directly when they are kept by one clock.
     pub fn join(&mut self, from: usize, to: usize) {
-        if self.skews[from] != self.skews[to] {
+        if self.skews.is_some() {
             self.shards().into_iter().for_each(|shard| self.answer(from, to, shard, usize::MAX));
             return;
         }

@@ -1,7 +1,7 @@
 //! Every planted bug has a law that catches it.
 
 use crate::law::Law;
-use crate::{claims, deltas, freshness, intervals, join, log, repair};
+use crate::{claims, deltas, fences, freshness, intervals, join, log, repair};
 use heck_core::mutant::Mutant;
 
 /// Which law catches which bug.
@@ -33,6 +33,14 @@ const KILLERS: &[(Mutant, Law)] = &[
     (Mutant::DropLateReplies, repair::LATE_REPLIES_COUNT),
     (Mutant::IgnoreAhead, repair::LONE_DOT_SPREADS),
     (Mutant::NoStreamForLargeShard, repair::LARGE_SHARD_CONVERGES),
+    (Mutant::ForgetFence, deltas::QUIET_AGREES),
+    (Mutant::FenceWithoutRewrite, fences::PRUNING_IS_INVISIBLE),
+    (Mutant::FenceWithoutRewrite, fences::FENCES_LOSE_NOTHING),
+    (Mutant::HastyFence, deltas::NO_OVER_CLAIM),
+    (Mutant::ForgetOriginals, deltas::QUIET_AGREES),
+    (Mutant::ForgetOriginals, fences::FENCES_LOSE_NOTHING),
+    (Mutant::ForgetUncovered, fences::UNCOVERED_IS_RESCUED),
+    (Mutant::KeepFencedContexts, fences::METADATA_IS_BOUNDED),
     (Mutant::LoseDelta, deltas::DELTAS_ARE_THE_STATE),
     (Mutant::SilentGap, log::ONCE_OR_GAP),
     (Mutant::UnboundedLog, log::LOG_IS_BOUNDED),

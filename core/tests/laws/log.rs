@@ -29,8 +29,7 @@ pub const ONCE_OR_GAP: Law = Law {
 fn once_or_gap(trial: &Trial) -> Result<(), String> {
     let skews = proptest::array::uniform3(0..100_000_000_u64);
     trial.for_all(&(history(100), skews), |(history, skews), planted| {
-        let mut fleet = Fleet::new(planted, SHORT);
-        fleet.skews = skews.map(Span::from_us);
+        let mut fleet = Fleet::skewed(planted, SHORT, skews);
         history.iter().for_each(|op| fleet.apply(op));
         fleet.quiet()?;
         let messages = fleet.minted.iter().filter(|minted| matches!(minted.entry.body, Body::Message { .. }));
@@ -54,8 +53,7 @@ pub const LOG_IS_BOUNDED: Law = Law {
 fn log_is_bounded(trial: &Trial) -> Result<(), String> {
     let skews = proptest::array::uniform3(0..100_000_000_u64);
     trial.for_all(&(history(100), skews), |(history, skews), planted| {
-        let mut fleet = Fleet::new(planted, SHORT);
-        fleet.skews = skews.map(Span::from_us);
+        let mut fleet = Fleet::skewed(planted, SHORT, skews);
         for op in &history {
             fleet.apply(op);
             for at in 0..REPLICAS {

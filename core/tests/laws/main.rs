@@ -4,6 +4,7 @@ mod claims;
 #[path = "../common/mod.rs"]
 mod common;
 mod deltas;
+mod fences;
 mod fleet;
 mod freshness;
 mod intervals;
@@ -12,3 +13,4 @@ mod killers;
 mod law;
 mod log;
 mod repair;
+mod study;

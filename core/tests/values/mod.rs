@@ -5,7 +5,8 @@
 use heck_core::codec::NUMBER_LIMIT;
 use heck_core::effects::Record;
 use heck_core::entry::{
-    Admin, Ballot, Body, Claim, Entry, HealthState, Hold, Minted, OriginSpec, Scope, Superseded,
+    Admin, Ballot, Body, Claim, Copies, Covered, Entry, Fence, HealthState, Hold, Minted, OriginSpec, Scope,
+    Superseded,
 };
 use heck_core::id::{Addr, Boot, Lane, Name, NodeId, Shard, Store, StreamId, Writer};
 use heck_core::input::{Command, OwnedInput, ProbeOutcome};
@@ -95,6 +96,19 @@ fn claim() -> impl Strategy<Value = Claim> {
     )
 }
 
+/// A fence whose lives may not be over yet; [`entry`] puts that right.
+fn fence() -> impl Strategy<Value = Fence> {
+    let copies = (any::<u8>(), select(&Store::ALL[..]), counter());
+    let copies = copies.prop_map(|(shard, store, last)| Copies { shard: Shard(shard), store, last });
+    let serials = [number(), number(), number(), number()];
+    let covered = (number(), serials).prop_map(|(boot, serials)| Covered { boot: Boot(boot), serials });
+    (number(), vec(copies, 0..4), vec(covered, 0..4)).prop_map(|(boot, mut copies, mut covered)| {
+        copies.sort_unstable();
+        covered.sort_unstable();
+        Fence { boot: Boot(boot), copies, covered }
+    })
+}
+
 fn body() -> impl Strategy<Value = Body> {
     prop_oneof![
         (name(), spec(), name()).prop_map(|(name, spec, source)| Body::Origin { name, spec, source }),
@@ -103,25 +117,28 @@ fn body() -> impl Strategy<Value = Body> {
         name().prop_map(|name| Body::KeyDeleted { name }),
         claim().prop_map(Body::Claim),
         (name(), bytes()).prop_map(|(topic, payload)| Body::Message { topic, payload }),
-        writer().prop_map(|Writer { node, boot }| Body::Fence { node, boot }),
+        fence().prop_map(|fence| Body::Fence(Arc::new(fence))),
     ]
 }
 
 fn entry() -> impl Strategy<Value = Entry> {
-    (writer(), counter(), number(), vec(minted(), 0..4), body()).prop_map(
-        |(mut writer, counter, serial, mut supersedes, mut body)| {
+    (writer(), counter(), number(), vec(minted(), 0..4), any::<bool>(), body()).prop_map(
+        |(mut writer, counter, serial, supersedes, is_copy, mut body)| {
             match &mut body {
                 Body::Claim(claim) => claim.ballot.writer = writer,
-                Body::Fence { node, boot } => {
+                Body::Fence(fence) => {
                     writer.boot = writer.boot.max(Boot(1));
-                    (*node, boot.0) = (writer.node, boot.0 % writer.boot.0);
+                    let fence = Arc::make_mut(fence);
+                    fence.boot.0 %= writer.boot.0;
                 }
                 _ => {}
             }
-            if body.map_name().is_none() {
-                supersedes.clear();
+            let supersedes = Superseded::from_vec(supersedes);
+            match (body.map_name(), is_copy) {
+                (None, _) => Entry::new(writer, counter, serial, Superseded::new(), body),
+                (Some(_), false) => Entry::new(writer, counter, serial, supersedes, body),
+                (Some(_), true) => Entry::copy(writer, counter, serial, supersedes, body),
             }
-            Entry::new(writer, counter, serial, Superseded::from_vec(supersedes), body)
         },
     )
 }

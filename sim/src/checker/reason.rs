@@ -1,5 +1,7 @@
 //! Why an entry that was seen is not live: every one needs a reason, or something was lost.
 
+use std::iter;
+
 use heck_core::entry::{Body, Claim, Entry};
 use heck_core::id::{Dot, Store};
 use heck_core::state::State;
@@ -26,11 +28,17 @@ pub fn reason(history: &mut History, state: &State, entry: &Entry) -> Reason {
     }
     let is_good = match &entry.body {
         Body::Origin { .. } | Body::Key { .. } => {
-            let number = history.number(dot);
-            history.superseded_by(number).any(|dot| state.context().has_seen(&dot))
+            // A copy goes with its originals, too.
+            let originals = entry.superseded_dots().filter(|_| entry.is_copy);
+            let numbers: Vec<_> = iter::once(dot).chain(originals).map(|dot| history.number(dot)).collect();
+            let is_end = |end: &Dot| *end != dot && state.context().has_seen(end);
+            numbers.into_iter().any(|number| history.superseded_by(number).any(|end| is_end(&end)))
         }
         Body::Claim(claim) => return claim_reason(history, state, &dot, claim),
-        Body::Fence { node, boot } => state.context().fence_of(*node).is_some_and(|held| held >= *boot),
+        Body::Fence(fence) => {
+            let held = state.context().fence_of(dot.lane.writer.node);
+            held.is_some_and(|held| held >= fence.boot)
+        }
         // A removal leaves nothing live, and a message expires; whether its subscribers heard of it is another
         // question.
         Body::OriginRemoved { .. } | Body::KeyDeleted { .. } | Body::Message { .. } => true,
