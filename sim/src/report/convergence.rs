@@ -1,7 +1,7 @@
 //! The convergence plot: who has an update, as time goes by.
 
 use super::axis;
-use super::figure::{ANALYTIC, Axis, BOUND, Band, Colour, Entry, Figure, GREY, Line, Panel, Stroke};
+use super::figure::{ANALYTIC, Axis, BOUND, Band, Colour, Entry, FAINT, Figure, GREY, Line, Panel, Stroke};
 use super::files::Results;
 use super::manifest::PointManifest;
 use super::outcome::EVERYONE;
@@ -78,7 +78,7 @@ impl Panel {
     fn add(&mut self, curve: &Curve<'_>, scale: &Scale, with_theory: bool) {
         let mut outline = scale.points(curve, |row| row.share_p05.0);
         outline.extend(scale.points(curve, |row| row.share_p95.0).into_iter().rev());
-        self.bands.push(Band { outline, colour: curve.stroke.colour });
+        self.bands.push(Band { outline, colour: curve.stroke.colour, opacity: FAINT });
         if with_theory {
             let thin = |stroke: Stroke| Stroke { colour: curve.stroke.colour, width: 1.1, ..stroke };
             self.add_theory(curve, scale, thin(ANALYTIC), thin(BOUND));
@@ -189,7 +189,23 @@ fn seconds_text(seconds: f64) -> String {
 
 fn notes(results: &Results) -> Vec<String> {
     let manifest = &results.manifest;
-    let mut notes = vec![manifest.question.clone()];
+    let mut facts = facts(results);
+    if manifest.points.len() > 1 {
+        facts = format!("{facts}; shown: {}, the slowest kind of update", slowest_kind(results));
+    }
+    let question = question(results);
+    question.into_iter().chain([facts]).collect()
+}
+
+/// The question, unless it stands in the title already.
+pub(super) fn question(results: &Results) -> Option<String> {
+    let manifest = &results.manifest;
+    (manifest.question != manifest.title).then(|| manifest.question.clone())
+}
+
+/// How many nodes and seeds there were, at which loss.
+pub(super) fn facts(results: &Results) -> String {
+    let manifest = &results.manifest;
     let range = |values: Vec<f64>| {
         let low = values.iter().copied().fold(f64::INFINITY, f64::min);
         let high = values.iter().copied().fold(0.0, f64::max);
@@ -198,12 +214,7 @@ fn notes(results: &Results) -> Vec<String> {
     let of = |value: &dyn Fn(&PointManifest) -> f64| range(manifest.points.iter().map(value).collect());
     let loss = of(&|point| (point.loss * 1e4).round() / 1e2);
     let (nodes, runs) = (of(&|point| f64::from(point.nodes)), of(&|point| point.runs as f64));
-    let mut facts = format!("{nodes} nodes, {loss} % loss of each datagram in each direction, {runs} seeds");
-    if manifest.points.len() > 1 {
-        facts = format!("{facts}; shown: {}, the slowest kind of update", slowest_kind(results));
-    }
-    notes.push(facts);
-    notes
+    format!("{nodes} nodes, {loss} % loss of each datagram in each direction, {runs} seeds")
 }
 
 fn legend(results: &Results, curves: &[Curve<'_>]) -> Vec<Entry> {

@@ -19,8 +19,10 @@ const FINE: f64 = 10.0;
 /// Width of the area inside the axes.
 const PANEL_WIDTH: f64 = 660.0;
 const MARGIN: f64 = 24.0;
-/// Room for the labels and the title of a vertical axis.
+/// Room for the labels and the title of a vertical axis, at least.
 const LEFT: f64 = 68.0;
+/// Of it, what is not for the labels.
+const LEFT_OF_LABELS: f64 = 34.0;
 /// Room for the labels and the title of a horizontal axis, and before the next panel.
 const BELOW: f64 = 62.0;
 const LEGEND_GAP: f64 = 26.0;
@@ -49,13 +51,14 @@ pub struct DrawError(String);
 /// When plotters refuses an element.
 pub fn svg_of(figure: &Figure) -> Result<String, DrawError> {
     let legend_width = legend_width(figure);
-    let text_width = PANEL_WIDTH + LEFT + legend_width;
+    let left = left_room(figure);
+    let text_width = PANEL_WIDTH + left + legend_width;
     let title = wrap(&figure.title, TITLE_SIZE, true, text_width);
     let notes: Vec<String> =
         figure.notes.iter().flat_map(|note| wrap(note, NOTE_SIZE, false, text_width)).collect();
     let head = MARGIN + title.len() as f64 * 26.0 + notes.len() as f64 * 18.0 + 14.0;
     let panels: f64 = figure.panels.iter().map(|panel| f64::from(panel.height) + BELOW).sum();
-    let width = 2.0 * MARGIN + LEFT + PANEL_WIDTH + legend_width;
+    let width = 2.0 * MARGIN + left + PANEL_WIDTH + legend_width;
     let height = head + panels.max(legend_height(figure)) + 6.0;
     let mut svg = String::new();
     let mut draw = || -> Drawn {
@@ -73,10 +76,10 @@ pub fn svg_of(figure: &Figure) -> Result<String, DrawError> {
         }
         let mut top = head;
         for panel in &figure.panels {
-            Frame { panel, left: MARGIN + LEFT, top }.draw(&area)?;
+            Frame { panel, left: MARGIN + left, top }.draw(&area)?;
             top += f64::from(panel.height) + BELOW;
         }
-        legend(&area, figure, (MARGIN + LEFT + PANEL_WIDTH + LEGEND_GAP, head))?;
+        legend(&area, figure, (MARGIN + left + PANEL_WIDTH + LEGEND_GAP, head))?;
         area.present()
     };
     draw().map_err(|error| DrawError(error.to_string()))?;
@@ -221,7 +224,7 @@ impl Frame<'_> {
 
     fn band(&self, area: &Area<'_>, band: &Band) -> Drawn {
         let outline: Vec<(i32, i32)> = self.points(&band.outline).into_iter().map(fine_point).collect();
-        area.draw(&Polygon::new(outline, rgb(band.colour).mix(0.13).filled()))
+        area.draw(&Polygon::new(outline, rgb(band.colour).mix(band.opacity).filled()))
     }
 
     fn dots(&self, area: &Area<'_>) -> Drawn {
@@ -312,10 +315,19 @@ impl Place {
     }
 }
 
+/// Room for the longest label of a vertical axis beside its title.
+fn left_room(figure: &Figure) -> f64 {
+    let ticks = figure.panels.iter().flat_map(|panel| &panel.y.ticks);
+    let longest = ticks.map(|tick| font::width(&tick.label, LABEL_SIZE, false)).fold(0.0, f64::max);
+    LEFT.max((LEFT_OF_LABELS + longest).ceil())
+}
+
 fn entry_width(entry: &Entry) -> f64 {
     match entry {
         Entry::Head(words) => font::width(words, ENTRY_SIZE, true),
-        Entry::Line(_, words) | Entry::Band(_, words) => SAMPLE + 8.0 + font::width(words, ENTRY_SIZE, false),
+        Entry::Line(_, words) | Entry::Band(_, words) | Entry::Bar(_, words) => {
+            SAMPLE + 8.0 + font::width(words, ENTRY_SIZE, false)
+        }
         Entry::Remark(words) => font::width(words, REMARK_SIZE, false),
     }
 }
@@ -329,7 +341,7 @@ fn entry_height(entry: &Entry) -> f64 {
     match entry {
         Entry::Head(_) => ENTRY_HEIGHT + 8.0,
         Entry::Remark(_) => 16.0,
-        Entry::Line(..) | Entry::Band(..) => ENTRY_HEIGHT,
+        Entry::Line(..) | Entry::Band(..) | Entry::Bar(..) => ENTRY_HEIGHT,
     }
 }
 
@@ -351,9 +363,10 @@ fn legend(area: &Area<'_>, figure: &Figure, (left, top): (f64, f64)) -> Drawn {
                 line(area, &[(left, middle), (left + SAMPLE, middle)], stroke)?;
                 text(area, words, words_at, &style)?;
             }
-            Entry::Band(colour, words) => {
+            Entry::Band(colour, words) | Entry::Bar(colour, words) => {
                 let corners = [fine_point((left, middle - 7.0)), fine_point((left + SAMPLE, middle + 7.0))];
-                area.draw(&Rectangle::new(corners, rgb(*colour).mix(0.22).filled()))?;
+                let opacity = if matches!(entry, Entry::Bar(..)) { 1.0 } else { 0.22 };
+                area.draw(&Rectangle::new(corners, rgb(*colour).mix(opacity).filled()))?;
                 text(area, words, words_at, &style)?;
             }
         }

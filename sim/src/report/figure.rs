@@ -84,13 +84,18 @@ pub struct Line {
     pub stroke: Stroke,
 }
 
-/// An area between a lower and an upper line.
+/// The opacity of a band around a curve: what lies below shines through.
+pub const FAINT: f64 = 0.13;
+
+/// An area between a lower and an upper line, or a bar.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Band {
     /// The points around it.
     pub outline: Vec<(f64, f64)>,
-    /// Its colour, drawn faintly.
+    /// Its colour.
     pub colour: Colour,
+    /// How much of it covers what lies below, 0 to 1.
+    pub opacity: f64,
 }
 
 /// A labelled dot, with a bar for its spread.
@@ -132,8 +137,10 @@ pub enum Entry {
     Head(String),
     /// A line and what it stands for.
     Line(Stroke, String),
-    /// A band and what it stands for.
+    /// A band around a curve and what it stands for.
     Band(Colour, String),
+    /// A bar and what it stands for.
+    Bar(Colour, String),
     /// A smaller remark.
     Remark(String),
 }

@@ -1,7 +1,7 @@
 //! The frontier plot of a sweep: how long everyone waits against what it costs.
 
 use super::axis;
-use super::convergence::{everyone, slowest_kind};
+use super::convergence::{everyone, question, slowest_kind};
 use super::figure::{Dot, Figure, GREY, Panel, Stroke};
 use super::files::Results;
 use super::manifest::PointManifest;
@@ -23,7 +23,7 @@ pub fn figure(results: &Results) -> Option<Figure> {
     let slowest = finite.fold(0.0, f64::max);
     let beyond = dots.iter().any(|dot| dot.beyond);
     let parameter = manifest.sweep.as_deref().unwrap_or("point");
-    let mut notes = vec![manifest.question.clone()];
+    let mut notes: Vec<String> = question(results).into_iter().collect();
     notes.push(format!(
         "One dot per {parameter}: mean over seeds, with a bar from the 5th to the 95th percentile; {kind}, the \
          slowest kind of update"

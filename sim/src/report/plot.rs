@@ -5,7 +5,7 @@ use super::figure::Figure;
 use super::files::Results;
 use super::raster::{RasterError, png_of};
 use super::write::NamedFile;
-use super::{convergence, frontier};
+use super::{convergence, frontier, traffic};
 
 /// PNG pixels per SVG pixel.
 const PNG_SCALE: f32 = 1.6;
@@ -21,11 +21,15 @@ pub enum PlotError {
     Raster(#[from] RasterError),
 }
 
-/// The convergence plot, and for a sweep the frontier, each as SVG and PNG.
+/// The convergence plot, and for a sweep the frontier, each as SVG and PNG; where no update was followed, the traffic
+/// plot in place of both.
 ///
 /// # Errors
 /// When a plot cannot be drawn.
 pub fn plots(results: &Results) -> Result<Vec<NamedFile>, PlotError> {
+    if results.tables.curve.is_empty() {
+        return both("traffic.svg", "traffic.png", &traffic::figure(results));
+    }
     let mut files = both("convergence.svg", "convergence.png", &convergence::figure(results))?;
     if let Some(figure) = frontier::figure(results) {
         files.extend(both("frontier.svg", "frontier.png", &figure)?);

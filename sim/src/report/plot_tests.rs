@@ -113,3 +113,12 @@ fn no_seed_getting_anywhere_still_gives_a_plot() {
     outcome.points.iter_mut().for_each(|point| point.runs.clear());
     assert_eq!(svgs(&outcome).len(), 2);
 }
+
+#[test]
+fn where_nothing_is_followed_traffic_is_what_there_is_to_show() {
+    let mut outcome = example::sweep(40, 3);
+    outcome.points.iter_mut().flat_map(|point| &mut point.runs).for_each(|run| run.updates.clear());
+    let files = drawn(&outcome);
+    assert_eq!(files.iter().map(|file| file.name).collect::<Vec<_>>(), ["traffic.svg", "traffic.png"]);
+    assert!(text(&files[0]).contains("sent per node and second (bytes)"));
+}

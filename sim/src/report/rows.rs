@@ -23,8 +23,8 @@ pub struct CurveRow {
     pub bound: Decimal<7>,
 }
 
-/// `runs.csv`: one row per point, seed and update followed.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+/// `runs.csv`: one row per point, seed and update followed; one with these columns empty when none was.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[allow(
     missing_docs,
     reason = "columns are documented once, in results/README.md, and a test holds them to it"
@@ -35,21 +35,21 @@ pub struct RunRow {
     pub trace_hash: String,
     pub events: u64,
     pub kind: String,
-    pub source: u32,
+    pub source: Option<u32>,
     pub nodes: u64,
-    pub reached: u64,
-    pub censored: bool,
-    pub observed_s: Decimal<6>,
-    pub time_50_s: Decimal<6>,
-    pub time_90_s: Decimal<6>,
-    pub time_99_s: Decimal<6>,
-    pub time_99_9_s: Decimal<6>,
-    pub time_100_s: Decimal<6>,
-    pub rounds_50: Decimal<3>,
-    pub rounds_90: Decimal<3>,
-    pub rounds_99: Decimal<3>,
-    pub rounds_99_9: Decimal<3>,
-    pub rounds_100: Decimal<3>,
+    pub reached: Option<u64>,
+    pub censored: Option<bool>,
+    pub observed_s: Option<Decimal<6>>,
+    pub time_50_s: Option<Decimal<6>>,
+    pub time_90_s: Option<Decimal<6>>,
+    pub time_99_s: Option<Decimal<6>>,
+    pub time_99_9_s: Option<Decimal<6>>,
+    pub time_100_s: Option<Decimal<6>>,
+    pub rounds_50: Option<Decimal<3>>,
+    pub rounds_90: Option<Decimal<3>>,
+    pub rounds_99: Option<Decimal<3>>,
+    pub rounds_99_9: Option<Decimal<3>>,
+    pub rounds_100: Option<Decimal<3>>,
     pub delivery_ratio_p95: Option<Decimal<4>>,
     pub datagrams_per_node_round: Decimal<4>,
     pub datagrams_per_node_s: Decimal<4>,

@@ -17,7 +17,9 @@ pub fn summary(outcome: &Outcome, expectations: &[Expectation]) -> String {
     let mut text = format!("{}: {}\n", outcome.scenario, outcome.title);
     for point in &outcome.points {
         let _ = writeln!(text, "\n{}", point_head(outcome, point));
-        text.push_str(&times(&tables, point));
+        if !point.kinds().is_empty() {
+            text.push_str(&times(&tables, point));
+        }
         for line in traffic(&tables, point) {
             let _ = writeln!(text, "{line}");
         }
@@ -99,10 +101,11 @@ fn traffic(tables: &Tables, point: &PointOutcome) -> Vec<String> {
     let largest = runs.iter().map(|row| row.largest_datagram).max().unwrap_or_default();
     let mut lines = vec![
         format!(
-            "sent per node: {:.2} datagrams and {:.0} bytes a second; {:.2} datagrams a round until the last node has it",
+            "sent per node: {:.2} datagrams and {:.0} bytes a second; {:.2} datagrams a round{}",
             mean(|row| row.datagrams_per_node_s.0),
             mean(|row| row.bytes_per_node_s.0),
             mean(|row| row.datagrams_per_node_round.0),
+            if point.kinds().is_empty() { "" } else { " until the last node has it" },
         ),
         format!(
             "  bytes: push {:.0}, request {:.0}, reply {:.0}, beat {:.0}, stream {:.0}; largest datagram {} bytes",

@@ -148,40 +148,24 @@ fn summary_row(point: &PointOutcome, kind: &str, milestone: Milestone) -> Summar
 }
 
 fn point_run_rows(point: &PointOutcome, run: &RunOutcome) -> Vec<RunRow> {
-    run.updates.iter().map(|update| run_row(point, run, update)).collect()
+    let of_run = run_row(point, run);
+    if run.updates.is_empty() {
+        return vec![of_run];
+    }
+    run.updates.iter().map(|update| update_row(of_run.clone(), point, update)).collect()
 }
 
-fn run_row(point: &PointOutcome, run: &RunOutcome, update: &UpdateOutcome) -> RunRow {
+/// What a run has to say without regard to any update.
+fn run_row(point: &PointOutcome, run: &RunOutcome) -> RunRow {
     let node_seconds = f64::from(point.nodes) * seconds(run.measured_us);
     let rate = |total: u64| if node_seconds > 0.0 { total as f64 / node_seconds } else { 0.0 };
-    let interval_s = seconds(point.repair_interval_us.max(1));
-    let times = MILESTONES.map(|milestone| update.time_to_us(milestone).map_or(f64::INFINITY, seconds));
-    let [time_50, time_90, time_99, time_99_9, time_100] = times.map(Decimal);
-    let [rounds_50, rounds_90, rounds_99, rounds_99_9, rounds_100] =
-        times.map(|time_s| Decimal(time_s / interval_s));
     let traffic = &run.traffic;
     RunRow {
         point: point.label.clone(),
         seed: run.seed,
         trace_hash: hex(run.trace_hash),
         events: run.events,
-        kind: update.kind.clone(),
-        source: update.node,
-        nodes: update.nodes(),
-        reached: update.reached_us.len() as u64 + 1,
-        censored: update.time_to_us(EVERYONE).is_none(),
-        observed_s: Decimal(seconds(update.observed_us)),
-        time_50_s: time_50,
-        time_90_s: time_90,
-        time_99_s: time_99,
-        time_99_9_s: time_99_9,
-        time_100_s: time_100,
-        rounds_50,
-        rounds_90,
-        rounds_99,
-        rounds_99_9,
-        rounds_100,
-        delivery_ratio_p95: update.delivery_ratio_p95.map(Decimal),
+        nodes: point.nodes.into(),
         datagrams_per_node_round: Decimal(run.datagrams_per_node_round),
         datagrams_per_node_s: Decimal(rate(traffic.datagrams())),
         bytes_per_node_s: Decimal(rate(traffic.bytes())),
@@ -197,6 +181,37 @@ fn run_row(point: &PointOutcome, run: &RunOutcome, update: &UpdateOutcome) -> Ru
         largest_datagram: run.largest_datagram,
         agreement_s: run.agreement_us.map(|us| Decimal(seconds(us))),
         violations: run.violations.len() as u32,
+        ..RunRow::default()
+    }
+}
+
+/// The row of a run, completed by what became of one of its updates.
+fn update_row(of_run: RunRow, point: &PointOutcome, update: &UpdateOutcome) -> RunRow {
+    let interval_s = seconds(point.repair_interval_us.max(1));
+    let times = MILESTONES.map(|milestone| update.time_to_us(milestone).map_or(f64::INFINITY, seconds));
+    let [time_50_s, time_90_s, time_99_s, time_99_9_s, time_100_s] =
+        times.map(|time_s| Some(Decimal(time_s)));
+    let [rounds_50, rounds_90, rounds_99, rounds_99_9, rounds_100] =
+        times.map(|time_s| Some(Decimal(time_s / interval_s)));
+    RunRow {
+        kind: update.kind.clone(),
+        source: Some(update.node),
+        nodes: update.nodes(),
+        reached: Some(update.reached_us.len() as u64 + 1),
+        censored: Some(update.time_to_us(EVERYONE).is_none()),
+        observed_s: Some(Decimal(seconds(update.observed_us))),
+        time_50_s,
+        time_90_s,
+        time_99_s,
+        time_99_9_s,
+        time_100_s,
+        rounds_50,
+        rounds_90,
+        rounds_99,
+        rounds_99_9,
+        rounds_100,
+        delivery_ratio_p95: update.delivery_ratio_p95.map(Decimal),
+        ..of_run
     }
 }
 

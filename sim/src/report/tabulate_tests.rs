@@ -40,10 +40,10 @@ fn one_seed_that_never_gets_there_shows_in_every_file() {
     assert_eq!((hit.mean_rounds.0, hit.p95_rounds.0), (f64::INFINITY, f64::INFINITY));
     assert!(hit.median_rounds.0.is_finite() && hit.never_bound.is_none());
     assert_eq!(spared.never_bound, Some(Decimal(zero_of_n_bound(8))));
-    let censored: Vec<_> = tables.runs.iter().filter(|row| row.censored).collect();
+    let censored: Vec<_> = tables.runs.iter().filter(|row| row.censored == Some(true)).collect();
     assert_eq!(censored.len(), 1);
-    assert_eq!((censored[0].seed, censored[0].reached, censored[0].nodes), (4, 199, 200));
-    assert_eq!(censored[0].time_100_s.0, f64::INFINITY);
+    assert_eq!((censored[0].seed, censored[0].reached, censored[0].nodes), (4, Some(199), 200));
+    assert_eq!(censored[0].time_100_s, Some(Decimal(f64::INFINITY)));
     let last = tables.curve.iter().rfind(|row| row.kind == "origin added").expect("a row");
     assert_eq!(last.time_us, 60_000_000, "the curve goes on until the run that never got there ended");
 }
@@ -84,4 +84,16 @@ fn rates_divide_by_all_nodes_and_by_the_window() {
     let row = &Tables::of(&outcome).runs[0];
     assert_eq!((row.datagrams_per_node_s.0, row.bytes_per_node_s.0), (2.0, 400.0));
     assert_eq!((row.push_bytes_per_node_s.0, row.stream_bytes_per_node_s.0), (300.0, 100.0));
+}
+
+#[test]
+fn a_run_without_followed_updates_has_one_row_with_its_traffic() {
+    let mut outcome = example::outcome(50, 3);
+    outcome.points[0].runs.iter_mut().for_each(|run| run.updates.clear());
+    let tables = Tables::of(&outcome);
+    assert_eq!((tables.curve.len(), tables.summary.len(), tables.runs.len()), (0, 0, 3));
+    for row in &tables.runs {
+        assert!(row.kind.is_empty() && row.reached.is_none() && row.rounds_100.is_none());
+        assert!(row.bytes_per_node_s.0 > 0.0 && row.nodes == 50);
+    }
 }
