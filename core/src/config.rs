@@ -34,10 +34,11 @@ pub struct Config {
     pub relay_above: u32,
     /// Relays asked for each slice of the members. 1 to 16; 2 unless set.
     pub relay_copies: u32,
-    /// Bytes of recent entries that ride on each request. More spreads sooner. 0 to 1,300; 600 unless set.
+    /// Bytes of recent entries that ride on each request. More spreads sooner: under heavy loss
+    /// and many updates the room is what they wait for. 0 to 1,300; 1,000 unless set.
     pub rumour_bytes: u32,
     /// How often a node passes a recent entry on, per doubling of the cluster and before loss is allowed for;
-    /// in sixteenths. 0 to 160; 16 unless set.
+    /// in sixteenths. 0 to 160; 12 unless set.
     pub rumour_sends: u32,
     /// Recent entries that a node remembers for filters and for answers. 16 to 4,096; 256 unless set.
     pub recent_limit: u32,
@@ -94,8 +95,8 @@ impl Default for Config {
             broadcast_spacing: Span::from_ms(20),
             relay_above: 1_500,
             relay_copies: 2,
-            rumour_bytes: 600,
-            rumour_sends: 16,
+            rumour_bytes: 1_000,
+            rumour_sends: 12,
             recent_limit: 256,
             reply_bytes: 1_352,
             reply_budget: 256 * 1024,

@@ -59,10 +59,10 @@ section! {
         /// Relays asked for each slice of the members.
         relay_copies: u32 = default("2").at_least("1").at_most("16"),
         /// Room in each request for recent updates of others.
-        rumour_bytes: Bytes = default("600B").at_most("1300B"),
+        rumour_bytes: Bytes = default("1000B").at_most("1300B"),
         /// How often a node passes a recent update on, per doubling of the cluster and before loss is allowed
         /// for; in sixteenths.
-        rumour_sends: u32 = default("16").at_most("160"),
+        rumour_sends: u32 = default("12").at_most("160"),
         /// Recent updates that a node remembers for filters and answers.
         recent_limit: u32 = default("256").at_least("16").at_most("4096"),
         /// Most bytes of one reply to a repair request.
