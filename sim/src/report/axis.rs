@@ -27,6 +27,26 @@ pub fn linear_to(title: impl Into<String>, high: f64, wanted: u32) -> Axis {
     axis
 }
 
+/// A logarithmic axis from `low` to `high`, both above 0: its values are log₁₀. Ticks at 1, 2 and 5 times powers of
+/// ten; over more than two decades only the powers are labelled.
+#[must_use]
+pub fn log(title: impl Into<String>, low: f64, high: f64) -> Axis {
+    let (low, high) = (libm::log10(low), libm::log10(high));
+    let all_labelled = high - low <= 2.0;
+    let decades = libm::floor(low) as i32..=libm::ceil(high) as i32;
+    let ticks = decades.flat_map(|decade| {
+        [1.0, 2.0, 5.0].map(|digit| {
+            let value = digit * libm::pow(10.0, f64::from(decade));
+            let places = usize::try_from(-decade).unwrap_or(0);
+            let is_labelled = all_labelled || digit == 1.0;
+            let label = if is_labelled { format!("{value:.places$}") } else { String::new() };
+            Tick { at: libm::log10(value), label }
+        })
+    });
+    let inside = |tick: &Tick| tick.at >= low - 1e-9 && tick.at <= high + 1e-9;
+    Axis { title: title.into(), low, high: high.max(low + 0.1), ticks: ticks.filter(inside).collect() }
+}
+
 /// Percent from 0 to 100.
 #[must_use]
 pub fn percent(title: impl Into<String>) -> Axis {
@@ -75,6 +95,16 @@ mod tests {
         assert_eq!(labels(&linear("", 0.0, 2)), ["0.0", "0.5", "1.0"]);
         assert_eq!(labels(&linear_to("", 12.0, 6)), ["0", "2", "4", "6", "8", "10", "12"]);
         assert_eq!(linear_to("", 11.5, 6).high, 11.5);
+    }
+
+    #[test]
+    fn logarithmic_ticks_are_labelled_where_there_is_room() {
+        let axis = log("", 0.03, 3.0);
+        assert_eq!(labels(&axis), ["0.05", "0.1", "0.2", "0.5", "1", "2"]);
+        let axis = log("", 0.005, 150.0);
+        let shown: Vec<_> = labels(&axis).into_iter().filter(|label| !label.is_empty()).collect();
+        assert_eq!(shown, ["0.01", "0.1", "1", "10", "100"]);
+        assert_eq!(axis.ticks.len(), 14);
     }
 
     #[test]

@@ -14,10 +14,12 @@ struct Curve<'a> {
     stroke: Stroke,
 }
 
-/// The unit of the horizontal axis.
+/// The horizontal axis: its unit, and whether it is logarithmic.
+#[derive(Clone, Copy, Debug)]
 struct Clock {
-    axis: Axis,
     us_per_unit: f64,
+    /// The least time on a logarithmic axis, in units.
+    log_from: Option<f64>,
 }
 
 /// How a panel shows shares.
@@ -26,8 +28,15 @@ struct Scale {
     height: fn(share: f64, least: f64) -> f64,
     /// Half a node, as a share: anything less missing is nothing missing.
     least: f64,
-    us_per_unit: f64,
+    clock: Clock,
 }
+
+/// A linear axis would press a curve into its first pixels that is nearly done when so small a part of the time that
+/// is shown has passed.
+const EARLY: f64 = 0.1;
+
+/// Of more curves than this only the medians are drawn.
+const CROWDED: usize = 8;
 
 /// The plot of some results: one curve per kind of update, or for a sweep one per point.
 #[must_use]
@@ -35,15 +44,15 @@ pub fn figure(results: &Results) -> Figure {
     let points = &results.manifest.points;
     let swept = points.len() > 1;
     let curves = if swept { curves_of_points(results) } else { curves_of_kinds(results) };
-    let clock = Clock::of(results);
+    let (clock, time_axis) = Clock::of(results, &curves);
+    let crowded = curves.len() > CROWDED;
     let nodes = points.iter().map(|point| point.nodes).max().unwrap_or(1);
     let least = 0.5 / f64::from(nodes.max(2));
-    let percent = Scale { height: |share, _| 100.0 * share, least, us_per_unit: clock.us_per_unit };
+    let percent = Scale { height: |share, _| 100.0 * share, least, clock };
     let missing = Scale { height: |share, least| libm::log10((1.0 - share).max(least)), ..percent };
     let panel = |height, y, scale: &Scale| {
-        let mut panel =
-            Panel { height, x: clock.axis.clone(), y, bands: vec![], lines: vec![], dots: vec![] };
-        curves.iter().for_each(|curve| panel.add(curve, scale, swept));
+        let mut panel = Panel { height, x: time_axis.clone(), y, bands: vec![], lines: vec![], dots: vec![] };
+        curves.iter().for_each(|curve| panel.add(curve, scale, swept, crowded));
         if let (false, Some(curve)) = (swept, curves.first()) {
             panel.add_theory(curve, scale, ANALYTIC, BOUND);
         }
@@ -61,7 +70,7 @@ pub fn figure(results: &Results) -> Figure {
 
 impl Scale {
     fn points(&self, curve: &Curve<'_>, share: impl Fn(&CurveRow) -> f64) -> Vec<(f64, f64)> {
-        let at = |row: &CurveRow| row.time_us as f64 / self.us_per_unit;
+        let at = |row: &CurveRow| self.clock.place(row.time_us as f64);
         curve.rows.iter().map(|row| (at(row), (self.height)(share(row), self.least))).collect()
     }
 
@@ -75,11 +84,15 @@ impl Scale {
 }
 
 impl Panel {
-    fn add(&mut self, curve: &Curve<'_>, scale: &Scale, with_theory: bool) {
+    fn add(&mut self, curve: &Curve<'_>, scale: &Scale, swept: bool, crowded: bool) {
+        if crowded {
+            self.lines.push(scale.line(curve, curve.stroke, |row| row.share_p50.0));
+            return;
+        }
         let mut outline = scale.points(curve, |row| row.share_p05.0);
         outline.extend(scale.points(curve, |row| row.share_p95.0).into_iter().rev());
         self.bands.push(Band { outline, colour: curve.stroke.colour, opacity: FAINT });
-        if with_theory {
+        if swept {
             let thin = |stroke: Stroke| Stroke { colour: curve.stroke.colour, width: 1.1, ..stroke };
             self.add_theory(curve, scale, thin(ANALYTIC), thin(BOUND));
         }
@@ -150,8 +163,9 @@ pub(super) fn slowest_kind(results: &Results) -> &str {
 }
 
 impl Clock {
-    /// Rounds, unless the points differ in the length of a round or everything is over within two.
-    fn of(results: &Results) -> Self {
+    /// Rounds, unless the points differ in the length of a round or everything is over within two. Logarithmic when
+    /// some curve would be nearly invisible otherwise.
+    fn of(results: &Results, curves: &[Curve<'_>]) -> (Self, Axis) {
         let horizon_us = results.tables.curve.iter().map(|row| row.time_us).max().unwrap_or(1).max(1) as f64;
         let intervals: Vec<u64> =
             results.manifest.points.iter().map(|point| point.repair_interval_us).collect();
@@ -165,8 +179,28 @@ impl Clock {
         } else {
             (1e6, "seconds since the update".to_owned())
         };
-        Self { axis: axis::linear_to(title, horizon_us / us_per_unit, 12), us_per_unit }
+        let nearly_done_us =
+            curves.iter().filter_map(|curve| first_with(curve, 0.9)).fold(horizon_us, f64::min);
+        let high = horizon_us / us_per_unit;
+        if nearly_done_us >= EARLY * horizon_us {
+            return (Self { us_per_unit, log_from: None }, axis::linear_to(title, high, 12));
+        }
+        let begin_us = curves.iter().filter_map(|curve| first_with(curve, 0.01)).fold(horizon_us, f64::min);
+        let low = begin_us / us_per_unit;
+        (Self { us_per_unit, log_from: Some(low) }, axis::log(title, low, high))
     }
+
+    /// The place of a time on the axis.
+    fn place(self, time_us: f64) -> f64 {
+        let time = time_us / self.us_per_unit;
+        self.log_from.map_or(time, |from| libm::log10(time.max(from)))
+    }
+}
+
+/// The first moment after the update itself at which the median of a curve is at least `share`.
+fn first_with(curve: &Curve<'_>, share: f64) -> Option<f64> {
+    let mut later = curve.rows.iter().filter(|row| row.time_us > 0);
+    later.find(|row| row.share_p50.0 >= share).map(|row| row.time_us as f64)
 }
 
 /// A number with a comma between thousands.
@@ -183,7 +217,7 @@ pub(super) fn thousands(number: f64) -> String {
     if fraction.is_empty() { grouped } else { format!("{grouped}.{fraction}") }
 }
 
-fn seconds_text(seconds: f64) -> String {
+pub(super) fn seconds_text(seconds: f64) -> String {
     if seconds < 1.0 { format!("{} ms", 1e3 * seconds) } else { format!("{seconds} s") }
 }
 
@@ -198,7 +232,7 @@ fn notes(results: &Results) -> Vec<String> {
 }
 
 /// The question, unless it stands in the title already.
-pub(super) fn question(results: &Results) -> Option<String> {
+fn question(results: &Results) -> Option<String> {
     let manifest = &results.manifest;
     (manifest.question != manifest.title).then(|| manifest.question.clone())
 }
@@ -226,11 +260,13 @@ fn legend(results: &Results, curves: &[Curve<'_>]) -> Vec<Entry> {
     let mut entries = vec![Entry::Head(head)];
     entries.extend(curves.iter().map(|curve| Entry::Line(curve.stroke, curve.name.clone())));
     let colour: Colour = curves.first().map_or(GREY, |curve| curve.stroke.colour);
-    entries.push(Entry::Head("Spread and theory".to_owned()));
-    entries.push(Entry::Band(if swept { GREY } else { colour }, "5 to 95 % of seeds".to_owned()));
-    entries.push(Entry::Line(ANALYTIC, "large-N map".to_owned()));
-    entries.push(Entry::Line(BOUND, "lower bound".to_owned()));
-    entries.push(Entry::Remark("(all messages lossy)".to_owned()));
+    if curves.len() <= CROWDED {
+        entries.push(Entry::Head("Spread and theory".to_owned()));
+        entries.push(Entry::Band(if swept { GREY } else { colour }, "5 to 95 % of seeds".to_owned()));
+        entries.push(Entry::Line(ANALYTIC, "large-N map".to_owned()));
+        entries.push(Entry::Line(BOUND, "lower bound".to_owned()));
+        entries.push(Entry::Remark("(all messages lossy)".to_owned()));
+    }
     let never = never(results, swept);
     if !never.is_empty() {
         entries.push(Entry::Head("Never reached everyone".to_owned()));
@@ -292,6 +328,19 @@ mod tests {
     }
 
     #[test]
+    fn of_many_curves_only_the_medians_are_drawn() {
+        let mut outcome = example::sweep(40, 6);
+        let more = outcome.points.clone().into_iter().map(|mut point| {
+            point.label += ", again";
+            point
+        });
+        outcome.points.extend(more.collect::<Vec<_>>());
+        let figure = figure(&results(&outcome));
+        assert_eq!((figure.panels[0].lines.len(), figure.panels[0].bands.len()), (10, 0));
+        assert_eq!(figure.legend.len(), 11);
+    }
+
+    #[test]
     fn a_seed_that_never_got_there_stands_in_the_legend_though_its_curve_is_not_shown() {
         let mut outcome = example::sweep(100, 8);
         outcome.points[4].runs[2].updates[1].reached_us.pop();
@@ -307,7 +356,17 @@ mod tests {
         for update in outcome.points[0].runs.iter_mut().flat_map(|run| &mut run.updates) {
             update.reached_us.iter_mut().for_each(|time_us| *time_us = 40_000);
         }
-        assert_eq!(Clock::of(&results(&outcome)).axis.title, "milliseconds since the update");
+        assert_eq!(figure(&results(&outcome)).panels[0].x.title, "milliseconds since the update");
+    }
+
+    #[test]
+    fn time_is_logarithmic_when_a_curve_is_over_at_once_and_another_is_not() {
+        let axis = |outcome: &Outcome| figure(&results(outcome)).panels[0].x.clone();
+        let mut outcome = example::outcome(100, 8);
+        assert!(axis(&outcome).low == 0.0, "all curves take rounds");
+        outcome = example::sweep(100, 8);
+        let axis = axis(&outcome);
+        assert!(axis.low < -1.0 && axis.ticks.iter().any(|tick| tick.label == "10"), "{axis:?}");
     }
 
     #[test]

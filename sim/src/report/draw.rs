@@ -228,61 +228,123 @@ impl Frame<'_> {
     }
 
     fn dots(&self, area: &Area<'_>) -> Drawn {
-        const RADIUS: f64 = 5.0;
-        let mut taken: Vec<Place> = Vec::new();
+        let mut taken: Vec<Place> = self.beneath();
         for dot in &self.panel.dots {
             let at = self.dot_at(dot);
-            taken.push(Place { left: at.0 - 8.0, top: at.1 - 8.0, right: at.0 + 8.0, bottom: at.1 + 8.0 });
             let (low, high) = (self.y(dot.spread.0), self.y(dot.spread.1));
+            taken.push(Place::around(at, 8.0, 8.0));
+            taken.push(Place { left: at.0 - 2.0, top: high, right: at.0 + 2.0, bottom: low });
             let bar = Stroke { colour: dot.colour, width: 1.6, dashes: &[] };
             line(area, &[(at.0, low), (at.0, high)], &bar)?;
-            let fill = if dot.beyond { WHITE } else { rgb(dot.colour) };
-            area.draw(&Circle::new(fine_point(at), fine(RADIUS), fill.filled()))?;
-            let edge = ShapeStyle::from(&rgb(dot.colour)).stroke_width(fine(1.6) as u32);
-            area.draw(&Circle::new(fine_point(at), fine(RADIUS), edge))?;
+        }
+        let labels: Vec<Label<'_>> = self.labels(&mut taken);
+        for label in &labels {
+            if let Some(leader) = label.leader {
+                line(area, &leader, &Stroke { colour: GREY, width: 0.8, dashes: &[] })?;
+            }
         }
         for dot in &self.panel.dots {
-            let place = self.label_place(dot, &taken);
-            text(area, &dot.label, (place.left, place.top), &Style::new(LABEL_SIZE, BLACK))?;
-            taken.push(place);
+            let at = self.dot_at(dot);
+            let fill = if dot.beyond { WHITE } else { rgb(dot.colour) };
+            area.draw(&Circle::new(fine_point(at), fine(DOT_RADIUS), fill.filled()))?;
+            let edge = ShapeStyle::from(&rgb(dot.colour)).stroke_width(fine(1.6) as u32);
+            area.draw(&Circle::new(fine_point(at), fine(DOT_RADIUS), edge))?;
+        }
+        for Label { words, place, .. } in labels {
+            text(area, words, (place.left, place.top), &Style::new(LABEL_SIZE, BLACK))?;
         }
         Ok(())
+    }
+
+    /// What the lines of a panel with dots cover; all of them run straight across or down.
+    fn beneath(&self) -> Vec<Place> {
+        let lines = self.panel.lines.iter().filter(|_| !self.panel.dots.is_empty());
+        let corners = lines.map(|line| self.points(&line.points));
+        let covered = |(a, b): ((f64, f64), (f64, f64))| Place {
+            left: a.0.min(b.0) - 1.0,
+            top: a.1.min(b.1) - 1.0,
+            right: a.0.max(b.0) + 1.0,
+            bottom: a.1.max(b.1) + 1.0,
+        };
+        corners
+            .flat_map(|at| at.windows(2).map(|pair| covered((pair[0], pair[1]))).collect::<Vec<_>>())
+            .collect()
     }
 
     fn dot_at(&self, dot: &Dot) -> (f64, f64) {
         (self.x(dot.at.0), self.y(if dot.beyond { self.panel.y.high } else { dot.at.1 }))
     }
 
-    /// The first place around a dot where its label covers nothing that is already there.
-    fn label_place(&self, dot: &Dot, taken: &[Place]) -> Place {
+    /// The labels of all dots, those of the most crowded ones placed first.
+    fn labels(&self, taken: &mut Vec<Place>) -> Vec<Label<'_>> {
+        let crowd = |dot: &Dot| {
+            let near = Place::around(self.dot_at(dot), 140.0, 40.0);
+            let others = self.panel.dots.iter().map(|other| Place::around(self.dot_at(other), 1.0, 1.0));
+            others.filter(|other| near.meets(other)).count()
+        };
+        let mut order: Vec<&Dot> = self.panel.dots.iter().collect();
+        order.sort_by_key(|dot| std::cmp::Reverse(crowd(dot)));
+        let label = |dot| {
+            let label = self.label(dot, taken);
+            taken.push(label.place);
+            label
+        };
+        order.into_iter().map(label).collect()
+    }
+
+    /// A label where it covers nothing that is already there, as near to its dot as that allows; farther away it is
+    /// joined to the dot by a line.
+    fn label<'b>(&self, dot: &'b Dot, taken: &[Place]) -> Label<'b> {
         let (x, y) = self.dot_at(dot);
-        let (width, height) = (font::width(&dot.label, LABEL_SIZE, false), 14.0);
-        let corner = |left: f64, top: f64| Place { left, top, right: left + width, bottom: top + height };
-        let (right, left, middle) = (x + 11.0, x - 11.0 - width, x - width / 2.0);
-        let mut places = [
-            corner(right, y - 7.0),
-            corner(left, y - 7.0),
-            corner(right, y - 22.0),
-            corner(right, y + 9.0),
-            corner(left, y - 22.0),
-            corner(left, y + 9.0),
-            corner(middle, y - 28.0),
-            corner(middle, y + 14.0),
-        ];
-        if dot.beyond {
-            // Beside such a dot the upper grid line would run through its label.
-            places.rotate_left(6);
-            places.swap(0, 1);
-        }
+        let (half_width, half_height) = (font::width(&dot.label, LABEL_SIZE, false) / 2.0, 7.0);
         let frame = Place {
             left: self.left,
             top: self.top - 10.0,
             right: self.left + PANEL_WIDTH,
             bottom: self.bottom(),
         };
-        let free = |place: &&Place| frame.holds(place) && !taken.iter().any(|other| other.meets(place));
-        *places.iter().find(free).unwrap_or(&places[0])
+        // Right, left, above and below, then the corners. Beside a dot at the upper edge the grid line would run
+        // through its label.
+        let mut directions = [
+            (1.0, 0.0),
+            (-1.0, 0.0),
+            (1.0, -1.0),
+            (1.0, 1.0),
+            (-1.0, -1.0),
+            (-1.0, 1.0),
+            (0.0, -1.0),
+            (0.0, 1.0),
+        ];
+        if dot.beyond {
+            directions.rotate_right(1);
+        }
+        let at = |gap: f64, (right, down): (f64, f64)| {
+            let aside = if down == 0.0 { gap } else { gap * 0.8 };
+            let middle = (x + right * (half_width + aside), y + down * (half_height + gap));
+            Place::around(middle, half_width, half_height)
+        };
+        let free = |place: &Place| frame.holds(place) && !taken.iter().any(|other| other.meets(place));
+        let gaps = [NEAR, 14.0, 20.0, 28.0, 38.0, 50.0, 64.0, 80.0, 100.0, 125.0, 150.0];
+        let found = gaps.into_iter().find_map(|gap| {
+            let places = directions.iter().map(|&direction| at(gap, direction));
+            places.into_iter().find(|place| free(place)).map(|place| (gap, place))
+        });
+        let (gap, place) = found.unwrap_or((NEAR, at(NEAR, directions[0])));
+        let end = (x.clamp(place.left, place.right), y.clamp(place.top, place.bottom));
+        Label { words: &dot.label, place, leader: (gap > NEAR).then_some([(x, y), end]) }
     }
+}
+
+/// Radius of a dot, in pixels.
+const DOT_RADIUS: f64 = 5.0;
+/// From the middle of a dot to its label.
+const NEAR: f64 = 11.0;
+
+/// A label of a dot at its place.
+struct Label<'a> {
+    words: &'a str,
+    place: Place,
+    leader: Option<[(f64, f64); 2]>,
 }
 
 /// A value's place between the ends of its axis, kept inside.
@@ -300,6 +362,10 @@ struct Place {
 }
 
 impl Place {
+    fn around((x, y): (f64, f64), half_width: f64, half_height: f64) -> Self {
+        Self { left: x - half_width, top: y - half_height, right: x + half_width, bottom: y + half_height }
+    }
+
     fn meets(&self, other: &Self) -> bool {
         self.left < other.right
             && other.left < self.right

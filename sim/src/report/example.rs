@@ -39,6 +39,7 @@ fn point(label: &str, loss: f64, nodes: u32, seeds: u64) -> PointOutcome {
         label: label.to_owned(),
         nodes,
         repair_interval_us: 1_000_000,
+        resolution_us: 5_000,
         model: ModelParameters { loss, ..ModelParameters::default() },
         options: format!("[cluster]\nnodes = {nodes}\n\n[network]\nloss = \"{label}\"\n"),
         runs: (1..=seeds).map(|seed| run(seed, loss, nodes)).collect(),

@@ -30,6 +30,8 @@ pub struct PointOutcome {
     pub nodes: u32,
     /// A round, in microseconds; more than 0.
     pub repair_interval_us: u64,
+    /// Finest step of the curves, in microseconds; more than 0.
+    pub resolution_us: u64,
     /// The parameters of the analytic curve and of the lower bound that belong beside the measurement.
     pub model: ModelParameters,
     /// Every option of the scenario as it was resolved for this point (TOML text).

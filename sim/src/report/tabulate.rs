@@ -25,7 +25,7 @@ impl Tables {
     pub fn of(outcome: &Outcome) -> Self {
         let mut tables = Self::default();
         for point in &outcome.points {
-            let times_us = moments(horizon_us(point), point.repair_interval_us);
+            let times_us = moments(horizon_us(point), point.repair_interval_us, point.resolution_us);
             for kind in point.kinds() {
                 tables.curve.extend(curve_rows(point, kind, &times_us));
                 tables.summary.extend(MILESTONES.map(|milestone| summary_row(point, kind, milestone)));
@@ -66,19 +66,18 @@ fn horizon_us(point: &PointOutcome) -> u64 {
     done.max().unwrap_or_default()
 }
 
-/// The moments of a curve: forty in the first two rounds, where an initial broadcast arrives, then at most 160
-/// evenly spaced until `horizon_us` is passed.
-fn moments(horizon_us: u64, interval_us: u64) -> Vec<u64> {
-    let interval_us = interval_us.max(1);
-    let early_us = horizon_us.min(2 * interval_us).max(1);
-    let early_step_us = early_us.div_ceil(40);
-    let mut times: Vec<u64> = (0..early_us).step_by(early_step_us as usize).collect();
-    let rest_us = horizon_us.saturating_sub(early_us);
-    let tenth_us = interval_us.div_ceil(10);
-    let late_step_us = [1, 2, 5, 10, 20, 50, 100].map(|tenths| tenths * tenth_us);
-    let fits = late_step_us.into_iter().find(|step_us| rest_us / step_us <= 160);
-    let step_us = fits.unwrap_or_else(|| rest_us.div_ceil(160)).max(1);
-    times.extend((0..=rest_us.div_ceil(step_us)).map(|step| early_us + step * step_us));
+/// The moments of a curve: at first the resolution apart, later a thirty-second of the time that has passed, but at
+/// most a fifth of a round or a hundredth of the whole. The last one is `horizon_us` itself.
+fn moments(horizon_us: u64, interval_us: u64, resolution_us: u64) -> Vec<u64> {
+    let finest_us = resolution_us.max(1);
+    let longest_us = (interval_us / 5).max(horizon_us / 100).max(finest_us);
+    let mut times = vec![0];
+    let mut last_us = 0;
+    while last_us < horizon_us.max(1) {
+        last_us += (last_us / 32).clamp(finest_us, longest_us);
+        last_us = last_us.min(horizon_us.max(1));
+        times.push(last_us);
+    }
     times
 }
 

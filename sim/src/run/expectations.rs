@@ -50,9 +50,7 @@ impl Judge {
         self.traffic(prefix, expect, point);
         let Some(follow) = &scenario.workload.follow else { return };
         for &kind in &follow.kinds {
-            if scenario.measure.kinds.contains(&kind) {
-                self.kind(prefix, kind, &expect.limits(kind), point);
-            }
+            self.kind(prefix, kind, &expect.limits(kind), point);
         }
         if scenario.measure.quiet.as_us() > 0 {
             let disagreeing = point.runs.iter().filter(|run| run.agreement_us.is_none()).count();

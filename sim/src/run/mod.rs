@@ -110,6 +110,7 @@ fn point_outcome(prepared: &Prepared<'_>) -> PointOutcome {
         label: prepared.point.label.clone(),
         nodes,
         repair_interval_us: protocol.repair_interval.as_us(),
+        resolution_us: scenario.measure.resolution.as_us(),
         model: ModelParameters {
             loss: setup::mean_loss(scenario),
             pulls_per_round: requests,

@@ -4,21 +4,14 @@ use heck_core::time::Span;
 
 use super::read::default;
 use super::section::section;
-use super::workload::Kind;
-use crate::units::Fraction;
 
 section! {
     "[measure]"
     /// What is reported of the updates that are followed.
     pub struct Measure {
-        /// Parts of the fleet for which the time until they hold an update is reported, ascending.
-        milestones: Vec<Fraction> = default(r#"["50%", "90%", "99%", "99.9%", "100%"]"#),
-        /// Step of the curves.
-        resolution: Span = default("100ms").at_least("1us"),
-        /// Kinds of updates that are reported, of those that are followed.
-        kinds: Vec<Kind> = default(
-            r#"["health_flip", "origin_added", "origin_removed", "key_written", "message_published"]"#
-        ),
+        /// Finest step of the curves. Later steps are a thirty-second of the time that has passed, at most a fifth of
+        /// a round or a hundredth of the whole.
+        resolution: Span = default("5ms").at_least("1us"),
         /// Time at the end in which nothing new happens, and after which all nodes must agree.
         quiet: Span = default("0s"),
     }

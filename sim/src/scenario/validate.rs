@@ -32,7 +32,6 @@ pub(super) fn validate(scenario: &Scenario, root: &Node, problems: &mut Problems
         check.fault(index, fault);
     }
     check.workload();
-    check.measure();
     check.expect();
     check.sweep();
 }
@@ -304,19 +303,6 @@ impl Check<'_> {
         }
     }
 
-    fn measure(&mut self) {
-        let Scenario { measure, run, .. } = self.scenario;
-        let rising = measure.milestones.windows(2).all(|pair| pair[0] < pair[1]);
-        if !rising || measure.milestones.first().is_none_or(|first| *first == Fraction::ZERO) {
-            let allowed = "one or more fractions above 0%, each greater than the one before";
-            self.wrong("measure.milestones", "is not ascending", allowed);
-        }
-        if run.duration.as_us() / measure.resolution.as_us() > MOST_CURVE_POINTS {
-            let allowed = format!("at most {MOST_CURVE_POINTS} steps within run.duration");
-            self.wrong("measure.resolution", "makes too many points", allowed);
-        }
-    }
-
     fn expect(&mut self) {
         let table = self.scenario.resolved();
         let names = limit_names();
@@ -397,7 +383,6 @@ impl Check<'_> {
 }
 
 const NEEDS_ORIGINS: &str = "cluster.origins above 0, and at least as many as are removed";
-const MOST_CURVE_POINTS: u64 = 1_000_000;
 const MOST_CUTS: u64 = 100_000;
 
 /// Every choice of nodes in the scenario, its key, and whether it is a side of a partition after the first.
