@@ -171,7 +171,9 @@ impl Context {
 
     /// Marks a whole set as seen.
     pub fn see_all(&mut self, lane: &Lane, counters: &IntervalSet) {
-        if counters.is_empty() || self.is_fenced(lane.writer) {
+        // What is known already must not become this node's own copy of a shared lane.
+        let is_known = self.seen.get(lane).is_some_and(|seen| seen.is_superset(counters));
+        if is_known || counters.is_empty() || self.is_fenced(lane.writer) {
             return;
         }
         let seen = self.seen.entry_or_default(lane);

@@ -1,6 +1,6 @@
 //! The replicated state: one causal context over 256 shards, and the live entries of five stores.
 //!
-//! Each [`Shard`](crate::id::Shard) is a delta-CRDT of its own. Joining two shards keeps a live dot if both hold it or if the
+//! Each [`Shard`] is a delta-CRDT of its own. Joining two shards keeps a live dot if both hold it or if the
 //! other side has not seen it; claims are merged by ballot, messages expire by local time.
 
 mod apply;

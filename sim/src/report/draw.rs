@@ -1,6 +1,6 @@
 //! Draws a [`Figure`] as SVG.
 //!
-//! plotters writes whole-number coordinates only, so everything is drawn at [`FINE`] times its size into a view
+//! plotters writes whole-number coordinates only, so everything is drawn at `FINE` times its size into a view
 //! box of that size. Positions come from additions, multiplications and square roots alone: the text is the same
 //! on every machine.
 

@@ -122,8 +122,14 @@ fn traffic(tables: &Tables, point: &PointOutcome) -> Vec<String> {
     lines
 }
 
+/// With more loss than this the ratio of delivery to latency tells how fast repair is, which the table shows already.
+const LOSS_OF_DELIVERY: f64 = 0.01;
+
 /// How much slower than the network delivery is, for each kind; nothing where there is no one latency.
 fn delivery(tables: &Tables, point: &PointOutcome) -> Option<String> {
+    if point.model.loss > LOSS_OF_DELIVERY {
+        return None;
+    }
     let of_kind = |kind: &str| {
         let rows = tables.runs.iter().filter(|row| row.point == point.label && row.kind == kind);
         let ratios: Option<Vec<f64>> = rows.map(|row| row.delivery_ratio_p95.map(|ratio| ratio.0)).collect();
