@@ -61,7 +61,7 @@ pub struct Config {
     /// How long after a restart a node fences its past lives: longer than any partition that should heal
     /// without loss. 24 h unless set.
     pub fence_after: Span,
-    /// Time between two attempts to join; doubles up to 16-fold. 1 s unless set.
+    /// Mean time between two attempts to join, each at the next peer. 1 s unless set.
     pub join_retry: Span,
     /// After this long without a peer a joining node serves alone. 30 s unless set.
     pub join_timeout: Span,

@@ -1,7 +1,9 @@
 //! Repair by stream: for a first join, for a node that is far behind, and for entries too large for a datagram.
 //!
 //! The asking side opens the stream and lists what it has seen, all shards, in as many frames as that takes.
-//! The serving side answers shard by shard, a few frames at a time, and ends with `SyncDone`.
+//! The serving side answers shard by shard and ends with `SyncDone`. It goes on only as its frames are
+//! confirmed, each by an empty `SyncRequest`: otherwise it would put its whole state into the queues of a slow
+//! network, once for each peer, and what overflows there is sent again and again.
 
 use crate::codec::{answer_lane_len, carried_len, lane_seen_len};
 use crate::config::Config;
@@ -16,10 +18,13 @@ use alloc::vec::Vec;
 
 /// Streams that a node serves at once; more are closed, and their peers ask again elsewhere.
 const SERVED_LIMIT: usize = 8;
-/// Frames sent in one step of serving, so that healing is paced.
-const FRAMES_PER_STEP: u32 = 4;
-/// Time between two steps of serving one stream.
-const SERVE_SPACING: Span = Span::from_ms(20);
+/// Frames of a stream that are not confirmed, at most, but for those of one large shard. Two keep a stream going
+/// while the first is confirmed.
+const FRAMES_IN_FLIGHT: u32 = 2;
+
+/// A stream that is not open after this long is tried elsewhere: a peer that is down does not even refuse. The
+/// opening segment is sent again after one and after three seconds, so three of its copies may have been lost.
+const OPEN_TIMEOUT: Span = Span::from_secs(5);
 
 /// The stream by which this node fetches.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -42,8 +47,16 @@ struct Serving {
     windows: Vec<Window>,
     listed: Vec<LaneSeen>,
     next_shard: usize,
-    due: Time,
+    in_flight: u32,
+    /// When it last heard from the peer.
     since: Time,
+}
+
+impl Serving {
+    /// Whether the peer has told all that it has seen, and there is something to send.
+    const fn is_due(&self) -> bool {
+        self.windows.len() >= SHARDS && self.in_flight < FRAMES_IN_FLIGHT
+    }
 }
 
 /// All streams of a node.
@@ -81,13 +94,19 @@ pub enum Framed {
 impl Sync {
     /// Starts a fetch from `peer` unless one is under way or was a moment ago. True when it starts.
     pub fn fetch(&mut self, peer: Addr, config: &Config, now: Time, effects: &mut Effects) -> bool {
-        if self.fetch != Fetch::Idle || now < self.fetch_not_before {
+        if self.is_fetching() || now < self.fetch_not_before {
             return false;
         }
-        self.fetch = Fetch::Opening { peer, since: now };
+        self.open(peer, now, effects);
         self.fetch_not_before = now + config.stream_spacing;
-        effects.streams.push(StreamEffect::Open { peer });
         true
+    }
+
+    /// Starts a fetch from `peer`, however short a time ago the last one began: for a node that has nothing yet,
+    /// whose attempts are paced elsewhere.
+    pub fn open(&mut self, peer: Addr, now: Time, effects: &mut Effects) {
+        self.fetch = Fetch::Opening { peer, since: now };
+        effects.streams.push(StreamEffect::Open { peer });
     }
 
     /// Whether a fetch is under way.
@@ -101,11 +120,13 @@ impl Sync {
     pub fn next_wake(&self, config: &Config) -> Time {
         let fetch = match self.fetch {
             Fetch::Idle => Time::NEVER,
-            Fetch::Opening { since, .. } | Fetch::Open { since, .. } => since + config.stream_timeout,
+            Fetch::Opening { since, .. } => since + OPEN_TIMEOUT.min(config.stream_timeout),
+            Fetch::Open { since, .. } => since + config.stream_timeout,
         };
-        let serving = self.serving.values().map(|serving| {
-            if serving.windows.len() < SHARDS { serving.since + config.stream_timeout } else { serving.due }
-        });
+        let serving = self
+            .serving
+            .values()
+            .map(|serving| if serving.is_due() { Time::ZERO } else { serving.since + config.stream_timeout });
         serving.fold(fetch, Time::min)
     }
 
@@ -129,7 +150,7 @@ impl Sync {
             windows: Vec::new(),
             listed: Vec::new(),
             next_shard: 0,
-            due: Time::NEVER,
+            in_flight: 0,
             since: local.now,
         };
         self.serving.insert(stream, serving);
@@ -152,16 +173,24 @@ impl Sync {
     }
 
     /// Takes a frame. The caller applies its entries and answers.
-    pub fn frame(&mut self, stream: StreamId, packet: &Packet, now: Time, effects: &mut Effects) -> Framed {
+    pub fn frame(
+        &mut self,
+        stream: StreamId,
+        packet: &Packet,
+        local: Local<'_>,
+        effects: &mut Effects,
+    ) -> Framed {
         match packet.kind {
-            PacketKind::SyncRequest => self.asked(stream, packet, now),
+            PacketKind::SyncRequest => self.asked(stream, packet, local.now),
             PacketKind::SyncAnswer | PacketKind::SyncDone => {
                 let Fetch::Open { stream: open, since } = &mut self.fetch else { return Framed::Misplaced };
                 if *open != stream {
                     return Framed::Misplaced;
                 }
-                *since = now;
+                *since = local.now;
                 if packet.kind == PacketKind::SyncAnswer {
+                    let confirmation = frame(PacketKind::SyncRequest, local, effects);
+                    send(stream, confirmation, effects);
                     return Framed::Used;
                 }
                 self.fetch = Fetch::Idle;
@@ -175,7 +204,12 @@ impl Sync {
     fn asked(&mut self, stream: StreamId, packet: &Packet, now: Time) -> Framed {
         let Some(serving) = self.serving.get_mut(&stream) else { return Framed::Misplaced };
         if serving.windows.len() >= SHARDS {
-            return Framed::Misplaced;
+            if !packet.windows.is_empty() || serving.in_flight == 0 {
+                return Framed::Misplaced;
+            }
+            serving.in_flight -= 1;
+            serving.since = now;
+            return Framed::Used;
         }
         serving.windows.extend_from_slice(&packet.windows);
         serving.listed.extend_from_slice(&packet.window_lanes);
@@ -184,7 +218,6 @@ impl Sync {
         }
         if serving.windows.len() >= SHARDS {
             serving.listed.sort_unstable_by_key(|seen| seen.lane);
-            serving.due = now;
         }
         Framed::Used
     }
@@ -193,7 +226,9 @@ impl Sync {
     pub fn tick(&mut self, local: Local<'_>, effects: &mut Effects) {
         let Local { config, now, .. } = local;
         match self.fetch {
-            Fetch::Opening { since, .. } if now >= since + config.stream_timeout => self.fetch = Fetch::Idle,
+            Fetch::Opening { since, .. } if now >= since + OPEN_TIMEOUT.min(config.stream_timeout) => {
+                self.fetch = Fetch::Idle;
+            }
             Fetch::Open { stream, since } if now >= since + config.stream_timeout => {
                 self.fetch = Fetch::Idle;
                 effects.streams.push(StreamEffect::Close { stream });
@@ -201,12 +236,14 @@ impl Sync {
             _ => {}
         }
         self.serving.retain(|&stream, serving| {
-            let late = serving.windows.len() < SHARDS && now >= serving.since + config.stream_timeout;
+            if serving.is_due() {
+                return serve(stream, serving, local, effects);
+            }
+            let late = now >= serving.since + config.stream_timeout;
             if late {
                 effects.streams.push(StreamEffect::Close { stream });
-                return false;
             }
-            now < serving.due || serve(stream, serving, local, effects)
+            !late
         });
     }
 
@@ -250,14 +287,13 @@ fn ask(stream: StreamId, local: Local<'_>, effects: &mut Effects) {
     send(stream, packet, effects);
 }
 
-/// Sends a few frames of answers; false when the last shard has been answered.
+/// Sends as many frames of answers as may be in flight; false when the last shard has been answered.
 fn serve(stream: StreamId, serving: &mut Serving, local: Local<'_>, effects: &mut Effects) -> bool {
     let Local { state, config, now, .. } = local;
-    let mut frames = 0;
     let mut packet = frame(PacketKind::SyncAnswer, local, effects);
     let mut bytes = 0;
     let mut entries: Vec<Carried> = Vec::new();
-    while serving.next_shard < serving.windows.len() && frames < FRAMES_PER_STEP {
+    while serving.next_shard < serving.windows.len() && serving.in_flight < FRAMES_IN_FLIGHT {
         let window = serving.windows[serving.next_shard];
         let shard = window.shard;
         serving.next_shard += 1;
@@ -272,7 +308,7 @@ fn serve(stream: StreamId, serving: &mut Serving, local: Local<'_>, effects: &mu
             if bytes + len > config.frame_bytes as usize && bytes > 0 {
                 send(stream, packet, effects);
                 packet = frame(PacketKind::SyncAnswer, local, effects);
-                frames += 1;
+                serving.in_flight += 1;
                 bytes = 0;
             }
             bytes += len;
@@ -288,8 +324,8 @@ fn serve(stream: StreamId, serving: &mut Serving, local: Local<'_>, effects: &mu
         effects.recycle(packet);
     } else {
         send(stream, packet, effects);
+        serving.in_flight += 1;
     }
-    serving.due = now + SERVE_SPACING;
     let more = serving.next_shard < serving.windows.len();
     if !more {
         let done = frame(PacketKind::SyncDone, local, effects);

@@ -79,7 +79,6 @@ impl Node {
         }
         self.join.peers = Some(peers.clone());
         self.join.tried = self.rng.below(peers.len() as u32) as usize;
-        self.join.wait = self.config.join_retry;
         self.join.next = now;
         self.join.give_up = now + self.config.join_timeout;
     }

@@ -25,7 +25,7 @@ use crate::repair::{Repair, ReplyScratch};
 use crate::rng::{Seed, Stream};
 use crate::state::{Change, Fresh, Freshness, State, StateBase};
 use crate::sync::Sync;
-use crate::time::{Span, Time};
+use crate::time::Time;
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -85,7 +85,6 @@ pub struct Node {
 struct Join {
     peers: Option<Arc<[Addr]>>,
     tried: usize,
-    wait: Span,
     next: Time,
     give_up: Time,
 }

@@ -163,7 +163,8 @@ impl Node {
             effects.events.push(Event::Rejected(Rejected::Stranger));
             return;
         }
-        match self.sync.frame(stream, packet, now, effects) {
+        let local = sync::Local { me: self.me.node, state: &self.state, config: &self.config, now };
+        match self.sync.frame(stream, packet, local, effects) {
             Framed::Misplaced => effects.events.push(Event::Rejected(Rejected::WrongPlace)),
             Framed::Used => self.take_in(packet, now, effects),
             Framed::Done => {

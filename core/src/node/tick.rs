@@ -82,11 +82,14 @@ impl Node {
         if !self.sync.is_fetching() {
             let peer = peers[self.join.tried % peers.len()];
             self.join.tried += 1;
-            self.sync.fetch(peer, &self.config, now, effects);
+            self.sync.open(peer, now, effects);
         }
-        self.join.next = now + self.join.wait;
-        let longest = self.config.join_retry.times(16);
-        self.join.wait = Span((self.join.wait.as_us() * 2).min(longest.as_us()));
+        // Between half and one and a half times the setting, so that a fleet that starts at once does not knock at
+        // once. It does not grow: where all start together, most peers refuse for the first seconds, and a node
+        // that backed off would serve alone before it asked again.
+        let retry_us = self.config.join_retry.as_us();
+        let spread_us = self.rng.below(retry_us.min(u64::from(u32::MAX)) as u32);
+        self.join.next = now + Span(retry_us / 2 + u64::from(spread_us));
     }
 
     pub(super) fn finish_join(&mut self, phase: Phase, effects: &mut Effects) {

@@ -83,7 +83,7 @@ section! {
         log_bytes: Bytes = default("64MiB"),
         /// How long after a restart a node fences its past lives.
         fence_after: Span = default("24h").at_least("1ms").at_most("365d"),
-        /// Time between two attempts to join; doubles up to 16-fold.
+        /// Mean time between two attempts to join, each at the next peer.
         join_retry: Span = default("1s").at_least("10ms").at_most("1d"),
         /// After this long without a peer a joining node serves alone.
         join_timeout: Span = default("30s").at_least("10ms").at_most("1d"),
