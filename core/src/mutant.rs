@@ -71,6 +71,8 @@ mutants! {
     IgnoreAhead,
     /// A shard with more lanes than a datagram holds is left to datagrams.
     NoStreamForLargeShard,
+    /// A stream carries the whole state at once, however slowly its frames are confirmed.
+    IgnoreConfirmations,
     /// The exact window of a request always starts at the same shard.
     StuckWindow,
     /// A received entry is dropped after its dot was marked as seen.

@@ -9,6 +9,7 @@ use crate::codec::{answer_lane_len, carried_len, lane_seen_len};
 use crate::config::Config;
 use crate::effects::{Effects, StreamEffect};
 use crate::id::{Addr, NodeId, SHARDS, Shard, StreamId};
+use crate::mutant::Mutant;
 use crate::packet::{Carried, LaneSeen, Packet, PacketKind, Window};
 use crate::state::State;
 use crate::time::{Span, Time};
@@ -18,8 +19,8 @@ use alloc::vec::Vec;
 
 /// Streams that a node serves at once; more are closed, and their peers ask again elsewhere.
 const SERVED_LIMIT: usize = 8;
-/// Frames of a stream that are not confirmed, at most, but for those of one large shard. Two keep a stream going
-/// while the first is confirmed.
+/// A shard is begun only while fewer frames than this are not confirmed: two keep a stream going while the first
+/// is confirmed. What is begun is sent to its end, so there may be one more, or what a large shard fills.
 const FRAMES_IN_FLIGHT: u32 = 2;
 
 /// A stream that is not open after this long is tried elsewhere: a peer that is down does not even refuse. The
@@ -54,8 +55,12 @@ struct Serving {
 
 impl Serving {
     /// Whether the peer has told all that it has seen, and there is something to send.
-    const fn is_due(&self) -> bool {
-        self.windows.len() >= SHARDS && self.in_flight < FRAMES_IN_FLIGHT
+    fn is_due(&self, config: &Config) -> bool {
+        self.windows.len() >= SHARDS && self.may_send(config)
+    }
+
+    fn may_send(&self, config: &Config) -> bool {
+        self.in_flight < FRAMES_IN_FLIGHT || config.planted.is(Mutant::IgnoreConfirmations)
     }
 }
 
@@ -123,10 +128,9 @@ impl Sync {
             Fetch::Opening { since, .. } => since + OPEN_TIMEOUT.min(config.stream_timeout),
             Fetch::Open { since, .. } => since + config.stream_timeout,
         };
-        let serving = self
-            .serving
-            .values()
-            .map(|serving| if serving.is_due() { Time::ZERO } else { serving.since + config.stream_timeout });
+        let serving = self.serving.values().map(|serving| {
+            if serving.is_due(config) { Time::ZERO } else { serving.since + config.stream_timeout }
+        });
         serving.fold(fetch, Time::min)
     }
 
@@ -236,7 +240,7 @@ impl Sync {
             _ => {}
         }
         self.serving.retain(|&stream, serving| {
-            if serving.is_due() {
+            if serving.is_due(config) {
                 return serve(stream, serving, local, effects);
             }
             let late = now >= serving.since + config.stream_timeout;
@@ -293,7 +297,7 @@ fn serve(stream: StreamId, serving: &mut Serving, local: Local<'_>, effects: &mu
     let mut packet = frame(PacketKind::SyncAnswer, local, effects);
     let mut bytes = 0;
     let mut entries: Vec<Carried> = Vec::new();
-    while serving.next_shard < serving.windows.len() && serving.in_flight < FRAMES_IN_FLIGHT {
+    while serving.next_shard < serving.windows.len() && serving.may_send(config) {
         let window = serving.windows[serving.next_shard];
         let shard = window.shard;
         serving.next_shard += 1;

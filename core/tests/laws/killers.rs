@@ -1,7 +1,7 @@
 //! Every planted bug has a law that catches it.
 
 use crate::law::Law;
-use crate::{claims, deltas, fences, freshness, intervals, join, log, repair};
+use crate::{claims, deltas, fences, freshness, intervals, join, log, repair, streams};
 use heck_core::mutant::Mutant;
 
 /// Which law catches which bug.
@@ -33,6 +33,7 @@ const KILLERS: &[(Mutant, Law)] = &[
     (Mutant::DropLateReplies, repair::LATE_REPLIES_COUNT),
     (Mutant::IgnoreAhead, repair::LONE_DOT_SPREADS),
     (Mutant::NoStreamForLargeShard, repair::LARGE_SHARD_CONVERGES),
+    (Mutant::IgnoreConfirmations, streams::STREAMS_ARE_PACED),
     (Mutant::ForgetFence, deltas::QUIET_AGREES),
     (Mutant::FenceWithoutRewrite, fences::PRUNING_IS_INVISIBLE),
     (Mutant::FenceWithoutRewrite, fences::FENCES_LOSE_NOTHING),
@@ -47,6 +48,18 @@ const KILLERS: &[(Mutant, Law)] = &[
     (Mutant::SplitRanges, intervals::WELL_FORMED),
     (Mutant::SplitRanges, join::INFLATES),
 ];
+
+/// Bugs of disks and restarts, which the simulator's checkers find (`sim/tests/proof/mutants.rs`).
+const FOUND_BY_SIMULATION: &[Mutant] = &[Mutant::ReuseBoot, Mutant::AcknowledgeEarly];
+
+#[test]
+fn every_mutant_has_a_killer() {
+    let has_killer = |mutant: &Mutant| {
+        FOUND_BY_SIMULATION.contains(mutant) || KILLERS.iter().any(|(killed, _)| killed == mutant)
+    };
+    let without: Vec<_> = Mutant::ALL.iter().filter(|mutant| !has_killer(mutant)).collect();
+    assert!(without.is_empty(), "{without:?}");
+}
 
 #[test]
 fn every_mutant_is_killed() {

@@ -13,4 +13,5 @@ mod killers;
 mod law;
 mod log;
 mod repair;
+mod streams;
 mod study;
