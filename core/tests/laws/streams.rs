@@ -109,7 +109,7 @@ fn streams_are_paced(trial: &Trial) -> Result<(), String> {
         let mut ends = Ends::new(keys, planted);
         order.into_iter().for_each(|at| ends.deliver(at));
         if falls_silent && !ends.closed {
-            ends.now = ends.now + STREAM_TIMEOUT;
+            ends.now += STREAM_TIMEOUT;
             ends.step(0, Input::Timeout);
             prop_assert!(ends.closed, "the stream of a silent peer stays open");
         } else {
