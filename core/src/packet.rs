@@ -147,7 +147,7 @@ pub struct Packet {
     pub windows: Vec<Window>,
     /// The lanes of `windows`, in order.
     pub window_lanes: Vec<LaneSeen>,
-    /// In a reply: the groups whose fingerprints differ, a bit each.
+    /// In a reply: the groups whose fingerprints differ, a bit each. 0 where the request had none.
     pub mismatch: u64,
     /// Entries.
     pub entries: Vec<Carried>,

@@ -2,6 +2,7 @@
 
 use super::Node;
 use crate::broadcast::relay;
+use crate::codec::packet_len;
 use crate::effects::{Effects, Event, Phase, Rejected, StreamEffect};
 use crate::entry::Body;
 use crate::id::{Addr, StreamId};
@@ -62,9 +63,10 @@ impl Node {
         let mut reply = effects.packet();
         reply.reset(PacketKind::Reply, self.me.node);
         let room = self.config.room().min(self.config.reply_bytes);
-        let room = if self.repair.take_reply_budget(room) { room as usize } else { 0 };
+        let room = self.repair.reply_room(room) as usize;
         let local = Local { state: &self.state, recents: &self.recents, config: &self.config, now };
         fill_reply(local, packet, room, &mut self.scratch, &mut reply);
+        self.repair.charge_reply(packet_len(&reply) as u32);
         self.fill_beats(now, &mut reply);
         effects.send(from, reply);
         let behind = self.state.first_behind(&packet.window_lanes);

@@ -113,13 +113,16 @@ impl Repair {
         granted
     }
 
-    /// Takes `bytes` from what replies may cost in this round.
-    pub const fn take_reply_budget(&mut self, bytes: u32) -> bool {
-        let granted = self.reply_bytes_left >= bytes;
-        if granted {
-            self.reply_bytes_left -= bytes;
-        }
-        granted
+    /// The room that a reply may fill, of the room that it could have: all of it or nothing, because a shard that
+    /// does not fit a short reply would seem to fit none.
+    #[must_use]
+    pub const fn reply_room(&self, room: u32) -> u32 {
+        if self.reply_bytes_left >= room { room } else { 0 }
+    }
+
+    /// Takes what a reply came to from what replies may cost in this round.
+    pub const fn charge_reply(&mut self, bytes: u32) {
+        self.reply_bytes_left = self.reply_bytes_left.saturating_sub(bytes);
     }
 
     /// Notes a reply. False when no request awaits it, not even one of the last rounds.
@@ -137,6 +140,9 @@ impl Repair {
             self.agreed_hash = Some(reply.hash);
             self.suspects = 0;
             self.last_mismatch = 0;
+        } else if reply.mismatch == 0 {
+            // The request was the hash alone, so this does not say where the states differ: the next one asks.
+            self.agreed_hash = None;
         } else {
             self.agreed_hash = None;
             self.suspects = reply.mismatch & self.last_mismatch;

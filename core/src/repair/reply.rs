@@ -50,9 +50,11 @@ pub fn fill_reply(
     if reply.agrees {
         return;
     }
-    reply.mismatch = if request.has_digest { differing(request, state) } else { u64::MAX };
+    reply.mismatch = if request.has_digest { differing(request, state) } else { 0 };
+    // Without a digest nobody knows where the difference lies.
+    let wanted = if request.has_digest { reply.mismatch } else { u64::MAX };
     let full = room.saturating_sub(packet_len(reply) + 2 * SECTION_OVERHEAD);
-    let mut filler = Filler { state, config, now, full, left: full, reply };
+    let mut filler = Filler { state, config, now, wanted, full, left: full, reply };
     filler.answer_windows(request, scratch);
     filler.add_recents(request, recents, scratch);
 }
@@ -68,6 +70,8 @@ struct Filler<'a> {
     state: &'a State,
     config: &'a Config,
     now: Time,
+    /// The groups of shards that may differ, a bit each.
+    wanted: u64,
     full: usize,
     left: usize,
     reply: &'a mut Packet,
@@ -119,7 +123,7 @@ impl Filler<'_> {
         filter.sort_unstable();
         for (entry, hash) in recents.newest_first(request.nonce) {
             let shard = entry.dot.lane.shard;
-            let wanted = self.reply.mismatch & (1 << group_of(shard)) != 0
+            let wanted = self.wanted & (1 << group_of(shard)) != 0
                 && filter.binary_search(&hash).is_err()
                 && !request.windows.iter().any(|window| window.shard == shard)
                 && !request.entries.iter().any(|carried| carried.entry.dot == entry.dot);

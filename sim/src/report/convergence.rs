@@ -248,7 +248,8 @@ pub(super) fn facts(results: &Results) -> String {
     let of = |value: &dyn Fn(&PointManifest) -> f64| range(manifest.points.iter().map(value).collect());
     let loss = of(&|point| (point.loss * 1e4).round() / 1e2);
     let (nodes, runs) = (of(&|point| f64::from(point.nodes)), of(&|point| point.runs as f64));
-    format!("{nodes} nodes, {loss} % loss of each datagram in each direction, {runs} seeds")
+    let seeds = if runs == "1" { "seed" } else { "seeds" };
+    format!("{nodes} nodes, {loss} % loss of each datagram in each direction, {runs} {seeds}")
 }
 
 fn legend(results: &Results, curves: &[Curve<'_>]) -> Vec<Entry> {

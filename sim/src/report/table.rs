@@ -34,12 +34,17 @@ fn point_head(outcome: &Outcome, point: &PointOutcome) -> String {
     let label =
         outcome.sweep.as_ref().map(|sweep| format!("{sweep} = {}: ", point.label)).unwrap_or_default();
     format!(
-        "{label}{} nodes, {} % loss, {} seeds, 1 round = {} ms",
+        "{label}{} nodes, {} % loss, {}, 1 round = {} ms",
         thousands(f64::from(point.nodes)),
         (point.model.loss * 1e4).round() / 1e2,
-        point.runs.len(),
+        seeds(point.runs.len()),
         thousands(interval_ms),
     )
+}
+
+/// How many seeds, in words.
+fn seeds(count: usize) -> String {
+    if count == 1 { "1 seed".to_owned() } else { format!("{count} seeds") }
 }
 
 /// For each kind the median rounds to each milestone, with the interval below it, and the seconds too unless a
@@ -77,7 +82,13 @@ fn times(tables: &Tables, point: &PointOutcome) -> String {
 }
 
 fn interval(low: f64, high: f64) -> String {
-    if low == high { number(low) } else { format!("{} - {}", number(low), number(high)) }
+    if (low, high) == (f64::NEG_INFINITY, f64::INFINITY) {
+        "few seeds".to_owned()
+    } else if low == high {
+        number(low)
+    } else {
+        format!("{} - {}", number(low), number(high))
+    }
 }
 
 /// Two decimals below ten, one above; what is never or not known by its name.
