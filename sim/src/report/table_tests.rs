@@ -65,5 +65,6 @@ fn expectations_and_violations_are_listed() {
 
 #[test]
 fn few_seeds_do_not_pretend_to_know_the_median() {
-    assert!(summary(&example::outcome(50, 3), &[]).contains("? - never"));
+    let text = summary(&example::outcome(50, 3), &[]);
+    assert!(text.contains("few seeds"), "{text}");
 }
