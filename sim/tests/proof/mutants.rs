@@ -23,7 +23,7 @@ const FOUND: &[(Check, Mutant, u64)] = &[
     (Check::DeliveredOnce, Mutant::SilentGap, 2),
     (Check::Durable, Mutant::AcknowledgeEarly, 3),
     (Check::Fresh, Mutant::ForgetBeatAge, 1),
-    (Check::Fresh, Mutant::UnboundFreshness, 4),
+    (Check::Fresh, Mutant::UnboundFreshness, 9),
     (Check::Fresh, Mutant::UncountedHops, 3),
     (Check::Fingerprint, Mutant::StaleFingerprint, 1),
     (Check::Agreement, Mutant::DotlessRemove, 1),

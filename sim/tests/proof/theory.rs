@@ -51,10 +51,15 @@ fn asynchronous_rounds(start: f64, target: f64) -> f64 {
     slots as f64 / SLOTS as f64
 }
 
+/// The map lets a share of a node be missing. Of whole nodes that each get through with the same chance in a round,
+/// the second to last gets there, on the mean, when the map has come down to e^(1 - 0.5772) nodes: of k that are
+/// missing, 1/k + ... + 1/2 is the time to the last one, not ln k.
+const WHOLE_NODES: f64 = 1.526;
+
 #[track_caller]
 fn assert_near(simulated: f64, start: f64, published: u32) {
     assert_eq!(Map::Pull { loss: LOSS }.rounds_to(start, 0.001), Some(published), "the map itself");
-    let analytic = asynchronous_rounds(start, 0.001);
+    let analytic = asynchronous_rounds(start, 0.001 * WHOLE_NODES);
     let (off, most) = ((simulated - analytic).abs() / analytic, 0.05);
     assert!(
         off < most,
