@@ -134,7 +134,7 @@ pub enum Rejected {
     LateReply,
     /// A claim whose registry entry has not arrived.
     UnknownGeneration,
-    /// A fence whose copies have not all arrived.
+    /// A fence of lives of which something is missing here.
     EarlyFence,
     /// An answer that counts on entries which did not come with it.
     IncompleteAnswer,

@@ -1,6 +1,6 @@
 //! What a dot stands for: the entries of the five stores.
 
-use crate::codec;
+use crate::codec::{self, NUMBER_LIMIT};
 use crate::id::{Boot, Dot, Lane, Name, Shard, Store, Writer};
 use crate::time::{Span, Time};
 use alloc::sync::Arc;
@@ -159,27 +159,13 @@ impl From<Dot> for Minted {
 /// The dots of one name that a write saw and replaces.
 pub type Superseded = SmallVec<[Minted; 1]>;
 
-/// Says that every dot of the writer's node in lives up to `boot` counts as seen, and that what was live of them
-/// has been written again. It counts only where the copies have arrived.
+/// Says that every dot of the writer's node in lives up to `boot` counts as seen. It counts only where that is so.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Fence {
     /// The last of the lives that are over.
     pub boot: Boot,
-    /// Where the copies are, in rising order.
-    pub copies: Vec<Copies>,
     /// How much of the last [`LIVES_LIMIT`] of those lives the writer had seen, in rising order.
     pub covered: Vec<Covered>,
-}
-
-/// The copies that stand in front of a fence, in one lane of its writer.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct Copies {
-    /// The lane's shard.
-    pub shard: Shard,
-    /// The lane's store.
-    pub store: Store,
-    /// The counter of the last copy.
-    pub last: u64,
 }
 
 /// How much of one past life the writer of a fence had seen.
@@ -192,18 +178,17 @@ pub struct Covered {
 }
 
 impl Fence {
-    /// Whether the writer had seen an entry of one of the lives.
+    /// Up to which serial the writer had seen everything of a life in a store.
     #[must_use]
-    pub fn covers(&self, entry: &Entry) -> bool {
-        let lane = entry.dot.lane;
-        match self.covered.iter().find(|covered| covered.boot >= lane.writer.boot) {
-            Some(covered) if covered.boot == lane.writer.boot => {
-                covered.serials.get(lane.store as usize).is_none_or(|&serial| entry.serial <= serial)
+    pub fn covers(&self, boot: Boot, store: Store) -> u64 {
+        match self.covered.iter().find(|covered| covered.boot >= boot) {
+            Some(covered) if covered.boot == boot => {
+                covered.serials.get(store as usize).copied().unwrap_or(NUMBER_LIMIT)
             }
             // Any other life is one that it never heard of, or one so old that it no longer tells of it.
             _ => {
-                let is_old = self.covered.first().is_some_and(|first| lane.writer.boot < first.boot);
-                is_old && self.covered.len() == LIVES_LIMIT
+                let is_old = self.covered.first().is_some_and(|first| boot < first.boot);
+                if is_old && self.covered.len() == LIVES_LIMIT { NUMBER_LIMIT } else { 0 }
             }
         }
     }
@@ -305,8 +290,6 @@ pub struct Entry {
     pub serial: u64,
     /// The dots of the same name that it replaces.
     pub supersedes: Superseded,
-    /// Whether it says again, for a later life of its writer, what the dots that it replaces said.
-    pub is_copy: bool,
     /// The content.
     pub body: Body,
     wire_len: u32,
@@ -316,24 +299,8 @@ impl Entry {
     /// Puts an entry together; shard and store follow from writer and body.
     #[must_use]
     pub fn new(writer: Writer, counter: u64, serial: u64, supersedes: Superseded, body: Body) -> Self {
-        Self::with_origin(writer, counter, serial, (supersedes, false), body)
-    }
-
-    /// As [`Entry::new`], for a copy: an entry of a past life of the writer, written again.
-    #[must_use]
-    pub fn copy(writer: Writer, counter: u64, serial: u64, originals: Superseded, body: Body) -> Self {
-        Self::with_origin(writer, counter, serial, (originals, true), body)
-    }
-
-    fn with_origin(
-        writer: Writer,
-        counter: u64,
-        serial: u64,
-        (supersedes, is_copy): (Superseded, bool),
-        body: Body,
-    ) -> Self {
         let lane = Lane { shard: body.shard(writer), store: body.store(), writer };
-        let mut entry = Self { dot: Dot { lane, counter }, serial, supersedes, is_copy, body, wire_len: 0 };
+        let mut entry = Self { dot: Dot { lane, counter }, serial, supersedes, body, wire_len: 0 };
         entry.wire_len = codec::entry_len(&entry);
         entry
     }

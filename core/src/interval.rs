@@ -24,6 +24,12 @@ impl IntervalSet {
         Self { ranges: SmallVec::new() }
     }
 
+    /// As [`IntervalSet::range`], for a constant that is not empty.
+    #[must_use]
+    pub const fn constant(range: Range) -> Self {
+        Self { ranges: SmallVec::from_const([range]) }
+    }
+
     /// All counters from `first` to `last`; empty when `last < first`.
     #[must_use]
     pub fn range(first: u64, last: u64) -> Self {

@@ -51,16 +51,14 @@ mutants! {
     UnboundFreshness,
     /// A heartbeat that is handed on looks as if it came straight from its writer.
     UncountedHops,
-    /// A fence counts before its copies have arrived.
+    /// A fence counts where something of the lives behind it is missing.
     HastyFence,
-    /// A copy lives on where its original was replaced or removed.
-    ForgetOriginals,
+    /// Windows and answers leave out what is live of lives behind a fence.
+    OmitFencedLanes,
     /// What the writer of a fence had not seen goes with the rest.
     ForgetUncovered,
     /// A fence hides past dots without keeping the fence, so that they can come back.
     ForgetFence,
-    /// A node fences its past lives without writing its live entries again.
-    FenceWithoutRewrite,
     /// A fence keeps the contexts that it makes unnecessary.
     KeepFencedContexts,
     /// A packet is filled beyond the datagram limit.

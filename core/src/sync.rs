@@ -39,6 +39,8 @@ enum Fetch {
     Open {
         stream: StreamId,
         since: Time,
+        /// Whether every answer could be adopted.
+        is_whole: bool,
     },
 }
 
@@ -47,6 +49,8 @@ enum Fetch {
 struct Serving {
     windows: Vec<Window>,
     listed: Vec<LaneSeen>,
+    /// The fences that counted here before the first answer.
+    fences: Vec<Carried>,
     next_shard: usize,
     in_flight: u32,
     /// When it last heard from the peer.
@@ -90,8 +94,11 @@ pub struct Local<'a> {
 pub enum Framed {
     /// It was used, or is to be applied.
     Used,
-    /// The fetch is complete: this node now has all that the peer had.
-    Done,
+    /// The fetch is complete.
+    Done {
+        /// This node now has all that the peer had.
+        is_whole: bool,
+    },
     /// It has no place on this stream.
     Misplaced,
 }
@@ -142,7 +149,7 @@ impl Sync {
                 effects.streams.push(StreamEffect::Close { stream });
                 return true;
             }
-            self.fetch = Fetch::Open { stream, since: local.now };
+            self.fetch = Fetch::Open { stream, since: local.now, is_whole: true };
             ask(stream, local, effects);
             return true;
         }
@@ -153,6 +160,7 @@ impl Sync {
         let serving = Serving {
             windows: Vec::new(),
             listed: Vec::new(),
+            fences: Vec::new(),
             next_shard: 0,
             in_flight: 0,
             since: local.now,
@@ -185,9 +193,12 @@ impl Sync {
         effects: &mut Effects,
     ) -> Framed {
         match packet.kind {
-            PacketKind::SyncRequest => self.asked(stream, packet, local.now),
+            PacketKind::SyncRequest => self.asked(stream, packet, local),
             PacketKind::SyncAnswer | PacketKind::SyncDone => {
-                let Fetch::Open { stream: open, since } = &mut self.fetch else { return Framed::Misplaced };
+                let Fetch::Open { stream: open, since, is_whole } = &mut self.fetch else {
+                    return Framed::Misplaced;
+                };
+                let is_whole = *is_whole;
                 if *open != stream {
                     return Framed::Misplaced;
                 }
@@ -199,13 +210,21 @@ impl Sync {
                 }
                 self.fetch = Fetch::Idle;
                 effects.streams.push(StreamEffect::Close { stream });
-                Framed::Done
+                Framed::Done { is_whole }
             }
             PacketKind::Push | PacketKind::Request | PacketKind::Reply => Framed::Misplaced,
         }
     }
 
-    fn asked(&mut self, stream: StreamId, packet: &Packet, now: Time) -> Framed {
+    /// Notes that an answer of the stream by which this node fetches could not be adopted.
+    pub fn note_incomplete(&mut self) {
+        if let Fetch::Open { is_whole, .. } = &mut self.fetch {
+            *is_whole = false;
+        }
+    }
+
+    fn asked(&mut self, stream: StreamId, packet: &Packet, local: Local<'_>) -> Framed {
+        let Local { state, config, now, .. } = local;
         let Some(serving) = self.serving.get_mut(&stream) else { return Framed::Misplaced };
         if serving.windows.len() >= SHARDS {
             if !packet.windows.is_empty() || serving.in_flight == 0 {
@@ -222,6 +241,7 @@ impl Sync {
         }
         if serving.windows.len() >= SHARDS {
             serving.listed.sort_unstable_by_key(|seen| seen.lane);
+            serving.fences = state.fences_beyond(&serving.listed, config.frame_bytes as usize);
         }
         Framed::Used
     }
@@ -233,7 +253,7 @@ impl Sync {
             Fetch::Opening { since, .. } if now >= since + OPEN_TIMEOUT.min(config.stream_timeout) => {
                 self.fetch = Fetch::Idle;
             }
-            Fetch::Open { stream, since } if now >= since + config.stream_timeout => {
+            Fetch::Open { stream, since, .. } if now >= since + config.stream_timeout => {
                 self.fetch = Fetch::Idle;
                 effects.streams.push(StreamEffect::Close { stream });
             }
@@ -332,7 +352,8 @@ fn serve(stream: StreamId, serving: &mut Serving, local: Local<'_>, effects: &mu
     }
     let more = serving.next_shard < serving.windows.len();
     if !more {
-        let done = frame(PacketKind::SyncDone, local, effects);
+        let mut done = frame(PacketKind::SyncDone, local, effects);
+        done.entries.append(&mut serving.fences);
         send(stream, done, effects);
     }
     more

@@ -2,10 +2,10 @@
 
 use super::{Count, DecodeError, Reader, Sink};
 use crate::entry::{
-    Admin, Ballot, Body, Claim, Copies, Covered, Entry, Fence, HealthState, Hold, Minted, OriginSpec,
+    Admin, Ballot, Body, Claim, Covered, Entry, Fence, HealthState, Hold, Minted, OriginSpec,
     SUPERSEDES_LIMIT, Scope, Superseded, TARGET_LIMIT, VALUE_LIMIT,
 };
-use crate::id::{Boot, Name, NodeId, Shard, Store, Writer};
+use crate::id::{Boot, Name, NodeId, Store, Writer};
 use crate::time::{Span, Time};
 use alloc::sync::Arc;
 
@@ -148,12 +148,6 @@ fn claim(reader: &mut Reader<'_>, writer: Writer) -> Result<Claim, DecodeError> 
 
 fn put_fence(sink: &mut impl Sink, fence: &Fence) {
     sink.varint(fence.boot.0);
-    sink.varint(fence.copies.len() as u64);
-    for copies in &fence.copies {
-        sink.byte(copies.shard.0);
-        sink.byte(copies.store as u8);
-        sink.varint(copies.last);
-    }
     sink.varint(fence.covered.len() as u64);
     for covered in &fence.covered {
         sink.varint(covered.boot.0);
@@ -170,10 +164,6 @@ fn fence(reader: &mut Reader<'_>, writer: Writer) -> Result<Fence, DecodeError> 
         return Err(DecodeError::BadValue("fence", boot.0));
     }
     let mut fence = Fence { boot, ..Fence::default() };
-    for _ in 0..reader.count("copies")? {
-        let (shard, store) = (Shard(reader.byte("shard")?), store(reader)?);
-        fence.copies.push(Copies { shard, store, last: counter(reader)? });
-    }
     for _ in 0..reader.count("covered")? {
         let boot = Boot(reader.bounded("boot")?);
         let mut serials = [0; 4];
@@ -182,7 +172,7 @@ fn fence(reader: &mut Reader<'_>, writer: Writer) -> Result<Fence, DecodeError> 
         }
         fence.covered.push(Covered { boot, serials });
     }
-    if !fence.copies.is_sorted() || !fence.covered.is_sorted() {
+    if !fence.covered.is_sorted() {
         return Err(DecodeError::BadValue("fence order", boot.0));
     }
     Ok(fence)
@@ -251,8 +241,7 @@ pub fn encode_entry(entry: &Entry, sink: &mut impl Sink) {
     put_writer(sink, entry.dot.lane.writer);
     sink.varint(entry.dot.counter);
     sink.varint(entry.serial);
-    // The lowest bit tells a copy from a write.
-    sink.varint((entry.supersedes.len() as u64) << 1 | u64::from(entry.is_copy));
+    sink.varint(entry.supersedes.len() as u64);
     for &minted in &entry.supersedes {
         put_minted(sink, minted);
     }
@@ -275,8 +264,7 @@ pub fn decode_entry(reader: &mut Reader<'_>) -> Result<Entry, DecodeError> {
     let writer = writer(reader)?;
     let counter = counter(reader)?;
     let serial = reader.bounded("serial")?;
-    let head = reader.varint("supersedes")?;
-    let (count, is_copy) = (head >> 1, head & 1 == 1);
+    let count = reader.varint("supersedes")?;
     if count > SUPERSEDES_LIMIT as u64 {
         return Err(DecodeError::BadValue("supersedes", count));
     }
@@ -285,12 +273,8 @@ pub fn decode_entry(reader: &mut Reader<'_>) -> Result<Entry, DecodeError> {
         supersedes.push(minted(reader)?);
     }
     let body = body(reader, writer)?;
-    if head > 0 && body.map_name().is_none() {
-        return Err(DecodeError::BadValue("supersedes", head));
+    if count > 0 && body.map_name().is_none() {
+        return Err(DecodeError::BadValue("supersedes", count));
     }
-    Ok(if is_copy {
-        Entry::copy(writer, counter, serial, supersedes, body)
-    } else {
-        Entry::new(writer, counter, serial, supersedes, body)
-    })
+    Ok(Entry::new(writer, counter, serial, supersedes, body))
 }

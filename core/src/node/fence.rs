@@ -4,19 +4,28 @@ use super::Node;
 use crate::effects::{Effects, Event, Rejected};
 use crate::entry::{Body, Entry};
 use crate::id::{Shard, Store, Writer};
-use crate::packet::{Carried, PacketKind};
-use crate::state::Applied;
+use crate::packet::{Carried, LaneAnswer, PacketKind};
 use crate::time::{Span, Time};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+/// How many rounds of repair may bring what a fence waits for before this node fetches it by stream.
+const PATIENT_ROUNDS: u64 = 2;
+
 /// How often a fence waits for entries that are known to be missing; they may be gone for good.
 const MOST_DELAYS: u32 = 3;
 
+/// A fence that does not count here yet.
+#[derive(Clone, Debug)]
+pub(super) struct EarlyFence {
+    entry: Arc<Entry>,
+    since: Time,
+}
+
 impl Node {
-    /// Copies what is live of this node's past lives and puts them behind a fence, if there are any. Waits while
-    /// messages of theirs are kept: those cannot be copied without being delivered twice. Waits for a time, too,
-    /// while some of their entries are known to be missing here: a fence answers for all that exist.
+    /// Puts this node's past lives behind a fence, if there are any. Waits while messages of theirs are kept, so that
+    /// nobody misses one that could still be had, and for a time while something of them is missing here: then the
+    /// fence covers less, and more has to be written again.
     pub(super) fn fence_past_lives(&mut self, now: Time, effects: &mut Effects) {
         self.fence_at = now + self.config.fence_after;
         let me = self.me;
@@ -25,6 +34,9 @@ impl Node {
             |entry: &Arc<Entry>| entry.dot.lane.store == Store::Log && is_past(entry.dot.lane.writer);
         if self.state.entries_in(Shard::of_node(me.node)).any(is_message) {
             self.fence_at = now + self.config.retention.age;
+            return;
+        }
+        if self.early_fences.contains_key(&me.node) {
             return;
         }
         if self.state.lacks_of_past_lives(me) && self.fence_delays < MOST_DELAYS {
@@ -36,7 +48,7 @@ impl Node {
         self.learned_here(now, effects);
     }
 
-    /// Takes a fence in, or keeps it until its copies have arrived.
+    /// Lets a fence count, or keeps it until everything that it covers has been seen here.
     pub(super) fn offer_fence(
         &mut self,
         entry: &Arc<Entry>,
@@ -45,53 +57,105 @@ impl Node {
         effects: &mut Effects,
     ) {
         let Body::Fence(fence) = &entry.body else { return };
-        let writer = entry.dot.lane.writer;
-        if self.state.is_due(entry, fence) {
-            // What the fence would take out although its writer had not seen it, this node writes again. So does a
-            // node that came back in a life below a fence of its own name: it has taken a higher one by now.
-            self.learned_from_peer(kind, effects);
-            self.state.rescue(self.me, fence, writer.node, now, &mut self.changes);
-            self.learned_here(now, effects);
-        }
-        let carried = Carried { entry: entry.clone(), age: Span::ZERO };
-        let was_seen = self.state.context().has_seen(&entry.dot);
-        match self.state.apply(&carried, now, &mut self.changes) {
-            Applied::Refused => {
-                effects.events.push(Event::Rejected(Rejected::EarlyFence));
-                let kept = self.early_fences.entry(writer.node).or_insert_with(|| entry.clone());
-                if kept.dot < entry.dot {
-                    *kept = entry.clone();
-                }
-                self.note_early_fences();
-            }
-            Applied::New => self.keep(&carried, now, effects),
-            Applied::Known if !was_seen => self.keep(&carried, now, effects),
-            Applied::Known => {}
-        }
-    }
-
-    /// Takes in the fences whose copies have arrived by now.
-    pub(super) fn settle_fences(&mut self, kind: PacketKind, now: Time, effects: &mut Effects) {
-        if self.early_fences.is_empty() {
+        if self.state.context().has_seen(&entry.dot) {
             return;
         }
-        let is_over = |entry: &Entry| {
-            let is_due = matches!(&entry.body, Body::Fence(fence) if self.state.is_due(entry, fence));
-            is_due || self.state.context().has_seen(&entry.dot)
-        };
-        let over: Vec<Arc<Entry>> =
-            self.early_fences.values().filter(|entry| is_over(entry)).cloned().collect();
-        for entry in &over {
-            self.early_fences.remove(&entry.dot.lane.writer.node);
-            self.offer_fence(entry, kind, now, effects);
+        if self.state.is_due(entry, fence) {
+            self.adopt_fence(entry, kind, now, effects);
+            return;
         }
-        if !over.is_empty() {
+        effects.events.push(Event::Rejected(Rejected::EarlyFence));
+        let early = EarlyFence { entry: entry.clone(), since: now };
+        let kept = self.early_fences.entry(entry.dot.lane.writer.node).or_insert_with(|| early.clone());
+        if kept.entry.dot < entry.dot {
+            *kept = early;
+        }
+        self.note_early_fences();
+    }
+
+    /// Lets a fence count: everything that it covers has been seen here.
+    pub(super) fn adopt_fence(
+        &mut self,
+        entry: &Arc<Entry>,
+        kind: PacketKind,
+        now: Time,
+        effects: &mut Effects,
+    ) {
+        let Body::Fence(fence) = &entry.body else { return };
+        let node = entry.dot.lane.writer.node;
+        if !self.state.is_behind(entry, fence) {
+            let beyond = self.state.beyond_fence(node, fence);
+            self.rescue(&beyond, kind, now, effects);
+        }
+        self.state.adopt_fence(entry, fence, &mut self.changes);
+        self.keep(&Carried { entry: entry.clone(), age: Span::ZERO }, now, effects);
+        if self.early_fences.get(&node).is_some_and(|early| early.entry.dot <= entry.dot) {
+            self.early_fences.remove(&node);
             self.note_early_fences();
         }
     }
 
+    /// Lets the fences count that came with the end of a stream: every shard was joined with a peer where they did.
+    pub(super) fn adopt_fences(
+        &mut self,
+        fences: &[Carried],
+        kind: PacketKind,
+        now: Time,
+        effects: &mut Effects,
+    ) {
+        for carried in fences {
+            if !self.state.context().has_seen(&carried.entry.dot) {
+                self.beware_of_own_past(carried.entry.dot, effects);
+                self.adopt_fence(&carried.entry, kind, now, effects);
+            }
+        }
+        self.learned_from_peer(kind, effects);
+    }
+
+    /// Writes again what an answer would take out although nobody behind the fence had seen it.
+    pub(super) fn rescue_from(
+        &mut self,
+        lanes: &[LaneAnswer],
+        kind: PacketKind,
+        now: Time,
+        effects: &mut Effects,
+    ) {
+        if self.state.can_adopt(lanes) {
+            let beyond = self.state.beyond_answer(lanes);
+            self.rescue(&beyond, kind, now, effects);
+        }
+    }
+
+    fn rescue(&mut self, beyond: &[Arc<Entry>], kind: PacketKind, now: Time, effects: &mut Effects) {
+        if !beyond.is_empty() {
+            self.learned_from_peer(kind, effects);
+            self.state.rescue(self.me, beyond, now, &mut self.changes);
+            self.learned_here(now, effects);
+        }
+    }
+
+    /// Lets the fences count of which nothing is missing by now.
+    pub(super) fn settle_fences(&mut self, kind: PacketKind, now: Time, effects: &mut Effects) {
+        if self.early_fences.is_empty() {
+            return;
+        }
+        let is_due =
+            |entry: &Entry| matches!(&entry.body, Body::Fence(fence) if self.state.is_due(entry, fence));
+        let early = self.early_fences.values().map(|early| &early.entry);
+        let due: Vec<Arc<Entry>> = early.filter(|entry| is_due(entry)).cloned().collect();
+        for entry in &due {
+            self.adopt_fence(entry, kind, now, effects);
+        }
+    }
+
+    /// Whether a fence has waited for longer than datagrams should need to bring what it waits for.
+    pub(super) fn is_fence_overdue(&self, now: Time) -> bool {
+        let patience = self.config.repair_interval.times(PATIENT_ROUNDS);
+        self.early_fences.values().any(|early| now > early.since + patience)
+    }
+
     fn note_early_fences(&mut self) {
         self.repair.early.clear();
-        self.repair.early.extend(self.early_fences.values().map(|entry| entry.dot));
+        self.repair.early.extend(self.early_fences.values().map(|early| early.entry.dot));
     }
 }

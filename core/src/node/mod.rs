@@ -10,10 +10,10 @@ mod view;
 
 pub use view::{Health, View};
 
+use self::fence::EarlyFence;
 use crate::broadcast::Outbox;
 use crate::config::Config;
 use crate::effects::{Effects, Event, Phase};
-use crate::entry::Entry;
 use crate::heartbeat::Heartbeats;
 use crate::id::{Addr, Boot, Name, NodeId, Writer};
 use crate::input::Input;
@@ -74,8 +74,8 @@ pub struct Node {
     join: Join,
     fence_at: Time,
     fence_delays: u32,
-    /// Fences whose copies have not all arrived, by the node that they are about.
-    early_fences: BTreeMap<NodeId, Arc<Entry>>,
+    /// Fences that do not count here yet, by the node that they are about.
+    early_fences: BTreeMap<NodeId, EarlyFence>,
     changes: Vec<Change>,
     scratch: ReplyScratch,
 }

@@ -77,12 +77,13 @@ impl Node {
 
     fn replied(&mut self, from: Addr, packet: &Packet, now: Time, effects: &mut Effects) {
         self.take_in(packet, now, effects);
-        if !self.repair.replied(packet) {
+        if !self.repair.replied(packet, &self.state) {
             effects.events.push(Event::Rejected(Rejected::LateReply));
             return;
         }
         let too_large = !packet.agrees && self.repair.take_too_large();
-        if packet.oversized || too_large || self.repair.suspect_groups() > STREAM_ABOVE_GROUPS {
+        let waits = !packet.agrees && self.is_fence_overdue(now);
+        if packet.oversized || too_large || waits || self.repair.suspect_groups() > STREAM_ABOVE_GROUPS {
             self.sync.fetch(from, &self.config, now, effects);
         }
     }
@@ -123,9 +124,13 @@ impl Node {
                 let last = crate::id::Dot { lane: lane.lane, counter: lane.seen.max() };
                 self.beware_of_own_past(last, effects);
             }
+            self.rescue_from(answer, packet.kind, now, effects);
             if self.state.adopt(answer, &mut self.changes) {
                 self.keep_joined(answer, effects);
             } else {
+                if packet.kind == PacketKind::SyncAnswer {
+                    self.sync.note_incomplete();
+                }
                 effects.events.push(Event::Rejected(Rejected::IncompleteAnswer));
             }
         }
@@ -169,7 +174,10 @@ impl Node {
         match self.sync.frame(stream, packet, local, effects) {
             Framed::Misplaced => effects.events.push(Event::Rejected(Rejected::WrongPlace)),
             Framed::Used => self.take_in(packet, now, effects),
-            Framed::Done => {
+            Framed::Done { is_whole } => {
+                if is_whole {
+                    self.adopt_fences(&packet.entries, PacketKind::SyncAnswer, now, effects);
+                }
                 if self.phase == Phase::Joining {
                     self.finish_join(Phase::Synced, effects);
                 }

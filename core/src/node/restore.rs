@@ -2,6 +2,7 @@
 
 use super::Node;
 use crate::effects::{Phase, Record};
+use crate::entry::Body;
 use crate::id::{Shard, Store};
 use crate::journal::Snapshot;
 use crate::packet::{Carried, Window};
@@ -18,6 +19,11 @@ impl Node {
                 Record::Boot(_) => {}
                 Record::Member => self.phase = Phase::Serving,
                 Record::Entry { at, carried } => {
+                    if let Body::Fence(fence) = &carried.entry.body {
+                        // It is on disk because it counted, and whatever it covers comes before it.
+                        self.state.adopt_fence(&carried.entry, fence, &mut self.changes);
+                        continue;
+                    }
                     let age = Span(carried.age.as_us().saturating_add(now.since(at).as_us()));
                     self.state.apply(&Carried { age, ..carried }, now, &mut self.changes);
                 }
@@ -47,7 +53,7 @@ impl Node {
                 records.push(Record::Joined(core::mem::take(&mut lanes)));
             }
         }
-        // A fence is refused before its copies, which may stand in shards after its own.
+        // Behind a fence no entry is taken in any more, so the fences come last.
         records.extend(fences.into_iter().map(|carried| Record::Entry { at: now, carried }));
         let by_shard = fence_lanes.chunk_by(|a, b| a.lane.shard == b.lane.shard);
         records.extend(by_shard.map(|lanes| Record::Joined(lanes.to_vec())));

@@ -126,7 +126,7 @@ impl Repair {
     }
 
     /// Notes a reply. False when no request awaits it, not even one of the last rounds.
-    pub fn replied(&mut self, reply: &Packet) -> bool {
+    pub fn replied(&mut self, reply: &Packet, state: &State) -> bool {
         if let Some(at) = self.awaited.iter().position(|&nonce| nonce == reply.nonce) {
             self.awaited.swap_remove(at);
         } else if let Some(at) = self.late.iter().position(|&(nonce, _)| nonce == reply.nonce) {
@@ -135,18 +135,16 @@ impl Repair {
             return false;
         }
         self.loss.success();
+        let mismatch = if reply.has_digest { reply::differing(reply, state) } else { reply.mismatch };
         if reply.agrees {
             // Of that hash, whatever this node has learned since it asked.
             self.agreed_hash = Some(reply.hash);
             self.suspects = 0;
             self.last_mismatch = 0;
-        } else if reply.mismatch == 0 {
-            // The request was the hash alone, so this does not say where the states differ: the next one asks.
-            self.agreed_hash = None;
         } else {
             self.agreed_hash = None;
-            self.suspects = reply.mismatch & self.last_mismatch;
-            self.last_mismatch = reply.mismatch;
+            self.suspects = mismatch & self.last_mismatch;
+            self.last_mismatch = mismatch;
         }
         true
     }

@@ -50,8 +50,13 @@ pub fn fill_reply(
     if reply.agrees {
         return;
     }
+    // A request of the hash alone does not say where the difference lies: the asker finds that out from this
+    // node's digest, and its next request can list what differs.
+    reply.has_digest = !request.has_digest && config.digest;
+    if reply.has_digest {
+        reply.groups = groups(state, reply.nonce);
+    }
     reply.mismatch = if request.has_digest { differing(request, state) } else { 0 };
-    // Without a digest nobody knows where the difference lies.
     let wanted = if request.has_digest { reply.mismatch } else { u64::MAX };
     let full = room.saturating_sub(packet_len(reply) + 2 * SECTION_OVERHEAD);
     let mut filler = Filler { state, config, now, wanted, full, left: full, reply };
@@ -59,11 +64,10 @@ pub fn fill_reply(
     filler.add_recents(request, recents, scratch);
 }
 
-fn differing(request: &Packet, state: &State) -> u64 {
-    let own = groups(state, request.nonce);
-    (0..GROUPS)
-        .filter(|&group| own[group] != request.groups[group])
-        .fold(0, |bits, group| bits | (1 << group))
+/// The groups of shards that differ from the digest of a packet, a bit each.
+pub fn differing(packet: &Packet, state: &State) -> u64 {
+    let own = groups(state, packet.nonce);
+    (0..GROUPS).filter(|&group| own[group] != packet.groups[group]).fold(0, |bits, group| bits | (1 << group))
 }
 
 struct Filler<'a> {

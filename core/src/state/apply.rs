@@ -25,6 +25,9 @@ impl State {
             // A newer write may have come first and named this one as superseded; what this one supersedes in
             // turn is known only now.
             self.kill_superseded(entry, changes);
+            if !self.context.is_whole(&entry.dot.lane) {
+                self.context.note_serial(&entry.dot.lane, entry.serial);
+            }
             return Applied::Known;
         }
         if self.planted.is(Mutant::LoseDelta) && entry.dot.counter.is_multiple_of(3) {
@@ -94,10 +97,6 @@ impl State {
     }
 
     fn apply_to_map(&mut self, entry: &Arc<Entry>, changes: &mut Vec<Change>) -> Applied {
-        if self.is_outlived(entry) {
-            self.see(entry);
-            return Applied::Known;
-        }
         // The entry goes in before what it replaces goes out, so a name is never seen empty in between.
         self.see(entry);
         changes.push(Change::Learned(entry.clone()));
@@ -117,9 +116,6 @@ impl State {
     }
 
     fn kill_superseded(&mut self, entry: &Entry, changes: &mut Vec<Change>) {
-        for dot in self.copies_of_superseded(entry) {
-            self.kill(&dot, changes);
-        }
         for dot in entry.superseded_dots() {
             self.context.see(&dot);
             self.kill(&dot, changes);

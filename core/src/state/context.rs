@@ -1,11 +1,13 @@
 //! Which dots a node has seen, and the fingerprints by which two nodes find out that they differ.
 
+use crate::codec::NUMBER_LIMIT;
 use crate::hash::mix;
 use crate::id::{Boot, Dot, Lane, NodeId, SHARDS, Shard, Store, Writer};
 use crate::interval::{IntervalSet, Range};
 use crate::mutant::{Mutant, Planted};
 use crate::overlay::Overlay;
 use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 /// One writer's entries in one store, over all shards.
@@ -26,12 +28,18 @@ pub struct Progress {
     pub serial: u64,
 }
 
+/// What counts as seen of a lane whose life is over: everything.
+static WHOLE: IntervalSet = IntervalSet::constant(Range { first: 1, last: NUMBER_LIMIT });
+
 /// The causal context: interval sets per lane, fences, and fingerprints kept up to date with each change.
 #[derive(Clone, Debug)]
 pub struct Context {
     pub(super) seen: Overlay<Lane, IntervalSet>,
     pub(super) progress: Overlay<Sequence, Progress>,
     pub(super) fences: Overlay<NodeId, Boot>,
+    /// Lanes of which a peer behind a fence has told everything, while this node does not stand behind it yet: all
+    /// of their dots count as seen. With each the serial up to which the writer of the fence had seen its store.
+    pub(super) whole: BTreeMap<Lane, u64>,
     pub(super) fingerprints: Box<[u64; SHARDS]>,
     total: u64,
     planted: Planted,
@@ -76,6 +84,7 @@ impl Context {
             seen: Overlay::default(),
             progress: Overlay::default(),
             fences: Overlay::default(),
+            whole: BTreeMap::new(),
             fingerprints: Box::new([0; SHARDS]),
             total: 0,
             planted,
@@ -122,20 +131,41 @@ impl Context {
         self.fences.get(&node).copied()
     }
 
+    /// Whether everything of this lane counts as seen.
+    #[must_use]
+    pub fn is_whole(&self, lane: &Lane) -> bool {
+        self.is_fenced(lane.writer) || (!self.whole.is_empty() && self.whole.contains_key(lane))
+    }
+
+    /// Whether such lanes can exist.
+    pub(super) fn has_whole_lanes(&self) -> bool {
+        !self.fences.is_empty() || !self.whole.is_empty()
+    }
+
+    /// Lets all dots of a lane count as seen; `covered` is the serial up to which that was true where it began.
+    pub(super) fn complete(&mut self, lane: &Lane, covered: u64) {
+        if self.is_whole(lane) {
+            return;
+        }
+        if let Some(seen) = self.seen.remove(lane) {
+            self.change(lane.shard, 0, lane_sum(lane, &seen));
+        }
+        self.whole.insert(*lane, covered);
+    }
+
     /// Whether `dot` was seen, live or not.
     #[must_use]
     pub fn has_seen(&self, dot: &Dot) -> bool {
-        self.is_fenced(dot.lane.writer)
-            || self.seen.get(&dot.lane).is_some_and(|seen| seen.contains(dot.counter))
+        self.is_whole(&dot.lane) || self.seen.get(&dot.lane).is_some_and(|seen| seen.contains(dot.counter))
     }
 
     /// What was seen of a lane.
     #[must_use]
     pub fn lane(&self, lane: &Lane) -> Option<&IntervalSet> {
-        self.seen.get(lane)
+        if self.is_whole(lane) { Some(&WHOLE) } else { self.seen.get(lane) }
     }
 
-    /// The lanes of a shard with what was seen of them, in order.
+    /// The lanes of a shard with what was seen of them, in order; those that are whole are left out.
     pub fn lanes_of(&self, shard: Shard) -> impl Iterator<Item = (&Lane, &IntervalSet)> {
         self.seen.range(first_lane(shard)..=last_lane(shard))
     }
@@ -148,7 +178,7 @@ impl Context {
 
     /// Marks one dot as seen; false when it was already.
     pub fn see(&mut self, dot: &Dot) -> bool {
-        if self.is_fenced(dot.lane.writer) {
+        if self.is_whole(&dot.lane) {
             return false;
         }
         let counter = dot.counter;
@@ -173,7 +203,7 @@ impl Context {
     pub fn see_all(&mut self, lane: &Lane, counters: &IntervalSet) {
         // What is known already must not become this node's own copy of a shared lane.
         let is_known = self.seen.get(lane).is_some_and(|seen| seen.is_superset(counters));
-        if is_known || counters.is_empty() || self.is_fenced(lane.writer) {
+        if is_known || counters.is_empty() || self.is_whole(lane) {
             return;
         }
         let seen = self.seen.entry_or_default(lane);
@@ -184,6 +214,12 @@ impl Context {
             self.change(lane.shard, sum, sum_before);
             self.sequence(lane).count += count - count_before;
         }
+    }
+
+    /// The sequences of all lives of a node, in order.
+    pub(super) fn sequences_of(&self, node: NodeId) -> impl Iterator<Item = (&Sequence, &Progress)> {
+        let life = |boot, store| Sequence { writer: Writer { node, boot: Boot(boot) }, store };
+        self.progress.range(life(0, Store::Registry)..=life(u64::MAX, Store::Fence))
     }
 
     fn sequence(&mut self, lane: &Lane) -> &mut Progress {
@@ -232,7 +268,11 @@ impl Context {
             if let Some(seen) = self.seen.remove(&lane) {
                 self.change(lane.shard, 0, lane_sum(&lane, &seen));
             }
-            self.progress.remove(&Sequence { writer: lane.writer, store: lane.store });
+        }
+        self.whole.retain(|lane, _| !past(lane.writer));
+        let sequences: Vec<Sequence> = self.sequences_of(node).map(|(sequence, _)| *sequence).collect();
+        for sequence in sequences.iter().filter(|sequence| past(sequence.writer)) {
+            self.progress.remove(sequence);
         }
     }
 
@@ -253,6 +293,11 @@ impl Context {
     pub fn private_lanes(&self) -> usize {
         self.seen.diff_len()
     }
+}
+
+/// Whether an answer says of a lane that everything counts as seen.
+pub(super) fn is_whole(seen: &IntervalSet) -> bool {
+    seen.contains_range(1, NUMBER_LIMIT)
 }
 
 /// The first lane that a shard can have.

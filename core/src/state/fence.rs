@@ -1,32 +1,36 @@
 //! Fences: what remains of the past lives of a node.
 //!
-//! Each life of a node leaves contexts behind. Some time after a restart the node writes again, as copies, what
-//! is live of its past lives, and mints a fence: from then on every dot of those lives counts as seen, and
-//! their contexts go. Three rules keep this from being seen from outside, however long a peer was cut off:
-//! - A fence is refused until all of its copies have arrived, so that no entry vanishes for a while.
-//! - A copy stands for its originals: whatever replaced or removed one of them without having heard of the copy
-//!   takes out the copy as well.
-//! - A fence says how much its writer had seen of each life. What a peer holds beyond that, it writes again
-//!   itself before the fence takes it out.
+//! Each life of a node leaves contexts behind. Some time after a restart the node mints a fence: where it counts,
+//! every dot of those lives counts as seen, and their contexts go. Entries that are live keep their dots. Three
+//! rules keep this from being seen from outside, however long a peer was cut off:
+//! - A fence counts only where everything that it covers was seen: dot by dot, or because every shard was joined
+//!   with a peer where it counts.
+//! - Behind a fence a lane says two things only: that all of it was seen, and what of it is live. Whatever a peer
+//!   still misses it therefore gets by exact repair, as in any other lane.
+//! - A fence says how much its writer had seen of each life. What a peer holds beyond that, it writes again itself
+//!   before it lets the fence count, or joins a shard with someone where it counts.
 
-use super::context::dots;
-use super::{Applied, Change, Progress, Sequence, State};
+use super::context::{dots, is_whole};
+use super::{Applied, Change, State};
 use crate::entry::{
-    Ballot, Body, Claim, Copies, Covered, Entry, Fence, Hold, LIVES_LIMIT, Minted, SUPERSEDES_LIMIT, Scope,
-    Superseded,
+    Ballot, Body, Claim, Covered, Entry, Fence, Hold, LIVES_LIMIT, Minted, Scope, Superseded,
 };
 use crate::id::{Boot, Dot, Lane, Name, NodeId, Shard, Store, Writer};
 use crate::interval::{IntervalSet, Range};
 use crate::mutant::Mutant;
-use crate::packet::LaneAnswer;
-use crate::time::Time;
-use alloc::collections::{BTreeMap, BTreeSet};
+use crate::packet::{Carried, LaneAnswer, LaneSeen};
+use crate::time::{Span, Time};
+use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+/// The stores of which a fence's writer must have seen everything. Messages that were missed are reported instead.
+const COVERED_STORES: [Store; 3] = [Store::Registry, Store::Keys, Store::Health];
+
 impl State {
-    /// Copies what is live of the past lives of `me.node` and puts them behind a fence. `None` when there is no
-    /// such life that is not fenced already.
+    /// Puts the past lives of `me.node` behind a fence. `None` when there is no such life that is not fenced
+    /// already. A store of a life of which something is missing here is not covered: whoever holds something of it
+    /// writes that again, as this node does here.
     pub fn fence_past_lives(
         &mut self,
         me: Writer,
@@ -34,67 +38,24 @@ impl State {
         changes: &mut Vec<Change>,
     ) -> Option<Arc<Entry>> {
         let boot = self.last_past_life(me)?;
-        let start = changes.len();
-        if !self.planted.is(Mutant::FenceWithoutRewrite) {
-            self.copy_past_lives(me, now, changes);
-        }
-        let copies = copies_in(&changes[start..], me);
-        let fence = Fence { boot, copies, covered: self.covered(me.node, boot) };
+        let fence = Fence { boot, covered: self.covered(me.node, boot) };
+        self.rescue(me, &self.beyond_fence(me.node, &fence), now, changes);
         Some(self.mint(me, Superseded::new(), Body::Fence(Arc::new(fence)), now, changes))
     }
 
     /// The last life of a node before this one of which something was seen and which is not fenced.
     #[must_use]
     pub fn last_past_life(&self, me: Writer) -> Option<Boot> {
-        let lives = self.lives(me.node).map(|(sequence, _)| sequence.writer.boot);
+        let lives = self.context.sequences_of(me.node).map(|(sequence, _)| sequence.writer.boot);
         lives.filter(|&boot| boot < me.boot).max()
     }
 
     /// Whether some of the writes of past lives are known to exist and have not arrived here.
     #[must_use]
     pub fn lacks_of_past_lives(&self, me: Writer) -> bool {
-        let past = self.lives(me.node).filter(|(sequence, _)| sequence.writer.boot < me.boot);
-        let mut writes = past.filter(|(sequence, _)| sequence.store.is_add_wins());
-        writes.any(|(_, progress)| progress.count < progress.serial)
-    }
-
-    fn lives(&self, node: NodeId) -> impl Iterator<Item = (&Sequence, &Progress)> {
-        let life = |boot, store| Sequence { writer: Writer { node, boot: Boot(boot) }, store };
-        self.context.progress.range(life(0, Store::Registry)..=life(u64::MAX, Store::Fence))
-    }
-
-    fn copy_past_lives(&mut self, me: Writer, now: Time, changes: &mut Vec<Change>) {
-        let is_past = |writer: Writer| writer.node == me.node && writer.boot < me.boot;
-        let past = self.entries().filter(|entry| is_past(entry.dot.lane.writer));
-        let named = past.filter_map(|entry| Some((entry.dot.lane.store, entry.body.map_name()?.clone())));
-        for (store, name) in named.collect::<BTreeSet<(Store, Name)>>() {
-            // Of a name all versions of this node are copied, oldest first: the one with the greatest dot keeps
-            // it, and versions of other nodes stay what they were to them.
-            let own = self.versions(store, &name).filter(|held| held.dot.lane.writer.node == me.node);
-            let mut own: Vec<Arc<Entry>> = own.cloned().collect();
-            own.sort_by_key(|held| Minted::from(held.dot));
-            for old in own {
-                self.copy(me, &old, now, changes);
-            }
-        }
-        let claims = self.entries_of(Store::Health).filter(|entry| is_past(entry.dot.lane.writer));
-        for entry in claims.cloned().collect::<Vec<_>>() {
-            if let Some(claim) = entry.claim() {
-                self.carry_claim(me, claim, claim.generation, claim.ballot.epoch + 1, now, changes);
-            }
-        }
-    }
-
-    fn copy(&mut self, me: Writer, old: &Entry, now: Time, changes: &mut Vec<Change>) {
-        let mut originals = Superseded::from_iter([Minted::from(old.dot)]);
-        if old.is_copy {
-            originals.extend(old.supersedes.iter().copied().take(SUPERSEDES_LIMIT - 1));
-        }
-        let claims = old.body.map_name().map(|name| self.claims_of(name, Minted::from(old.dot)));
-        let copy = self.mint_as(me, originals, true, old.body.clone(), now, changes);
-        for claim in claims.into_iter().flatten() {
-            self.carry_claim(me, &claim, Minted::from(copy.dot), claim.ballot.epoch, now, changes);
-        }
+        let past = self.context.sequences_of(me.node).filter(|(sequence, _)| sequence.writer.boot < me.boot);
+        let mut writes = past.filter(|(sequence, _)| COVERED_STORES.contains(&sequence.store));
+        writes.any(|(_, progress)| progress.count != progress.serial)
     }
 
     /// Says again what a claim says, for this generation. Nobody vouches for a claim on behalf of its holder: it
@@ -130,10 +91,12 @@ impl State {
         if let Some((_, fence)) = self.fences_of(node).next() {
             lives.extend(fence.covered.iter().map(|covered| (covered.boot, covered.serials)));
         }
-        for (sequence, progress) in self.lives(node).filter(|(sequence, _)| sequence.writer.boot <= boot) {
+        let sequences = self.context.sequences_of(node);
+        for (sequence, progress) in sequences.filter(|(sequence, _)| sequence.writer.boot <= boot) {
             let serials = lives.entry(sequence.writer.boot).or_default();
+            let is_all_here = progress.count == progress.serial || sequence.store == Store::Log;
             if let Some(serial) = serials.get_mut(sequence.store as usize) {
-                *serial = progress.serial;
+                *serial = if is_all_here { progress.serial } else { 0 };
             }
         }
         let skip = lives.len().saturating_sub(LIVES_LIMIT);
@@ -155,39 +118,88 @@ impl State {
         })
     }
 
-    /// Whether a fence would count now: it is not known, and all of its copies have arrived.
-    #[must_use]
-    pub fn is_due(&self, entry: &Entry, fence: &Fence) -> bool {
-        let writer = entry.dot.lane.writer;
-        let has_arrived = |copies: &Copies| {
-            let lane = Lane { shard: copies.shard, store: copies.store, writer };
-            self.context.lane(&lane).is_some_and(|seen| seen.contains_range(1, copies.last))
-        };
-        let hasty = self.planted.is(Mutant::HastyFence);
-        !self.context.has_seen(&entry.dot) && (hasty || fence.copies.iter().all(has_arrived))
+    /// The serial up to which everything of a lane had been seen when it came to count as seen as a whole; for any
+    /// other lane the greatest serial known of its writer and store.
+    pub(super) fn serial_of(&self, lane: &Lane) -> u64 {
+        if self.context.is_fenced(lane.writer) {
+            let fence = self.fences_of(lane.writer.node).next();
+            return fence.map_or(0, |(_, fence)| fence.covers(lane.writer.boot, lane.store));
+        }
+        let known = self.context.progress(lane.writer, lane.store).serial;
+        self.context.whole.get(lane).copied().unwrap_or(known)
     }
 
-    /// Writes again, under `me`, what a fence that is due would take out although its writer had not seen it.
-    /// Messages are not published again: their subscribers would hear them twice.
-    pub fn rescue(&mut self, me: Writer, fence: &Fence, node: NodeId, now: Time, changes: &mut Vec<Change>) {
-        if self.planted.is(Mutant::ForgetUncovered) {
-            return;
+    /// Whether a fence would count now: it is not known, and everything that it covers has been seen.
+    #[must_use]
+    pub fn is_due(&self, entry: &Entry, fence: &Fence) -> bool {
+        let has_all = || self.has_all_of(entry.dot.lane.writer.node, fence);
+        !self.context.has_seen(&entry.dot) && (self.planted.is(Mutant::HastyFence) || has_all())
+    }
+
+    fn has_all_of(&self, node: NodeId, fence: &Fence) -> bool {
+        // Of lives before the first one that a long fence tells of only an earlier fence can vouch.
+        let is_first_known = fence.covered.len() < LIVES_LIMIT
+            || fence.covered.first().is_some_and(|first| Some(first.boot) <= self.context.fence_of(node));
+        is_first_known
+            && fence.covered.iter().all(|covered| {
+                let writer = Writer { node, boot: covered.boot };
+                COVERED_STORES.into_iter().all(|store| self.has_all_up_to(writer, store, covered))
+            })
+    }
+
+    fn has_all_up_to(&self, writer: Writer, store: Store, covered: &Covered) -> bool {
+        let serial = covered.serials[store as usize];
+        if self.context.is_fenced(writer) {
+            let lane = Lane { shard: Shard::of_node(writer.node), store, writer };
+            return self.serial_of(&lane) >= serial;
         }
-        let is_lost = |entry: &&Arc<Entry>| {
-            let writer = entry.dot.lane.writer;
-            writer.node == node && writer.boot <= fence.boot && !fence.covers(entry)
+        let progress = self.context.progress(writer, store);
+        progress.count == progress.serial && progress.serial >= serial
+    }
+
+    /// Whether another fence of the same node that counts here leaves nothing for this one to say.
+    #[must_use]
+    pub fn is_behind(&self, entry: &Entry, fence: &Fence) -> bool {
+        let mut held = self.fences_of(entry.dot.lane.writer.node);
+        held.any(|(dot, held)| (held.boot, dot) > (fence.boot, entry.dot))
+    }
+
+    /// The fences that count here and of which someone who lists `theirs` has not heard, in at most `bytes`.
+    #[must_use]
+    pub fn fences_beyond(&self, theirs: &[LaneSeen], bytes: usize) -> Vec<Carried> {
+        let has_seen = |dot: &Dot| {
+            let their = theirs.binary_search_by_key(&dot.lane, |their| their.lane).ok();
+            their.is_some_and(|at| theirs[at].seen.contains(dot.counter))
         };
-        for entry in self.entries().filter(is_lost).cloned().collect::<Vec<_>>() {
-            // An origin takes its claims along when it is written again, so they may be gone by now.
-            if !self.live.contains(&entry.dot) {
-                continue;
-            }
-            if let Some(claim) = entry.claim() {
-                self.carry_claim(me, claim, claim.generation, claim.ballot.epoch + 1, now, changes);
-            } else if entry.body.map_name().is_some() {
-                self.copy(me, &entry, now, changes);
-            }
+        let mut left = bytes;
+        let beyond =
+            self.entries_of(Store::Fence).filter(|entry| !has_seen(&entry.dot)).take_while(|entry| {
+                let fits = entry.wire_len() as usize <= left;
+                left = left.saturating_sub(entry.wire_len() as usize);
+                fits
+            });
+        beyond.map(|entry| Carried { entry: entry.clone(), age: Span::ZERO }).collect()
+    }
+
+    /// Lets a fence count. The caller knows that everything that it covers has been seen here, and has written
+    /// again what is [beyond it](Self::beyond_fence).
+    pub fn adopt_fence(&mut self, entry: &Arc<Entry>, fence: &Fence, changes: &mut Vec<Change>) -> Applied {
+        let is_behind = self.is_behind(entry, fence);
+        self.see(entry);
+        if is_behind {
+            return Applied::Known;
         }
+        let node = entry.dot.lane.writer.node;
+        let held: Vec<Dot> = self.fences_of(node).map(|(dot, _)| dot).collect();
+        for dot in held {
+            self.kill(&dot, changes);
+        }
+        self.report_fenced_gaps(node, fence, changes);
+        self.forget_messages(node, fence.boot, changes);
+        self.context.raise_fence(node, fence.boot);
+        self.live.insert(entry.dot, entry.clone());
+        changes.push(Change::Learned(entry.clone()));
+        Applied::New
     }
 
     pub(super) fn apply_fence(
@@ -196,29 +208,7 @@ impl State {
         fence: &Fence,
         changes: &mut Vec<Change>,
     ) -> Applied {
-        if !self.is_due(entry, fence) {
-            return Applied::Refused;
-        }
-        self.see(entry);
-        let node = entry.dot.lane.writer.node;
-        let held: Vec<(Dot, Boot)> = self.fences_of(node).map(|(dot, fence)| (dot, fence.boot)).collect();
-        if held.iter().any(|&(dot, boot)| (boot, dot) > (fence.boot, entry.dot)) {
-            return Applied::Known;
-        }
-        for (dot, _) in held {
-            self.kill(&dot, changes);
-        }
-        self.report_fenced_gaps(node, fence, changes);
-        let is_past = |dot: &Dot| dot.lane.writer.node == node && dot.lane.writer.boot <= fence.boot;
-        let dead: Vec<Dot> = self.live.iter().map(|(dot, _)| *dot).filter(is_past).collect();
-        for dot in dead {
-            self.kill(&dot, changes);
-        }
-        self.log.forget(is_past);
-        self.context.raise_fence(node, fence.boot);
-        self.live.insert(entry.dot, entry.clone());
-        changes.push(Change::Learned(entry.clone()));
-        Applied::New
+        if self.is_due(entry, fence) { self.adopt_fence(entry, fence, changes) } else { Applied::Refused }
     }
 
     /// A fence waits until the messages behind it have expired: whoever has not had them by then is told.
@@ -238,80 +228,68 @@ impl State {
         }
     }
 
-    /// Whether a copy came too late: one of its originals has been replaced or removed here, by someone who had
-    /// not heard of the copy. The originals of a life behind a fence tell nothing any more.
-    pub(super) fn is_outlived(&self, copy: &Entry) -> bool {
-        let is_seen = |dot: &Dot| self.context.lane(&dot.lane).is_some_and(|seen| seen.contains(dot.counter));
-        copy.is_copy
-            && !self.planted.is(Mutant::ForgetOriginals)
-            && !copy.superseded_dots().any(|dot| self.live.contains(&dot))
-            && copy.superseded_dots().any(|dot| is_seen(&dot))
-            && self.siblings(copy).next().is_none()
-    }
-
-    /// Other live copies of the same originals: several peers may have written again what a fence left out, and then
-    /// no copy ends the others.
-    fn siblings(&self, copy: &Entry) -> impl Iterator<Item = &Arc<Entry>> {
-        let versions = copy.body.map_name().map(|name| self.versions(copy.dot.lane.store, name));
-        let is_other = move |held: &&Arc<Entry>| {
-            let shares = |original| copy.supersedes.contains(original);
-            held.is_copy && held.dot != copy.dot && held.supersedes.iter().any(shares)
-        };
-        versions.into_iter().flatten().filter(is_other)
-    }
-
-    /// The live copies of what a write replaced, when its writer knew the originals or other copies of them.
-    pub(super) fn copies_of_superseded(&self, entry: &Entry) -> Vec<Dot> {
-        let Some(name) = entry.body.map_name().filter(|_| !entry.is_copy && !entry.supersedes.is_empty())
-        else {
-            return Vec::new();
-        };
-        let mut ended = entry.supersedes.clone();
-        for copy in entry.superseded_dots().filter_map(|dot| self.live.get(&dot)).filter(|held| held.is_copy)
-        {
-            ended.extend_from_slice(&copy.supersedes);
+    /// By the writer's retention all messages behind its fence have expired, so they go here as well.
+    fn forget_messages(&mut self, node: NodeId, boot: Boot, changes: &mut Vec<Change>) {
+        let is_past = |dot: &Dot| dot.lane.writer.node == node && dot.lane.writer.boot <= boot;
+        let of_node = self.entries_in(Shard::of_node(node)).map(|entry| entry.dot);
+        let expired: Vec<Dot> = of_node.filter(|dot| dot.lane.store == Store::Log && is_past(dot)).collect();
+        for dot in expired {
+            self.kill(&dot, changes);
         }
-        let is_copy = |held: &&Arc<Entry>| {
-            let shares = |original| ended.contains(original);
-            held.is_copy && held.supersedes.iter().any(shares) && !self.planted.is(Mutant::ForgetOriginals)
-        };
-        self.versions(entry.dot.lane.store, name).filter(is_copy).map(|held| held.dot).collect()
+        self.log.forget(is_past);
     }
 
-    /// The live copies of a shard that the answering node has not seen, although it has seen the end of one of
-    /// their originals.
-    pub(super) fn copies_outlived_in(&self, lanes: &[LaneAnswer]) -> Vec<Dot> {
-        let Some(shard) = lanes.first().map(|answer| answer.lane.shard) else { return Vec::new() };
-        let find = |dot: &Dot| lanes.iter().find(|answer| answer.lane == dot.lane);
-        let has_seen = |dot: &Dot| find(dot).is_some_and(|answer| answer.seen.contains(dot.counter));
-        let holds = |dot: &Dot| find(dot).is_some_and(|answer| answer.live.contains(dot.counter));
-        let copies = self.entries_in(shard).filter(|entry| entry.is_copy && !has_seen(&entry.dot));
-        let outlived = copies.filter(|copy| {
-            copy.superseded_dots().any(|dot| has_seen(&dot))
-                && !copy.superseded_dots().any(|dot| holds(&dot))
-                && !self.siblings(copy).any(|other| holds(&other.dot))
+    /// What is live of the lives behind a fence although its writer had not seen it.
+    #[must_use]
+    pub fn beyond_fence(&self, node: NodeId, fence: &Fence) -> Vec<Arc<Entry>> {
+        let is_beyond = |entry: &&Arc<Entry>| {
+            let Lane { store, writer, .. } = entry.dot.lane;
+            writer.node == node
+                && writer.boot <= fence.boot
+                && entry.serial > fence.covers(writer.boot, store)
+        };
+        self.entries().filter(is_beyond).cloned().collect()
+    }
+
+    /// What is live here in the lanes that an answer calls whole, although whoever began that had not seen it.
+    #[must_use]
+    pub fn beyond_answer(&self, lanes: &[LaneAnswer]) -> Vec<Arc<Entry>> {
+        let every = Range { first: 1, last: u64::MAX };
+        let whole = lanes.iter().filter(|answer| is_whole(&answer.seen));
+        let beyond = whole.flat_map(|answer| {
+            let mine = self.live_in(answer.lane, every).map(|(_, entry)| entry);
+            mine.filter(|entry| entry.serial > answer.serial && !answer.live.contains(entry.dot.counter))
         });
-        if self.planted.is(Mutant::ForgetOriginals) {
-            return Vec::new();
+        beyond.cloned().collect()
+    }
+
+    /// Writes entries again under `me` before a fence takes them out. Messages are not published again: their
+    /// subscribers would hear them twice.
+    pub fn rescue(&mut self, me: Writer, entries: &[Arc<Entry>], now: Time, changes: &mut Vec<Change>) {
+        if self.planted.is(Mutant::ForgetUncovered) {
+            return;
         }
-        outlived.map(|copy| copy.dot).collect()
+        for old in entries {
+            // An origin takes its claims along when it is written again, so they may be gone by now.
+            if !self.live.contains(&old.dot) {
+                continue;
+            }
+            if let Some(claim) = old.claim() {
+                self.carry_claim(me, claim, claim.generation, claim.ballot.epoch + 1, now, changes);
+            } else if let Some(name) = old.body.map_name() {
+                let claims = self.claims_of(name, Minted::from(old.dot));
+                let replaced = Superseded::from_iter([Minted::from(old.dot)]);
+                let again = self.mint(me, replaced, old.body.clone(), now, changes);
+                for claim in claims {
+                    let generation = Minted::from(again.dot);
+                    self.carry_claim(me, &claim, generation, claim.ballot.epoch, now, changes);
+                }
+            }
+        }
     }
 
     /// The live entries of a lane within a range of counters.
     pub(super) fn live_in(&self, lane: Lane, range: Range) -> impl Iterator<Item = (&Dot, &Arc<Entry>)> {
         self.live.range(dots(lane, range))
     }
-}
-
-/// The last dot of `me` in each lane of the entries that were just minted.
-fn copies_in(changes: &[Change], me: Writer) -> Vec<Copies> {
-    let mut last: BTreeMap<(Shard, Store), u64> = BTreeMap::new();
-    for change in changes {
-        if let Change::Learned(entry) = change
-            && entry.dot.lane.writer == me
-        {
-            last.insert((entry.dot.lane.shard, entry.dot.lane.store), entry.dot.counter);
-        }
-    }
-    last.into_iter().map(|((shard, store), last)| Copies { shard, store, last }).collect()
 }

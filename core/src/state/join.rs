@@ -3,7 +3,9 @@
 //! Whatever supersedes an entry lives in the same shard, so an answer that is complete for a shard may be
 //! adopted whole: contexts, removals and claims at once, registry before health.
 
+use super::context::{first_lane, is_whole, last_lane};
 use super::{Applied, Change, State};
+use crate::entry::Body;
 use crate::id::{Lane, Shard, Store};
 use crate::interval::{IntervalSet, Range};
 use crate::mutant::Mutant;
@@ -14,10 +16,34 @@ use alloc::vec::Vec;
 impl State {
     /// Lists what this node has seen in a shard.
     pub fn window(&self, shard: Shard, out: &mut Vec<LaneSeen>) -> Window {
-        out.extend(
-            self.context.lanes_of(shard).map(|(lane, seen)| LaneSeen { lane: *lane, seen: seen.clone() }),
-        );
+        let lanes = self.lanes(shard, &[]);
+        out.extend(lanes.into_iter().map(|(lane, seen)| LaneSeen { lane, seen: seen.clone() }));
         Window { shard, live: self.context.live_hash(shard) }
+    }
+
+    /// What was seen of a shard, lane by lane in order. A lane of a life behind a fence is listed only where
+    /// something of it is live, or where the peer lists it.
+    fn lanes(&self, shard: Shard, theirs: &[LaneSeen]) -> Vec<(Lane, &IntervalSet)> {
+        let mut lanes: Vec<_> = self.context.lanes_of(shard).map(|(lane, seen)| (*lane, seen)).collect();
+        if !self.context.has_whole_lanes() {
+            return lanes;
+        }
+        let live = self.entries_in(shard).map(|entry| entry.dot.lane);
+        let live = live.filter(|_| !self.planted.is(Mutant::OmitFencedLanes));
+        let listed = theirs.iter().map(|their| their.lane);
+        let told = self.context.whole.range(first_lane(shard)..=last_lane(shard)).map(|(lane, _)| *lane);
+        for lane in live.chain(listed).chain(told) {
+            // Past fences themselves are nobody's concern once a later one counts.
+            if lane.store != Store::Fence
+                && self.context.is_whole(&lane)
+                && let Some(seen) = self.context.lane(&lane)
+            {
+                lanes.push((lane, seen));
+            }
+        }
+        lanes.sort_unstable_by_key(|(lane, _)| *lane);
+        lanes.dedup_by_key(|(lane, _)| *lane);
+        lanes
     }
 
     /// Everything of a shard that someone lacks who has seen `theirs`: the entries, and the lanes with which
@@ -31,13 +57,13 @@ impl State {
         lanes: &mut Vec<LaneAnswer>,
     ) {
         let start = lanes.len();
-        if self.answer_whole(window.shard, theirs, now, entries, lanes) {
+        let own = self.lanes(window.shard, theirs);
+        if self.answer_whole(&own, theirs, now, entries, lanes) {
             return;
         }
         // Both have seen the same and hold different entries: the asker never heard what removed one, because
         // a write that came after it arrived first.
-        let listed = self.context.lanes_of(window.shard).count();
-        let same_seen = listed == theirs.len() && theirs.iter().all(|their| self.has_same(their));
+        let same_seen = own.len() == theirs.len() && theirs.iter().all(|their| self.has_same(their));
         if !same_seen || window.live == self.context.live_hash(window.shard) {
             lanes.truncate(start);
         }
@@ -47,7 +73,7 @@ impl State {
     /// has not.
     fn answer_whole(
         &self,
-        shard: Shard,
+        own: &[(Lane, &IntervalSet)],
         theirs: &[LaneSeen],
         now: Time,
         entries: &mut Vec<Carried>,
@@ -55,7 +81,7 @@ impl State {
     ) -> bool {
         let nothing = IntervalSet::new();
         let mut lacking = false;
-        for (lane, seen) in self.context.lanes_of(shard) {
+        for (lane, seen) in own {
             let their = theirs.iter().find(|their| their.lane == *lane).map_or(&nothing, |their| &their.seen);
             let lacks = !their.is_superset(seen);
             if lacks {
@@ -77,7 +103,7 @@ impl State {
         let nothing = IntervalSet::new();
         let behind = |their: &&LaneSeen| {
             let seen = self.context.lane(&their.lane).unwrap_or(&nothing);
-            !self.context.is_fenced(their.lane.writer) && !seen.is_superset(&their.seen)
+            !seen.is_superset(&their.seen)
         };
         theirs.iter().find(behind).map(|their| their.lane.shard)
     }
@@ -89,8 +115,7 @@ impl State {
     fn lane_answer(&self, lane: Lane, seen: &IntervalSet) -> LaneAnswer {
         let whole = Range { first: 1, last: u64::MAX };
         let live = self.live_in(lane, whole).map(|(dot, _)| dot.counter).collect();
-        let serial = self.context.progress(lane.writer, lane.store).serial;
-        LaneAnswer { lane, seen: seen.clone(), live, serial }
+        LaneAnswer { lane, seen: seen.clone(), live, serial: self.serial_of(&lane) }
     }
 
     fn carry(&self, lane: Lane, range: Range, now: Time, entries: &mut Vec<Carried>) {
@@ -100,17 +125,22 @@ impl State {
         }
     }
 
-    /// Joins an answer for a whole shard, whose entries have been applied before. False, and nothing changes,
-    /// when an entry that the answer counts on did not come or was refused.
+    /// Whether every entry that an answer for a whole shard counts on has come and was taken.
     ///
     /// Fences stand apart from the rest of a shard: one that is refused as yet leaves out its own lane only.
+    #[must_use]
+    pub fn can_adopt(&self, lanes: &[LaneAnswer]) -> bool {
+        let is_held = |answer: &LaneAnswer| answer.lane.store == Store::Fence || self.holds_live_of(answer);
+        lanes.iter().all(is_held) || self.planted.is(Mutant::AdoptTruncatedAnswer)
+    }
+
+    /// Joins an answer for a whole shard, whose entries have been applied before. False, and nothing changes,
+    /// unless it [can be adopted](Self::can_adopt). What is live here [beyond it](Self::beyond_answer) goes.
     pub fn adopt(&mut self, lanes: &[LaneAnswer], changes: &mut Vec<Change>) -> bool {
-        let is_fence = |answer: &LaneAnswer| answer.lane.store == Store::Fence;
-        let is_held = |answer: &LaneAnswer| is_fence(answer) || self.holds_live_of(answer);
-        if !lanes.iter().all(is_held) && !self.planted.is(Mutant::AdoptTruncatedAnswer) {
+        if !self.can_adopt(lanes) {
             return false;
         }
-        let mut dead = self.copies_outlived_in(lanes);
+        let mut dead = Vec::new();
         for answer in lanes.iter().filter(|answer| answer.lane.store.is_add_wins()) {
             if self.planted.is(Mutant::IgnoreLiveList) {
                 break;
@@ -122,13 +152,16 @@ impl State {
             );
         }
         for answer in lanes {
-            if is_fence(answer) && !self.holds_live_of(answer) {
+            let lane = &answer.lane;
+            if lane.store == Store::Fence && (!self.holds_live_of(answer) || is_whole(&answer.seen)) {
                 continue;
             }
             self.report_gaps(answer, changes);
-            self.context.see_all(&answer.lane, &answer.seen);
-            if !self.context.is_fenced(answer.lane.writer) {
-                self.context.note_serial(&answer.lane, answer.serial);
+            if is_whole(&answer.seen) {
+                self.context.complete(lane, answer.serial);
+            } else if !self.context.is_whole(lane) {
+                self.context.see_all(lane, &answer.seen);
+                self.context.note_serial(lane, answer.serial);
             }
         }
         for dot in dead {
@@ -140,7 +173,7 @@ impl State {
     fn holds_live_of(&self, answer: &LaneAnswer) -> bool {
         let nothing = IntervalSet::new();
         let seen = self.context.lane(&answer.lane).unwrap_or(&nothing);
-        self.context.is_fenced(answer.lane.writer) || seen.is_superset(&answer.live)
+        seen.is_superset(&answer.live)
     }
 
     /// Messages that the answering node has seen but no longer holds have expired: their subscribers here are
@@ -148,26 +181,21 @@ impl State {
     fn report_gaps(&self, answer: &LaneAnswer, changes: &mut Vec<Change>) {
         let lane = answer.lane;
         let silent = self.planted.is(Mutant::SilentGap);
-        if lane.store != Store::Log || self.context.is_fenced(lane.writer) || silent {
+        if lane.store != Store::Log || self.context.is_whole(&lane) || silent {
             return;
         }
         let nothing = IntervalSet::new();
         let seen = self.context.lane(&lane).unwrap_or(&nothing);
-        answer.seen.for_each_missing_in(seen, |range| {
+        // A node's messages all live in one shard, so their counters are their serials.
+        let published = IntervalSet::range(1, answer.serial);
+        let told = if is_whole(&answer.seen) { &published } else { &answer.seen };
+        told.for_each_missing_in(seen, |range| {
             changes.push(Change::Gap { lane, first: range.first, last: range.last });
         });
     }
 
     /// Joins the whole of another state, kept by the same clock: what a complete answer for every shard does.
     pub fn join(&mut self, other: &Self, now: Time, changes: &mut Vec<Change>) {
-        self.join_shards(other, now, changes);
-        if other.entries_of(Store::Fence).next().is_some() {
-            // A fence counts once its copies are there, which may stand in shards that came after its own.
-            self.join_shards(other, now, changes);
-        }
-    }
-
-    fn join_shards(&mut self, other: &Self, now: Time, changes: &mut Vec<Change>) {
         let (mut entries, mut lanes, mut window) = (Vec::new(), Vec::new(), Vec::new());
         for shard in (0..=u8::MAX).map(Shard) {
             entries.clear();
@@ -176,9 +204,16 @@ impl State {
             self.window(shard, &mut window);
             // A peer that has seen all of the shard may still hold what the other saw removed; in an exchange
             // that shows once both have seen the same, here at once.
-            other.answer_whole(shard, &window, now, &mut entries, &mut lanes);
+            other.answer_whole(&other.lanes(shard, &window), &window, now, &mut entries, &mut lanes);
             self.apply_all(&entries, now, changes);
             self.adopt(&lanes, changes);
+        }
+        for entry in other.entries_of(Store::Fence) {
+            if let Body::Fence(fence) = &entry.body
+                && !self.context.has_seen(&entry.dot)
+            {
+                self.adopt_fence(entry, fence, changes);
+            }
         }
     }
 

@@ -22,6 +22,7 @@ use crate::mutant::Planted;
 use crate::overlay::{Overlay, Shared};
 use crate::time::Time;
 use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use log::LogQueue;
 
@@ -78,6 +79,7 @@ pub struct StateBase {
     seen: Shared<Lane, crate::interval::IntervalSet>,
     progress: Shared<Sequence, Progress>,
     fences: Shared<crate::id::NodeId, crate::id::Boot>,
+    whole: BTreeMap<Lane, u64>,
     live: Shared<Dot, Arc<Entry>>,
     index: Shared<Key, Superseded>,
     fingerprints: Option<Box<[u64; SHARDS]>>,
@@ -106,6 +108,7 @@ impl State {
         context.seen = Overlay::new(base.seen.clone());
         context.progress = Overlay::new(base.progress.clone());
         context.fences = Overlay::new(base.fences.clone());
+        context.whole.clone_from(&base.whole);
         if let Some(fingerprints) = &base.fingerprints {
             context.set_fingerprints(fingerprints);
         }
@@ -122,6 +125,7 @@ impl State {
             seen: self.context.seen.to_shared(),
             progress: self.context.progress.to_shared(),
             fences: self.context.fences.to_shared(),
+            whole: self.context.whole.clone(),
             live: self.live.to_shared(),
             index: self.index.to_shared(),
             fingerprints: Some(self.context.fingerprints.clone()),

@@ -20,23 +20,10 @@ impl State {
         now: Time,
         changes: &mut Vec<Change>,
     ) -> Arc<Entry> {
-        self.mint_as(writer, supersedes, false, body, now, changes)
-    }
-
-    pub(super) fn mint_as(
-        &mut self,
-        writer: Writer,
-        supersedes: Superseded,
-        is_copy: bool,
-        body: Body,
-        now: Time,
-        changes: &mut Vec<Change>,
-    ) -> Arc<Entry> {
         let lane = Lane { shard: body.shard(writer), store: body.store(), writer };
         let counter = self.context.lane(&lane).map_or(0, crate::interval::IntervalSet::max) + 1;
         let serial = self.context.progress(writer, lane.store).serial + 1;
-        let make = if is_copy { Entry::copy } else { Entry::new };
-        let entry = Arc::new(make(writer, counter, serial, supersedes, body));
+        let entry = Arc::new(Entry::new(writer, counter, serial, supersedes, body));
         self.apply(&Carried { entry: entry.clone(), age: Span::ZERO }, now, changes);
         entry
     }

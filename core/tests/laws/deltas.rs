@@ -42,20 +42,20 @@ fn deltas_are_the_state(trial: &Trial) -> Result<(), String> {
     })
 }
 
-/// What a state holds, by the writes that it goes back to.
-fn held(fleet: &Fleet, state: &State) -> BTreeSet<Dot> {
+/// The writes that a state holds.
+fn held(state: &State) -> BTreeSet<Dot> {
     let writes = state.entries().filter(|entry| entry.dot.lane.store.is_add_wins());
-    writes.map(|entry| fleet.root(&entry.dot)).collect()
+    writes.map(|entry| entry.dot).collect()
 }
 
 /// What a state must hold once all have seen everything: the writes that no later write saw.
 fn expected(fleet: &Fleet) -> BTreeSet<Dot> {
-    let is_replaced = |root: &Dot| fleet.minted.iter().any(|later| later.saw.contains(root));
+    let is_replaced = |dot: &Dot| fleet.minted.iter().any(|later| later.saw.contains(dot));
     let writes = fleet
         .minted
         .iter()
         .filter(|Minted { entry, .. }| entry.dot.lane.store.is_add_wins() && !entry.body.is_removal());
-    writes.map(|minted| minted.root).filter(|root| !is_replaced(root)).collect()
+    writes.map(|minted| minted.entry.dot).filter(|dot| !is_replaced(dot)).collect()
 }
 
 /// The claims that a state must hold then: for each origin that it holds the greatest.
@@ -89,7 +89,7 @@ fn quiet_agrees(trial: &Trial) -> Result<(), String> {
         for state in &fleet.states {
             fingerprints_fit(state)?;
             prop_assert_eq!(content(state), content(&fleet.states[0]));
-            prop_assert_eq!(&held(&fleet, state), &expected);
+            prop_assert_eq!(&held(state), &expected);
             let claims: BTreeSet<Dot> = state.entries_of(Store::Health).map(|entry| entry.dot).collect();
             prop_assert_eq!(claims, expected_claims(&fleet, state));
         }
@@ -106,14 +106,13 @@ fn excused(fleet: &Fleet, state: &State, minted: &Minted) -> bool {
         return state.entry(&generation).is_none()
             || rivals.any(|held| held.generation == claim.generation && held.ballot > claim.ballot);
     }
-    let Some(name) = entry.body.map_name().filter(|_| !entry.body.is_removal()) else {
-        // Removals and fences leave nothing, and messages go when the life of their writer is fenced.
+    if entry.body.map_name().is_none() || entry.body.is_removal() {
+        // Removals and fences leave nothing, and messages expire.
         return true;
-    };
+    }
     let replaced =
-        |later: &Minted| later.saw.contains(&minted.root) && state.context().has_seen(&later.entry.dot);
-    let mut copies = state.versions(entry.dot.lane.store, name);
-    copies.any(|held| fleet.root(&held.dot) == minted.root) || fleet.minted.iter().any(replaced)
+        |later: &Minted| later.saw.contains(&entry.dot) && state.context().has_seen(&later.entry.dot);
+    fleet.minted.iter().any(replaced)
 }
 
 pub const NO_OVER_CLAIM: Law = Law {

@@ -1,7 +1,7 @@
 //! A few replicas of the state with random histories: writes, deltas that are lost, late or doubled, partial
 //! exchanges and restarts. Beside them stands the truth: every entry minted, and what its writer saw.
 
-use heck_core::entry::{Entry, HealthState, Hold, OriginSpec, Scope};
+use heck_core::entry::{Body, Entry, HealthState, Hold, OriginSpec, Scope};
 use heck_core::id::{Boot, Dot, Name, NodeId, Shard, Store, Writer};
 use heck_core::mutant::Planted;
 use heck_core::ownership::rendezvous_hash;
@@ -104,8 +104,6 @@ pub fn history(longest: usize) -> impl Strategy<Value = Vec<Op>> {
 pub struct Minted {
     /// The entry.
     pub entry: Arc<Entry>,
-    /// The write that it goes back to: for a copy that of the original, otherwise itself.
-    pub root: Dot,
     /// The writes of the same name that the writer saw when it wrote: what it replaces.
     pub saw: Vec<Dot>,
     /// When, in the world's time.
@@ -245,23 +243,16 @@ impl Fleet {
         });
         let learned: Vec<Arc<Entry>> = learned.collect();
         for entry in learned {
-            let original = entry.is_copy.then(|| entry.superseded_dots().next()).flatten();
-            let root = original.map_or(entry.dot, |original| self.root(&original));
             let is_write = target.is_some() && entry.body.map_name().is_some();
             let saw = if is_write { saw.clone() } else { Vec::new() };
-            self.minted.push(Minted { entry, root, saw, at: self.now });
+            self.minted.push(Minted { entry, saw, at: self.now });
         }
         self.changes[at].append(&mut changes);
     }
 
-    /// The write that an entry goes back to.
-    pub fn root(&self, dot: &Dot) -> Dot {
-        self.minted.iter().find(|minted| minted.entry.dot == *dot).map_or(*dot, |minted| minted.root)
-    }
-
     /// The writes that a replica shows for a name.
     pub fn shown(&self, at: usize, store: Store, name: &Name) -> Vec<Dot> {
-        self.states[at].versions(store, name).map(|held| self.root(&held.dot)).collect()
+        self.states[at].versions(store, name).map(|held| held.dot).collect()
     }
 
     /// A replica makes a claim.
@@ -298,6 +289,13 @@ impl Fleet {
     pub fn join(&mut self, from: usize, to: usize) {
         if self.skews.is_some() {
             self.shards().into_iter().for_each(|shard| self.answer(from, to, shard, usize::MAX));
+            let fences: Vec<Arc<Entry>> = self.states[from].entries_of(Store::Fence).cloned().collect();
+            for entry in fences {
+                let Body::Fence(fence) = &entry.body else { continue };
+                if !self.states[to].context().has_seen(&entry.dot) {
+                    self.states[to].adopt_fence(&entry, fence, &mut self.changes[to]);
+                }
+            }
             return;
         }
         let other = self.states[from].clone();
@@ -314,13 +312,15 @@ impl Fleet {
         shards
     }
 
-    /// Nothing new is written, and every replica asks every other, shard by shard, until all agree.
+    /// Nothing new is written, and every replica asks every other, shard by shard and, for the sake of fences, by
+    /// stream, until all agree.
     pub fn quiet(&mut self) -> Result<(), TestCaseError> {
         for _ in 0..10 {
             for (from, to) in (0..REPLICAS).flat_map(|a| (0..REPLICAS).map(move |b| (a, b))) {
                 for shard in self.shards() {
                     self.answer(from, to, shard, usize::MAX);
                 }
+                self.join(from, to);
             }
             if self.states.iter().all(|state| state.hash() == self.states[0].hash()) {
                 return Ok(());

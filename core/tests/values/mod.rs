@@ -5,7 +5,7 @@
 use heck_core::codec::NUMBER_LIMIT;
 use heck_core::effects::Record;
 use heck_core::entry::{
-    Admin, Ballot, Body, Claim, Copies, Covered, Entry, Fence, HealthState, Hold, Minted, OriginSpec, Scope,
+    Admin, Ballot, Body, Claim, Covered, Entry, Fence, HealthState, Hold, Minted, OriginSpec, Scope,
     Superseded,
 };
 use heck_core::id::{Addr, Boot, Lane, Name, NodeId, Shard, Store, StreamId, Writer};
@@ -98,14 +98,11 @@ fn claim() -> impl Strategy<Value = Claim> {
 
 /// A fence whose lives may not be over yet; [`entry`] puts that right.
 fn fence() -> impl Strategy<Value = Fence> {
-    let copies = (any::<u8>(), select(&Store::ALL[..]), counter());
-    let copies = copies.prop_map(|(shard, store, last)| Copies { shard: Shard(shard), store, last });
     let serials = [number(), number(), number(), number()];
     let covered = (number(), serials).prop_map(|(boot, serials)| Covered { boot: Boot(boot), serials });
-    (number(), vec(copies, 0..4), vec(covered, 0..4)).prop_map(|(boot, mut copies, mut covered)| {
-        copies.sort_unstable();
+    (number(), vec(covered, 0..4)).prop_map(|(boot, mut covered)| {
         covered.sort_unstable();
-        Fence { boot: Boot(boot), copies, covered }
+        Fence { boot: Boot(boot), covered }
     })
 }
 
@@ -122,8 +119,8 @@ fn body() -> impl Strategy<Value = Body> {
 }
 
 fn entry() -> impl Strategy<Value = Entry> {
-    (writer(), counter(), number(), vec(minted(), 0..4), any::<bool>(), body()).prop_map(
-        |(mut writer, counter, serial, supersedes, is_copy, mut body)| {
+    (writer(), counter(), number(), vec(minted(), 0..4), body()).prop_map(
+        |(mut writer, counter, serial, supersedes, mut body)| {
             match &mut body {
                 Body::Claim(claim) => claim.ballot.writer = writer,
                 Body::Fence(fence) => {
@@ -134,11 +131,8 @@ fn entry() -> impl Strategy<Value = Entry> {
                 _ => {}
             }
             let supersedes = Superseded::from_vec(supersedes);
-            match (body.map_name(), is_copy) {
-                (None, _) => Entry::new(writer, counter, serial, Superseded::new(), body),
-                (Some(_), false) => Entry::new(writer, counter, serial, supersedes, body),
-                (Some(_), true) => Entry::copy(writer, counter, serial, supersedes, body),
-            }
+            let supersedes = if body.map_name().is_some() { supersedes } else { Superseded::new() };
+            Entry::new(writer, counter, serial, supersedes, body)
         },
     )
 }

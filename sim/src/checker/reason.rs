@@ -1,7 +1,5 @@
 //! Why an entry that was seen is not live: every one needs a reason, or something was lost.
 
-use std::iter;
-
 use heck_core::entry::{Body, Claim, Entry};
 use heck_core::id::{Dot, Store};
 use heck_core::state::State;
@@ -28,11 +26,8 @@ pub fn reason(history: &mut History, state: &State, entry: &Entry) -> Reason {
     }
     let is_good = match &entry.body {
         Body::Origin { .. } | Body::Key { .. } => {
-            // A copy goes with its originals, too.
-            let originals = entry.superseded_dots().filter(|_| entry.is_copy);
-            let numbers: Vec<_> = iter::once(dot).chain(originals).map(|dot| history.number(dot)).collect();
-            let is_end = |end: &Dot| *end != dot && state.context().has_seen(end);
-            numbers.into_iter().any(|number| history.superseded_by(number).any(|end| is_end(&end)))
+            let number = history.number(dot);
+            history.superseded_by(number).any(|end| end != dot && state.context().has_seen(&end))
         }
         Body::Claim(claim) => return claim_reason(history, state, &dot, claim),
         Body::Fence(fence) => {
