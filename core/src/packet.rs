@@ -184,6 +184,15 @@ impl Default for Packet {
 }
 
 impl Packet {
+    /// What a window lists: the sender's lanes of that shard.
+    #[must_use]
+    pub fn listed(&self, window: Window) -> &[LaneSeen] {
+        let is_in = |lane: &&LaneSeen| lane.lane.shard == window.shard;
+        let before = self.window_lanes.iter().take_while(|lane| !is_in(lane)).count();
+        let rest = &self.window_lanes[before..];
+        &rest[..rest.iter().take_while(is_in).count()]
+    }
+
     /// Makes it an empty packet of this kind and keeps the memory.
     pub fn reset(&mut self, kind: PacketKind, sender: NodeId) {
         self.kind = kind;

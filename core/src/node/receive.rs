@@ -7,7 +7,7 @@ use crate::effects::{Effects, Event, Phase, Rejected, StreamEffect};
 use crate::entry::Body;
 use crate::id::{Addr, StreamId};
 use crate::mutant::Mutant;
-use crate::packet::{Packet, PacketKind};
+use crate::packet::{Packet, PacketKind, Window};
 use crate::repair::{Local, fill_reply};
 use crate::state::Applied;
 use crate::sync::{self, Framed};
@@ -69,9 +69,11 @@ impl Node {
         self.repair.charge_reply(packet_len(&reply) as u32);
         self.fill_beats(now, &mut reply);
         effects.send(from, reply);
-        let behind = self.state.first_behind(&packet.window_lanes);
-        if let Some(shard) = behind.filter(|_| !self.config.planted.is(Mutant::IgnoreAhead)) {
-            self.repair.note_ahead(from, shard);
+        let is_ahead = |window: &&Window| self.state.is_behind_in(**window, packet.listed(**window));
+        if let Some(window) = packet.windows.iter().find(is_ahead)
+            && !self.config.planted.is(Mutant::IgnoreAhead)
+        {
+            self.repair.note_ahead(from, window.shard);
         }
     }
 

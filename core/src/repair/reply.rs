@@ -89,9 +89,7 @@ impl Filler<'_> {
         let start = (request.nonce as usize).checked_rem(count).unwrap_or_default();
         for &window in request.windows.iter().cycle().skip(start).take(count) {
             let shard = window.shard;
-            let before = request.window_lanes.iter().take_while(|lane| lane.lane.shard != shard).count();
-            let listed = &request.window_lanes[before..];
-            let theirs = &listed[..listed.iter().take_while(|lane| lane.lane.shard == shard).count()];
+            let theirs = request.listed(window);
             scratch.entries.clear();
             scratch.lanes.clear();
             self.state.answer(window, theirs, self.now, &mut scratch.entries, &mut scratch.lanes);

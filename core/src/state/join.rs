@@ -97,15 +97,22 @@ impl State {
         lacking
     }
 
-    /// The first shard of which a peer has seen more than this node, given some of the peer's lanes.
+    /// Whether a peer may know more of a shard than this node, given the window of a request and what it lists: the
+    /// peer has seen dots that this node has not, or both have seen the same and only one of them knows what
+    /// removed an entry.
     #[must_use]
-    pub fn first_behind(&self, theirs: &[LaneSeen]) -> Option<Shard> {
+    pub fn is_behind_in(&self, window: Window, theirs: &[LaneSeen]) -> bool {
         let nothing = IntervalSet::new();
-        let behind = |their: &&LaneSeen| {
-            let seen = self.context.lane(&their.lane).unwrap_or(&nothing);
-            !seen.is_superset(&their.seen)
-        };
-        theirs.iter().find(behind).map(|their| their.lane.shard)
+        let seen_by_me = |their: &LaneSeen| self.context.lane(&their.lane).unwrap_or(&nothing);
+        if theirs.iter().any(|their| !seen_by_me(their).is_superset(&their.seen)) {
+            return true;
+        }
+        // A peer behind the same fence lists none of its lanes in which nothing is live there.
+        let is_listed = |lane: &Lane| theirs.iter().any(|their| their.lane == *lane);
+        let own = self.lanes(window.shard, theirs);
+        let same_seen = theirs.iter().all(|their| self.has_same(their))
+            && own.iter().all(|(lane, _)| is_listed(lane) || self.context.is_whole(lane));
+        same_seen && window.live != self.context.live_hash(window.shard)
     }
 
     fn has_same(&self, their: &LaneSeen) -> bool {

@@ -32,6 +32,7 @@ const KILLERS: &[(Mutant, Law)] = &[
     (Mutant::StuckWindow, repair::WINDOWS_PROGRESS),
     (Mutant::DropLateReplies, repair::LATE_REPLIES_COUNT),
     (Mutant::IgnoreAhead, repair::LONE_DOT_SPREADS),
+    (Mutant::IgnoreAhead, repair::LONE_DEATH_SPREADS),
     (Mutant::NoStreamForLargeShard, repair::LARGE_SHARD_CONVERGES),
     (Mutant::IgnoreConfirmations, streams::STREAMS_ARE_PACED),
     (Mutant::ForgetFence, deltas::QUIET_AGREES),

@@ -158,6 +158,35 @@ fn lone_dot_spreads(trial: &Trial) -> Result<(), String> {
     })
 }
 
+pub const LONE_DEATH_SPREADS: Law = Law {
+    name: "what only one node knows to be removed, although all have seen the same, goes everywhere",
+    seed: 69,
+    cases: 6,
+    check: lone_death_spreads,
+};
+
+fn lone_death_spreads(trial: &Trial) -> Result<(), String> {
+    trial.for_all(&(any::<u16>(), 0..500_u32), |(seed, loss_permille), planted| {
+        let weather = Weather { loss_permille, ..Weather::default() };
+        let mut cluster = Cluster::formed(20, forgetful(planted), weather, u64::from(seed));
+        let key = name("k");
+        cluster.command(0, &put(&key, 1));
+        agree(&mut cluster, 120)?;
+        // The second value names the first as replaced, the third only the second, and nobody but node 7 hears of
+        // the second.
+        cluster.reachable = Box::new(|a, b| (a == 7 || a == 8) && (b == 7 || b == 8));
+        cluster.command(8, &put(&key, 2));
+        cluster.run_for(Span::from_secs(30));
+        cluster.crash(8);
+        for n in 0..20 {
+            cluster.command(7, &Command::Publish { topic: name("t"), payload: vec![n].into() });
+        }
+        cluster.command(7, &put(&key, 3));
+        cluster.reachable = Box::new(|_, _| true);
+        agree(&mut cluster, 120)
+    })
+}
+
 pub const LARGE_SHARD_CONVERGES: Law = Law {
     name: "a shard with more lanes than a datagram holds is repaired",
     seed: 64,
@@ -218,6 +247,11 @@ fn windows_go_on_where_the_last_one_ended() {
 #[test]
 fn what_only_one_node_has_seen_spreads() {
     LONE_DOT_SPREADS.hold();
+}
+
+#[test]
+fn what_only_one_node_knows_to_be_removed_goes_everywhere() {
+    LONE_DEATH_SPREADS.hold();
 }
 
 #[test]
