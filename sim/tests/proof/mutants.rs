@@ -26,7 +26,7 @@ const FOUND: &[(Check, Mutant, u64)] = &[
     (Check::Fresh, Mutant::UnboundFreshness, 9),
     (Check::Fresh, Mutant::UncountedHops, 3),
     (Check::Fingerprint, Mutant::StaleFingerprint, 1),
-    (Check::Agreement, Mutant::DotlessRemove, 1),
+    (Check::Agreement, Mutant::IgnoreLiveList, 2),
     (Check::DatagramSize, Mutant::IgnoreDatagramLimit, 1),
     (Check::MemoryBounded, Mutant::UnboundedLog, 1),
 ];
