@@ -41,8 +41,12 @@ pub struct Repair {
     /// Whether the last reply said that the states agree, and nothing has changed since.
     agreed_hash: Option<u64>,
     last_mismatch: u64,
-    /// Groups that differed in two replies in a row: not news in flight, but something that is missing.
+    /// Groups that differed in two replies in a row, or in one while nothing was learned: not news in flight, but
+    /// something that is missing.
     suspects: u64,
+    /// The hash in the last request, and whether the one before had the same.
+    asked_hash: u64,
+    is_settled: bool,
     /// The shard at which the next window starts.
     window_start: u8,
     /// Entries that arrived and cannot be taken in yet: the filter names them, so that they do not fill reply
@@ -73,6 +77,8 @@ impl Repair {
             agreed_hash: None,
             last_mismatch: 0,
             suspects: 0,
+            asked_hash: 0,
+            is_settled: false,
             window_start: 0,
             early: Vec::new(),
             first_window: None,
@@ -143,7 +149,8 @@ impl Repair {
             self.last_mismatch = 0;
         } else {
             self.agreed_hash = None;
-            self.suspects = mismatch & self.last_mismatch;
+            let is_news = !self.is_settled || state.hash() != self.asked_hash;
+            self.suspects = if is_news { mismatch & self.last_mismatch } else { mismatch };
             self.last_mismatch = mismatch;
         }
         true

@@ -28,6 +28,8 @@ pub fn fill_request(
 ) {
     packet.nonce = rng.next_u32();
     packet.hash = state.hash();
+    repair.is_settled = repair.asked_hash == packet.hash;
+    repair.asked_hash = packet.hash;
     repair.awaited.push(packet.nonce);
     packet.agrees = repair.agreed_hash == Some(packet.hash);
     if packet.agrees || !config.digest {
