@@ -168,7 +168,7 @@ pub const LONE_DEATH_SPREADS: Law = Law {
 fn lone_death_spreads(trial: &Trial) -> Result<(), String> {
     trial.for_all(&(any::<u16>(), 0..500_u32), |(seed, loss_permille), planted| {
         let weather = Weather { loss_permille, ..Weather::default() };
-        let mut cluster = Cluster::formed(20, forgetful(planted), weather, u64::from(seed));
+        let mut cluster = Cluster::formed(40, forgetful(planted), weather, u64::from(seed));
         let key = name("k");
         cluster.command(0, &put(&key, 1));
         agree(&mut cluster, 120)?;
@@ -183,7 +183,7 @@ fn lone_death_spreads(trial: &Trial) -> Result<(), String> {
         }
         cluster.command(7, &put(&key, 3));
         cluster.reachable = Box::new(|_, _| true);
-        agree(&mut cluster, 120)
+        agree(&mut cluster, 90)
     })
 }
 
