@@ -96,6 +96,19 @@ pub enum Hold {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Scope(pub u64);
 
+impl Scope {
+    /// The whole cluster.
+    pub const CLUSTER: Self = Self(0);
+    /// What nodes without a zone have in common: the hash of the empty name, which no zone has.
+    pub const NO_ZONE: Self = Self(0x2D06_8005_38D3_94C2);
+
+    /// The scope of a zone: the xxh3-64 of its name.
+    #[must_use]
+    pub fn of_zone(zone: &Name) -> Self {
+        Self(zone.hash().max(1))
+    }
+}
+
 /// What orders two claims for one origin: a total order that reads neither a clock nor a view of members.
 ///
 /// The current owner claims with the greatest epoch it saw plus one. The rank is the unweighted rendezvous

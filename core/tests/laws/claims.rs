@@ -4,7 +4,7 @@ use crate::fleet::{Fleet, KEEP_ALL, NAMES, Op, REPLICAS, history, replica, rival
 use crate::law::{Law, Trial};
 use heck_core::entry::{Ballot, HealthState, Scope};
 use heck_core::id::{Boot, NodeId, Store, Writer};
-use heck_core::ownership::owner;
+use heck_core::ownership::{Candidate, owner};
 use heck_core::state::Change;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -51,7 +51,8 @@ fn owner_wins(trial: &Trial) -> Result<(), String> {
         let mut fleet = Fleet::after(&divergent, planted);
         let origin = &NAMES[0];
         let names: Vec<_> = up.iter().map(|&at| replica(at)).collect();
-        let owner = up[owner(origin, &names).expect("someone is up")];
+        let candidates: Vec<_> = names.iter().map(Candidate::new).collect();
+        let owner = up[owner(origin, Scope::CLUSTER, &candidates).expect("someone is up")];
         fleet.apply(&Op::PutOrigin { at: owner as u8, name: 0, value: 7 });
         fleet.quiet()?;
         for at in 0..REPLICAS as u8 {

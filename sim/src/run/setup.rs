@@ -7,7 +7,7 @@ use heck_core::entry::{HealthState, Hold, OriginSpec, Scope};
 use heck_core::id::{Boot, Name, NodeId, Writer};
 use heck_core::member::{Member, Members};
 use heck_core::node::{Base, Identity};
-use heck_core::ownership::{owner, rendezvous_hash};
+use heck_core::ownership::{Candidate, owner, rendezvous_hash};
 use heck_core::state::{Finding, Fresh, Freshness, State};
 use heck_core::time::{Span, Time};
 
@@ -71,8 +71,9 @@ impl Setup {
         let names: Vec<Name> = (0..cluster.nodes).map(node_name).collect();
         let members = names.iter().zip(0..).map(|(name, node)| Member::new(name.clone(), addr_of(node)));
         let members = Members::new(members.collect());
-        let owners: Vec<u32> =
-            (0..cluster.origins).map(|number| owner_of(&origin_name(number), &names)).collect();
+        let candidates: Vec<Candidate<'_>> = names.iter().map(Candidate::new).collect();
+        let owner_of = |number| owner(&origin_name(number), Scope::CLUSTER, &candidates).unwrap_or(0) as u32;
+        let owners: Vec<u32> = (0..cluster.origins).map(owner_of).collect();
         let bare = Base { members: members.clone(), ..Base::default() };
         let state = formed_state(scenario, &config, &names, &owners);
         let mut freshness = Freshness::default();
@@ -97,10 +98,6 @@ impl Setup {
     pub fn base_of(&self, node: u32, start: Start) -> &Arc<Base> {
         if start == Start::Formed || node == 0 { &self.base } else { &self.bare }
     }
-}
-
-fn owner_of(origin: &Name, names: &[Name]) -> u32 {
-    owner(origin, names).unwrap_or(0) as u32
 }
 
 /// The state of a cluster that has run for long: origins and keys written by nodes in turn, each origin found
