@@ -169,8 +169,26 @@ impl From<Dot> for Minted {
     }
 }
 
-/// The dots of one name that a write saw and replaces.
-pub type Superseded = SmallVec<[Minted; 1]>;
+/// The entries of one name that are live together, each by its dot.
+pub type Versions = SmallVec<[Minted; 1]>;
+
+/// An entry that a write saw and replaces.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct Replaced {
+    /// Its dot.
+    pub minted: Minted,
+    /// Its serial: whoever hears only of the write that replaced it still learns how much its writer wrote.
+    pub serial: u64,
+}
+
+impl From<&Entry> for Replaced {
+    fn from(entry: &Entry) -> Self {
+        Self { minted: entry.dot.into(), serial: entry.serial }
+    }
+}
+
+/// The entries of one name that a write saw and replaces.
+pub type Superseded = SmallVec<[Replaced; 1]>;
 
 /// Says that every dot of the writer's node in lives up to `boot` counts as seen. It counts only where that is so.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
@@ -326,8 +344,13 @@ impl Entry {
 
     /// The dots that it replaces.
     pub fn superseded_dots(&self) -> impl Iterator<Item = Dot> + '_ {
+        self.superseded().map(|(dot, _)| dot)
+    }
+
+    /// What it replaces: dots and serials.
+    pub fn superseded(&self) -> impl Iterator<Item = (Dot, u64)> + '_ {
         let lane = self.dot.lane;
-        self.supersedes.iter().map(move |minted| minted.dot(lane.shard, lane.store))
+        self.supersedes.iter().map(move |old| (old.minted.dot(lane.shard, lane.store), old.serial))
     }
 
     /// The claim, if it is one.

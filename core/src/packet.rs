@@ -88,7 +88,8 @@ pub struct LaneAnswer {
     pub seen: IntervalSet,
     /// The counters among them whose entries are live.
     pub live: IntervalSet,
-    /// The greatest serial that is known of this writer and store.
+    /// The greatest serial that is known of this writer and store; where everything counts as seen, the one up to
+    /// which that was so when it began.
     pub serial: u64,
 }
 

@@ -6,7 +6,7 @@ use common::{addr, name};
 use heck_core::config::Config;
 use heck_core::effects::Effects;
 use heck_core::entry::{
-    Ballot, Body, Claim, Entry, HealthState, Hold, Minted, OriginSpec, Scope, Superseded,
+    Ballot, Body, Claim, Entry, HealthState, Hold, Minted, OriginSpec, Replaced, Scope, Superseded,
 };
 use heck_core::id::{Boot, NodeId, Writer};
 use heck_core::input::Input;
@@ -82,7 +82,10 @@ fn entry(counter: u64, serial: u64, supersedes: Superseded, body: Body) -> Arc<E
 /// The `counter`-th write of a key, which replaces the one before.
 fn write(counter: u64) -> Arc<Entry> {
     let writer = Writer { node: NodeId::of(&name(WRITER)), boot: Boot(1) };
-    let before = (counter > 1).then_some(Minted { writer, counter: counter - 1 });
+    let before = (counter > 1).then(|| {
+        let minted = Minted { writer, counter: counter - 1 };
+        Replaced { minted, serial: counter - 1 }
+    });
     let body = Body::Key { name: name("key"), value: [counter as u8].as_slice().into() };
     entry(counter, counter, before.into_iter().collect(), body)
 }

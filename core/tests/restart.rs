@@ -5,7 +5,7 @@ mod common;
 use common::{Cluster, Weather, addr, name};
 use heck_core::config::Config;
 use heck_core::effects::{Effects, Phase, Record};
-use heck_core::entry::{Body, Entry, Minted, Superseded};
+use heck_core::entry::{Body, Entry, Minted, Replaced, Superseded};
 use heck_core::id::{Boot, NodeId, Writer};
 use heck_core::input::{Command, Input};
 use heck_core::journal::Snapshot;
@@ -20,7 +20,10 @@ use std::sync::Arc;
 fn write(counter: u64) -> Arc<Entry> {
     let writer = Writer { node: NodeId::of(&name("peer")), boot: Boot(1) };
     let body = Body::Key { name: name("key"), value: [counter as u8].as_slice().into() };
-    let before = (counter > 1).then_some(Minted { writer, counter: counter - 1 });
+    let before = (counter > 1).then(|| {
+        let minted = Minted { writer, counter: counter - 1 };
+        Replaced { minted, serial: counter - 1 }
+    });
     Arc::new(Entry::new(writer, counter, counter, before.into_iter().collect::<Superseded>(), body))
 }
 
@@ -52,6 +55,27 @@ fn what_a_late_write_took_out_stays_out_after_a_restart() {
         let live: Vec<u64> = node.view().state().entries().map(|entry| entry.dot.counter).collect();
         assert_eq!(live, [3], "in life {}", node.view().writer().boot.0);
     }
+}
+
+#[test]
+fn what_was_replaced_before_it_came_stays_known_after_a_restart() {
+    let mut effects = Effects::default();
+    let mut take = |node: &mut Node, counter| {
+        let mut packet = Packet::default();
+        packet.reset(PacketKind::Push, NodeId::of(&name("peer")));
+        packet.entries.push(Carried { entry: write(counter), age: Span::ZERO });
+        node.step(Time(counter), Input::Datagram { from: addr(1), packet: &packet }, &mut effects);
+        let records: Vec<Record> = effects.records.drain(..).map(|(_, record)| record).collect();
+        effects.clear();
+        records
+    };
+    let mut before = node(1, Vec::new(), Time::ZERO);
+    let records = [3, 2].into_iter().flat_map(|counter| take(&mut before, counter)).collect();
+    let mut after = node(2, records, Time(50));
+    assert_eq!(after.view().hash(), before.view().hash());
+    take(&mut after, 1);
+    let live: Vec<u64> = after.view().state().entries().map(|entry| entry.dot.counter).collect();
+    assert_eq!(live, [3], "the second write says that the first is replaced");
 }
 
 #[test]

@@ -2,8 +2,8 @@
 
 use super::{Count, DecodeError, Reader, Sink};
 use crate::entry::{
-    Admin, Ballot, Body, Claim, Covered, Entry, Fence, HealthState, Hold, Minted, OriginSpec,
-    SUPERSEDES_LIMIT, Scope, Superseded, TARGET_LIMIT, VALUE_LIMIT,
+    Admin, Ballot, Body, Claim, Covered, Entry, Fence, HealthState, Hold, LIVES_LIMIT, Minted, OriginSpec,
+    Replaced, SUPERSEDES_LIMIT, Scope, Superseded, TARGET_LIMIT, VALUE_LIMIT,
 };
 use crate::id::{Boot, Name, NodeId, Store, Writer};
 use crate::time::{Span, Time};
@@ -172,8 +172,10 @@ fn fence(reader: &mut Reader<'_>, writer: Writer) -> Result<Fence, DecodeError> 
         }
         fence.covered.push(Covered { boot, serials });
     }
-    if !fence.covered.is_sorted() {
-        return Err(DecodeError::BadValue("fence order", boot.0));
+    let is_rising = fence.covered.windows(2).all(|pair| pair[0].boot < pair[1].boot);
+    let is_over = fence.covered.last().is_none_or(|last| last.boot <= boot);
+    if !is_rising || !is_over || fence.covered.len() > LIVES_LIMIT {
+        return Err(DecodeError::BadValue("covered lives", boot.0));
     }
     Ok(fence)
 }
@@ -242,8 +244,9 @@ pub fn encode_entry(entry: &Entry, sink: &mut impl Sink) {
     sink.varint(entry.dot.counter);
     sink.varint(entry.serial);
     sink.varint(entry.supersedes.len() as u64);
-    for &minted in &entry.supersedes {
-        put_minted(sink, minted);
+    for replaced in &entry.supersedes {
+        put_minted(sink, replaced.minted);
+        sink.varint(replaced.serial);
     }
     put_body(sink, &entry.body);
 }
@@ -270,7 +273,7 @@ pub fn decode_entry(reader: &mut Reader<'_>) -> Result<Entry, DecodeError> {
     }
     let mut supersedes = Superseded::new();
     for _ in 0..count {
-        supersedes.push(minted(reader)?);
+        supersedes.push(Replaced { minted: minted(reader)?, serial: reader.bounded("serial")? });
     }
     let body = body(reader, writer)?;
     if count > 0 && body.map_name().is_none() {

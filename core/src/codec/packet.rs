@@ -317,7 +317,7 @@ fn read_answers(reader: &mut Reader<'_>, packet: &mut Packet) -> Result<(), Deco
 
 fn rest_of_answer_lane(reader: &mut Reader<'_>, lane: Lane) -> Result<LaneAnswer, DecodeError> {
     let (seen, live) = (intervals(reader)?, intervals(reader)?);
-    Ok(LaneAnswer { lane, seen, live, serial: reader.varint("serial")? })
+    Ok(LaneAnswer { lane, seen, live, serial: reader.bounded("serial")? })
 }
 
 /// One lane of an answer that stands by itself, in a shard that is known already.

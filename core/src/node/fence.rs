@@ -3,7 +3,7 @@
 use super::Node;
 use crate::effects::{Effects, Event, Rejected};
 use crate::entry::{Body, Entry};
-use crate::id::{Shard, Store, Writer};
+use crate::id::{Boot, Dot, Shard, Store, Writer};
 use crate::packet::{Carried, LaneAnswer, PacketKind};
 use crate::time::{Span, Time};
 use alloc::sync::Arc;
@@ -20,6 +20,14 @@ const MOST_DELAYS: u32 = 3;
 pub(super) struct EarlyFence {
     entry: Arc<Entry>,
     since: Time,
+}
+
+impl EarlyFence {
+    /// Which of two fences of one node says more.
+    fn reach(&self) -> (Boot, Dot) {
+        let boot = if let Body::Fence(fence) = &self.entry.body { fence.boot } else { Boot::default() };
+        (boot, self.entry.dot)
+    }
 }
 
 impl Node {
@@ -65,9 +73,13 @@ impl Node {
             return;
         }
         effects.events.push(Event::Rejected(Rejected::EarlyFence));
+        let node = entry.dot.lane.writer.node;
+        if self.members.get(node).is_none() {
+            return;
+        }
         let early = EarlyFence { entry: entry.clone(), since: now };
-        let kept = self.early_fences.entry(entry.dot.lane.writer.node).or_insert_with(|| early.clone());
-        if kept.entry.dot < entry.dot {
+        let kept = self.early_fences.entry(node).or_insert_with(|| early.clone());
+        if kept.reach() < early.reach() {
             *kept = early;
         }
         self.note_early_fences();
@@ -89,10 +101,7 @@ impl Node {
         }
         self.state.adopt_fence(entry, fence, &mut self.changes);
         self.keep(&Carried { entry: entry.clone(), age: Span::ZERO }, now, effects);
-        if self.early_fences.get(&node).is_some_and(|early| early.entry.dot <= entry.dot) {
-            self.early_fences.remove(&node);
-            self.note_early_fences();
-        }
+        self.forget_idle_fences();
     }
 
     /// Lets the fences count that came with the end of a stream: every shard was joined with a peer where they did.
@@ -105,7 +114,7 @@ impl Node {
     ) {
         for carried in fences {
             if !self.state.context().has_seen(&carried.entry.dot) {
-                self.beware_of_own_past(carried.entry.dot, effects);
+                self.beware_of_own_past(carried.entry.dot, carried.entry.serial, effects);
                 self.adopt_fence(&carried.entry, kind, now, effects);
             }
         }
@@ -139,6 +148,7 @@ impl Node {
         if self.early_fences.is_empty() {
             return;
         }
+        self.forget_idle_fences();
         let is_due =
             |entry: &Entry| matches!(&entry.body, Body::Fence(fence) if self.state.is_due(entry, fence));
         let early = self.early_fences.values().map(|early| &early.entry);
@@ -152,6 +162,16 @@ impl Node {
     pub(super) fn is_fence_overdue(&self, now: Time) -> bool {
         let patience = self.config.repair_interval.times(PATIENT_ROUNDS);
         self.early_fences.values().any(|early| now > early.since + patience)
+    }
+
+    /// Drops the fences that count by now, or behind which another one stands.
+    fn forget_idle_fences(&mut self) {
+        let state = &self.state;
+        self.early_fences.retain(|_, EarlyFence { entry, .. }| {
+            let is_behind = matches!(&entry.body, Body::Fence(fence) if state.is_behind(entry, fence));
+            !is_behind && !state.context().has_seen(&entry.dot)
+        });
+        self.note_early_fences();
     }
 
     fn note_early_fences(&mut self) {

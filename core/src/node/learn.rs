@@ -1,6 +1,7 @@
 //! What follows from news: events, records, rumours.
 
 use super::Node;
+use crate::codec::NUMBER_LIMIT;
 use crate::effects::{Effects, Event, Record};
 use crate::entry::Entry;
 use crate::id::{Boot, Dot, Writer};
@@ -56,18 +57,21 @@ impl Node {
 
     /// A dot of this node's own name that it did not mint: an earlier life whose end it does not remember, or
     /// a second holder of the name. Dots must be unique, so it takes a higher boot before it mints again.
-    pub(super) fn beware_of_own_past(&mut self, dot: Dot, effects: &mut Effects) {
+    /// So does a serial that it has not reached.
+    pub(super) fn beware_of_own_past(&mut self, dot: Dot, serial: u64, effects: &mut Effects) {
         let Writer { node, boot } = dot.lane.writer;
         if node != self.me.node || boot < self.me.boot {
             return;
         }
-        if boot == self.me.boot && self.state.context().has_seen(&dot) {
+        let context = self.state.context();
+        let reached = context.progress(dot.lane.writer, dot.lane.store).serial;
+        if boot == self.me.boot && context.has_seen(&dot) && serial <= reached {
             return;
         }
         if self.config.planted.is(Mutant::ReuseBoot) {
             return;
         }
-        self.me.boot = Boot(boot.0.saturating_add(1));
+        self.me.boot = Boot((boot.0 + 1).min(NUMBER_LIMIT));
         self.identity.boot = self.me.boot;
         self.heartbeats.restart();
         self.journal.write(Record::Boot(self.me.boot), effects);

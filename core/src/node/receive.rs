@@ -9,7 +9,7 @@ use crate::id::{Addr, StreamId};
 use crate::mutant::Mutant;
 use crate::packet::{Packet, PacketKind, Window};
 use crate::repair::{Local, fill_reply};
-use crate::state::Applied;
+use crate::state::{Applied, State};
 use crate::sync::{self, Framed};
 use crate::time::Time;
 
@@ -71,9 +71,10 @@ impl Node {
         effects.send(from, reply);
         let is_ahead = |window: &&Window| self.state.is_behind_in(**window, packet.listed(**window));
         if let Some(window) = packet.windows.iter().find(is_ahead)
+            && let Some(member) = self.members.get(packet.sender)
             && !self.config.planted.is(Mutant::IgnoreAhead)
         {
-            self.repair.note_ahead(from, window.shard);
+            self.repair.note_ahead(member.addr, window.shard);
         }
     }
 
@@ -85,7 +86,7 @@ impl Node {
         }
         let too_large = !packet.agrees && self.repair.take_too_large();
         let waits = !packet.agrees && self.is_fence_overdue(now);
-        if packet.oversized || too_large || waits || self.repair.suspect_groups() > STREAM_ABOVE_GROUPS {
+        if packet.oversized || too_large || waits || self.repair.lasting_groups() > STREAM_ABOVE_GROUPS {
             self.sync.fetch(from, &self.config, now, effects);
         }
     }
@@ -97,23 +98,28 @@ impl Node {
         }
         for carried in &packet.entries {
             let dot = carried.entry.dot;
-            self.beware_of_own_past(dot, effects);
-            for superseded in carried.entry.superseded_dots() {
-                self.beware_of_own_past(superseded, effects);
+            self.beware_of_own_past(dot, carried.entry.serial, effects);
+            for (superseded, serial) in carried.entry.superseded() {
+                self.beware_of_own_past(superseded, serial, effects);
             }
             if matches!(carried.entry.body, Body::Fence(_)) {
                 self.offer_fence(&carried.entry, packet.kind, now, effects);
                 continue;
             }
-            let (before, was_seen) = (self.changes.len(), self.state.context().has_seen(&dot));
+            let before = self.changes.len();
+            let progress = |state: &State| state.context().progress(dot.lane.writer, dot.lane.store);
+            let known = (self.state.hash(), progress(&self.state));
             match self.state.apply(carried, now, &mut self.changes) {
                 Applied::Refused => effects.events.push(Event::Rejected(Rejected::UnknownGeneration)),
                 Applied::New => self.keep(carried, now, effects),
                 // A write that came after one that replaces it still took out what it replaces itself, and a
                 // message that had expired left a gap: a restart must not undo that.
                 Applied::Known if self.changes.len() > before => self.keep(carried, now, effects),
-                // Beaten, or about nothing, but seen from now on: a joined shard may count on it.
-                Applied::Known if !was_seen => self.keep(carried, now, effects),
+                // Beaten, or about nothing, or replaced before it came; but it was not known, or shows what
+                // else there is: a joined shard may count on it.
+                Applied::Known if (self.state.hash(), progress(&self.state)) != known => {
+                    self.keep(carried, now, effects);
+                }
                 Applied::Known => {}
             }
         }
@@ -124,7 +130,7 @@ impl Node {
             lanes = rest;
             for lane in answer {
                 let last = crate::id::Dot { lane: lane.lane, counter: lane.seen.max() };
-                self.beware_of_own_past(last, effects);
+                self.beware_of_own_past(last, lane.serial, effects);
             }
             self.rescue_from(answer, packet.kind, now, effects);
             if self.state.adopt(answer, &mut self.changes) {

@@ -44,6 +44,8 @@ pub struct Repair {
     /// Groups that differed in two replies in a row, or in one while nothing was learned: not news in flight, but
     /// something that is missing.
     suspects: u64,
+    /// How many groups differed in two replies in a row, whatever was learned.
+    lasting_groups: u32,
     /// The hash in the last request, and whether the one before had the same.
     asked_hash: u64,
     is_settled: bool,
@@ -54,8 +56,10 @@ pub struct Repair {
     pub early: Vec<Dot>,
     /// A shard to list before that one, in the next request.
     first_window: Option<Shard>,
-    /// A peer whose windows listed more of a shard than this node has seen.
+    /// A peer whose windows showed that it may know more of a shard than this node.
     ahead: Option<(Addr, Shard)>,
+    /// Whether the last request went to such a peer: then the next goes to anyone, so that none of them takes all.
+    followed_ahead: bool,
     /// A suspect shard has more lanes than a request can list.
     too_large: bool,
     gap_asks_left: u32,
@@ -77,12 +81,14 @@ impl Repair {
             agreed_hash: None,
             last_mismatch: 0,
             suspects: 0,
+            lasting_groups: 0,
             asked_hash: 0,
             is_settled: false,
             window_start: 0,
             early: Vec::new(),
             first_window: None,
             ahead: None,
+            followed_ahead: false,
             too_large: false,
             gap_asks_left: config.gap_asks,
             reply_bytes_left: config.reply_budget,
@@ -146,9 +152,11 @@ impl Repair {
             // Of that hash, whatever this node has learned since it asked.
             self.agreed_hash = Some(reply.hash);
             self.suspects = 0;
+            self.lasting_groups = 0;
             self.last_mismatch = 0;
         } else {
             self.agreed_hash = None;
+            self.lasting_groups = (mismatch & self.last_mismatch).count_ones();
             let is_news = !self.is_settled || state.hash() != self.asked_hash;
             self.suspects = if is_news { mismatch & self.last_mismatch } else { mismatch };
             self.last_mismatch = mismatch;
@@ -156,7 +164,7 @@ impl Repair {
         true
     }
 
-    /// Notes that a peer has seen more of a shard than this node. A dot that is seen and no longer live travels
+    /// Notes that a peer may know more of a shard than this node. A dot that is seen and no longer live travels
     /// by windows alone, and most peers agree with a node that lacks it: the one that has it is asked next.
     pub const fn note_ahead(&mut self, peer: Addr, shard: Shard) {
         self.ahead = Some((peer, shard));
@@ -164,7 +172,11 @@ impl Repair {
 
     /// The peer to ask next, if one is known to be ahead; the request will list the shard where it is.
     pub fn take_ahead(&mut self) -> Option<Addr> {
+        if core::mem::replace(&mut self.followed_ahead, false) {
+            return None;
+        }
         let (peer, shard) = self.ahead.take()?;
+        self.followed_ahead = true;
         self.agreed_hash = None;
         self.suspects |= 1 << group_of(shard);
         self.first_window = Some(shard);
@@ -178,8 +190,8 @@ impl Repair {
 
     /// How many groups of shards have differed in the last two replies.
     #[must_use]
-    pub const fn suspect_groups(&self) -> u32 {
-        self.suspects.count_ones()
+    pub const fn lasting_groups(&self) -> u32 {
+        self.lasting_groups
     }
 }
 

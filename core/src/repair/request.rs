@@ -53,7 +53,10 @@ fn fill_windows(repair: &mut Repair, state: &State, bytes: usize, packet: &mut P
     let (start, first) = (repair.window_start, repair.first_window.take());
     let mut left = bytes;
     if let Some(shard) = first {
-        left -= add_window(shard, state, left, packet).unwrap_or_default();
+        match add_window(shard, state, left, packet) {
+            Some(len) => left -= len,
+            None => repair.too_large = !repair.planted.is(Mutant::NoStreamForLargeShard),
+        }
     }
     for step in 0..SHARDS as u32 {
         let shard = Shard(start.wrapping_add(step as u8));

@@ -116,8 +116,11 @@ impl State {
     }
 
     fn kill_superseded(&mut self, entry: &Entry, changes: &mut Vec<Change>) {
-        for dot in entry.superseded_dots() {
+        for (dot, serial) in entry.superseded() {
             self.context.see(&dot);
+            if !self.context.is_whole(&dot.lane) {
+                self.context.note_serial(&dot.lane, serial);
+            }
             self.kill(&dot, changes);
         }
     }

@@ -24,7 +24,8 @@ pub struct Sequence {
 pub struct Progress {
     /// How many of its dots were seen.
     pub count: u64,
-    /// The greatest serial that is known to exist. Equal to `count` exactly when nothing is missing.
+    /// The greatest serial that is known to exist. Every dot that was seen is known with its serial, so this is
+    /// equal to `count` exactly when nothing is missing.
     pub serial: u64,
 }
 
@@ -236,8 +237,8 @@ impl Context {
         known.count < serial
     }
 
-    /// Counts an entry's liveness into its shard's fingerprint. Only add-wins stores: a claim's liveness
-    /// follows from the dots seen, and a message's from local time.
+    /// Counts an entry's liveness into its shard's fingerprint. Only add-wins stores: a claim gives
+    /// way to a greater ballot, and a message to local time.
     pub(super) fn set_live(&mut self, dot: &Dot, live: bool) {
         if dot.lane.store.is_add_wins() {
             let term = live_term(dot.lane.fingerprint_seed(), dot.counter);

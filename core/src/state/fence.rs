@@ -12,8 +12,9 @@
 
 use super::context::{dots, is_whole};
 use super::{Applied, Change, State};
+use crate::codec::NUMBER_LIMIT;
 use crate::entry::{
-    Ballot, Body, Claim, Covered, Entry, Fence, Hold, LIVES_LIMIT, Minted, Scope, Superseded,
+    Ballot, Body, Claim, Covered, Entry, Fence, Hold, LIVES_LIMIT, Minted, Replaced, Scope, Superseded,
 };
 use crate::id::{Boot, Dot, Lane, Name, NodeId, Shard, Store, Writer};
 use crate::interval::{IntervalSet, Range};
@@ -40,7 +41,11 @@ impl State {
         let boot = self.last_past_life(me)?;
         let fence = Fence { boot, covered: self.covered(me.node, boot) };
         self.rescue(me, &self.beyond_fence(me.node, &fence), now, changes);
-        Some(self.mint(me, Superseded::new(), Body::Fence(Arc::new(fence)), now, changes))
+        // It counts here whatever is missing: what it does not cover has just been written again.
+        let fence = Arc::new(fence);
+        let entry = self.next_entry(me, Superseded::new(), Body::Fence(fence.clone()));
+        self.adopt_fence(&entry, &fence, changes);
+        Some(entry)
     }
 
     /// The last life of a node before this one of which something was seen and which is not fenced.
@@ -275,10 +280,17 @@ impl State {
                 continue;
             }
             if let Some(claim) = old.claim() {
-                self.carry_claim(me, claim, claim.generation, claim.ballot.epoch + 1, now, changes);
+                self.carry_claim(
+                    me,
+                    claim,
+                    claim.generation,
+                    (claim.ballot.epoch + 1).min(NUMBER_LIMIT),
+                    now,
+                    changes,
+                );
             } else if let Some(name) = old.body.map_name() {
                 let claims = self.claims_of(name, Minted::from(old.dot));
-                let replaced = Superseded::from_iter([Minted::from(old.dot)]);
+                let replaced = Superseded::from_iter([Replaced::from(&**old)]);
                 let again = self.mint(me, replaced, old.body.clone(), now, changes);
                 for claim in claims {
                     let generation = Minted::from(again.dot);

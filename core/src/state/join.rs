@@ -201,7 +201,8 @@ impl State {
         });
     }
 
-    /// Joins the whole of another state, kept by the same clock: what a complete answer for every shard does.
+    /// Joins the whole of another state, kept by the same clock: what a complete answer for every shard does, but for
+    /// the rescue that a node makes before. For tests of the laws of the join.
     pub fn join(&mut self, other: &Self, now: Time, changes: &mut Vec<Change>) {
         let (mut entries, mut lanes, mut window) = (Vec::new(), Vec::new(), Vec::new());
         for shard in (0..=u8::MAX).map(Shard) {

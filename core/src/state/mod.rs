@@ -16,7 +16,7 @@ pub use freshness::{Fresh, Freshness};
 pub use log::Retention;
 pub use write::Finding;
 
-use crate::entry::{Body, Claim, Entry, Minted, Scope, Superseded};
+use crate::entry::{Body, Claim, Entry, Minted, Scope, Versions};
 use crate::id::{Dot, Lane, Name, SHARDS, Shard, Store};
 use crate::mutant::Planted;
 use crate::overlay::{Overlay, Shared};
@@ -51,7 +51,8 @@ pub enum Applied {
     New,
     /// It was seen before, or something newer is held; if it was not marked as seen, it is now.
     Known,
-    /// A claim for an entry of the registry that has not arrived yet: not taken, and not marked as seen.
+    /// A claim for an entry of the registry that has not arrived yet, or a fence of lives of which something is missing:
+    /// not taken, and not marked as seen.
     Refused,
 }
 
@@ -68,7 +69,7 @@ pub(crate) struct Key {
 pub struct State {
     context: Context,
     live: Overlay<Dot, Arc<Entry>>,
-    index: Overlay<Key, Superseded>,
+    index: Overlay<Key, Versions>,
     log: LogQueue,
     planted: Planted,
 }
@@ -81,7 +82,7 @@ pub struct StateBase {
     fences: Shared<crate::id::NodeId, crate::id::Boot>,
     whole: BTreeMap<Lane, u64>,
     live: Shared<Dot, Arc<Entry>>,
-    index: Shared<Key, Superseded>,
+    index: Shared<Key, Versions>,
     fingerprints: Option<Box<[u64; SHARDS]>>,
     log: LogQueue,
 }

@@ -1,8 +1,10 @@
 //! Minting: local writes become entries, and are applied here first.
 
 use super::{Change, State};
+use crate::codec::NUMBER_LIMIT;
 use crate::entry::{
-    Ballot, Body, Claim, Entry, HealthState, Hold, Minted, OriginSpec, SUPERSEDES_LIMIT, Scope, Superseded,
+    Ballot, Body, Claim, Entry, HealthState, Hold, Minted, OriginSpec, Replaced, SUPERSEDES_LIMIT, Scope,
+    Superseded,
 };
 use crate::id::{Lane, Name, Store, Writer};
 use crate::mutant::Mutant;
@@ -20,19 +22,24 @@ impl State {
         now: Time,
         changes: &mut Vec<Change>,
     ) -> Arc<Entry> {
+        let entry = self.next_entry(writer, supersedes, body);
+        self.apply(&Carried { entry: entry.clone(), age: Span::ZERO }, now, changes);
+        entry
+    }
+
+    /// The entry with which a writer says something next.
+    pub(super) fn next_entry(&self, writer: Writer, supersedes: Superseded, body: Body) -> Arc<Entry> {
         let lane = Lane { shard: body.shard(writer), store: body.store(), writer };
         let counter = self.context.lane(&lane).map_or(0, crate::interval::IntervalSet::max) + 1;
         let serial = self.context.progress(writer, lane.store).serial + 1;
-        let entry = Arc::new(Entry::new(writer, counter, serial, supersedes, body));
-        self.apply(&Carried { entry: entry.clone(), age: Span::ZERO }, now, changes);
-        entry
+        Arc::new(Entry::new(writer, counter, serial, supersedes, body))
     }
 
     fn superseded(&self, store: Store, name: &Name) -> Superseded {
         if self.planted.is(Mutant::ForgetSuperseded) {
             return Superseded::new();
         }
-        self.versions(store, name).take(SUPERSEDES_LIMIT).map(|entry| Minted::from(entry.dot)).collect()
+        self.versions(store, name).take(SUPERSEDES_LIMIT).map(|entry| Replaced::from(&**entry)).collect()
     }
 
     /// Adds or edits an origin. `None` when the very same entry from the same source is there already: then no
@@ -124,9 +131,11 @@ impl State {
         let generation = Minted::from(self.read(Store::Registry, &finding.origin)?.dot);
         let held = self.claim(finding.scope, &finding.origin);
         let (epoch, sequence) = match held.map(|claim| claim.ballot) {
-            Some(ballot) if ballot.writer == writer => (ballot.epoch, ballot.sequence + 1),
+            Some(ballot) if ballot.writer == writer => {
+                (ballot.epoch, (ballot.sequence + 1).min(NUMBER_LIMIT))
+            }
             Some(ballot) if self.planted.is(Mutant::KeepEpoch) => (ballot.epoch, 1),
-            Some(ballot) => (ballot.epoch + 1, 1),
+            Some(ballot) => ((ballot.epoch + 1).min(NUMBER_LIMIT), 1),
             None => (1, 1),
         };
         let unchanged =

@@ -7,13 +7,14 @@
 
 use heck_core::config::Config;
 use heck_core::effects::{Effects, Event, Record, StreamEffect};
-use heck_core::id::{Addr, Boot, Name, StreamId};
+use heck_core::id::{Addr, Boot, Name, Shard, Store, StreamId};
 use heck_core::input::{Command, Input, ProbeOutcome};
 use heck_core::journal::Snapshot;
 use heck_core::member::{Member, Members};
 use heck_core::node::{Base, Identity, Node};
 use heck_core::packet::Packet;
 use heck_core::rng::{Seed, Stream};
+use heck_core::state::State;
 use heck_core::time::{Span, Time};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -194,6 +195,35 @@ impl Cluster {
             self.push(self.now, a, Happening::Closed { stream });
             self.push(self.now, b, Happening::Closed { stream });
         }
+    }
+
+    /// What a node that restarted now from its journal, or from a snapshot, would not know as this one does.
+    pub fn forgets(&self, at: usize, by_snapshot: bool) -> Option<String> {
+        let (node, now) = (self.nodes[at].as_ref()?, self.local(at));
+        let disk = &self.disks[at];
+        let unsynced = disk.unsynced.iter().map(|(_, record)| record);
+        let journal = || disk.synced.iter().chain(unsynced).cloned().collect();
+        let records = if by_snapshot { node.snapshot(now).records } else { journal() };
+        let identity = Identity { name: name(&format!("node-{at}")), boot: Boot(1 << 40), addr: addr(at) };
+        let base = Arc::new(Base { members: self.base.members.clone(), ..Base::default() });
+        let again =
+            Node::new(identity, self.config.clone(), &base, Some(Snapshot { records }), self.seed, now);
+        let (is, was) = (again.view().state(), node.view().state());
+        let differing = (0..=255).map(Shard).find(|&shard| {
+            let lanes = |state: &State| -> Vec<_> {
+                state.context().lanes_of(shard).map(|(lane, seen)| (*lane, seen.clone())).collect()
+            };
+            let live = |state: &State| -> Vec<_> {
+                let lasting = state.entries_in(shard).filter(|entry| entry.dot.lane.store != Store::Log);
+                lasting.map(|entry| entry.dot).collect()
+            };
+            let progress = |state: &State| -> Vec<_> {
+                let lanes = was.context().lanes_of(shard).map(|(lane, _)| *lane);
+                lanes.map(|lane| state.context().progress(lane.writer, lane.store)).collect()
+            };
+            lanes(is) != lanes(was) || live(is) != live(was) || progress(is) != progress(was)
+        });
+        differing.map(|shard| format!("node {at}, by snapshot: {by_snapshot}, {shard:?}"))
     }
 
     /// The node with this index, which must be running.

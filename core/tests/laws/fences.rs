@@ -4,7 +4,7 @@ use crate::common::name;
 use crate::fleet::{Fleet, NAMES, Op, REPLICAS, history};
 use crate::law::{Law, Trial};
 use crate::study::{self, Climate, LONG_CUTS, LOST_DISKS, LOW_BOOTS};
-use heck_core::entry::{Body, Entry, HealthState, Scope};
+use heck_core::entry::{Body, Entry, HealthState, Replaced, Scope};
 use heck_core::id::{Boot, NodeId, Shard, Store, Writer};
 use heck_core::mutant::Planted;
 use heck_core::packet::Carried;
@@ -102,6 +102,23 @@ fn uncovered_is_rescued(trial: &Trial) -> Result<(), String> {
     [140, 142, 181, 189].into_iter().try_for_each(|seed| spotless(seed, LOW_BOOTS, trial.planted))
 }
 
+pub const RESTARTS_FORGET_NOTHING: Law = Law {
+    name: "a node that restarts from its journal or a snapshot knows what it knew",
+    seed: 75,
+    cases: 1,
+    check: restarts_forget_nothing,
+};
+
+fn restarts_forget_nothing(trial: &Trial) -> Result<(), String> {
+    for (seed, climate) in (0..6).flat_map(|seed| [(seed, LONG_CUTS), (seed, LOST_DISKS)]) {
+        let forgotten = study::forgotten(seed, climate, trial.planted);
+        if let Some(first) = forgotten.first() {
+            return Err(format!("seed {seed}, {climate:?}: {} times, first {first}", forgotten.len()));
+        }
+    }
+    Ok(())
+}
+
 fn spotless(seed: u64, climate: Climate, planted: Planted) -> Result<(), String> {
     let outcome = study::run(seed, climate, planted);
     let is_lossless = outcome.lost.is_empty() && outcome.revived.is_empty();
@@ -125,6 +142,11 @@ fn take(state: &mut State, entry: &Arc<Entry>) -> (Applied, Vec<Change>) {
 }
 
 #[test]
+fn a_restart_forgets_nothing() {
+    RESTARTS_FORGET_NOTHING.hold();
+}
+
+#[test]
 fn a_fence_waits_for_what_it_covers() {
     let old = Writer { node: NodeId(5), boot: Boot(1) };
     let new = Writer { node: NodeId(5), boot: Boot(2) };
@@ -140,6 +162,49 @@ fn a_fence_waits_for_what_it_covers() {
     assert_eq!(take(&mut peer, &entries[0]).0, Applied::Known);
     assert_eq!(peer.versions(Store::Keys, &name("k")).count(), 2, "what is live keeps its dots");
     assert_eq!(peer.context().lanes_of(entries[0].dot.lane.shard).count(), 0);
+}
+
+#[test]
+fn a_fence_counts_at_its_writer_whatever_is_missing_and_however_many_lives_there_were() {
+    for lives in [15, 16, 17, 40] {
+        let mut writer = state();
+        let of_life = |boot| Writer { node: NodeId(5), boot: Boot(boot) };
+        (1..=lives).for_each(|boot| _ = take(&mut writer, &key(of_life(boot), 1, "k")));
+        writer.fence_past_lives(of_life(100), Time(2), &mut Vec::new()).expect("there are past lives");
+        assert_eq!(writer.context().fence_of(NodeId(5)), Some(Boot(lives)));
+    }
+    let (old, new) = (Writer { node: NodeId(5), boot: Boot(1) }, Writer { node: NodeId(5), boot: Boot(2) });
+    let mut writer = state();
+    [1, 3].into_iter().for_each(|counter| _ = take(&mut writer, &key(old, counter, "k")));
+    assert!(writer.lacks_of_past_lives(new));
+    writer.fence_past_lives(new, Time(2), &mut Vec::new()).expect("there is a past life");
+    assert_eq!(writer.context().fence_of(NodeId(5)), Some(Boot(1)));
+    let again =
+        writer.entries().filter(|entry| entry.dot.lane.writer == new && entry.body.map_name().is_some());
+    assert_eq!(again.count(), 2, "what is not covered is written again");
+}
+
+#[test]
+fn what_a_replaced_write_shows_to_be_missing_is_not_fenced_away() {
+    let (old, new) = (Writer { node: NodeId(5), boot: Boot(1) }, Writer { node: NodeId(5), boot: Boot(2) });
+    let other = Writer { node: NodeId(9), boot: Boot(1) };
+    let body = |text| Body::Key { name: name(text), value: [1].as_slice().into() };
+    let written = |serial, text| Arc::new(Entry::new(old, 1, serial, [].into_iter().collect(), body(text)));
+    let [a, b, c] = [(1, "a"), (2, "b"), (3, "c")].map(|(serial, text)| written(serial, text));
+    // Of c this node hears only that it was replaced, and of b nothing: two dots seen, and three written.
+    let mut writer = state();
+    take(&mut writer, &a);
+    take(
+        &mut writer,
+        &Arc::new(Entry::new(other, 1, 1, [Replaced::from(&*c)].into_iter().collect(), body("c"))),
+    );
+    assert!(writer.lacks_of_past_lives(new));
+    let entry = writer.fence_past_lives(new, Time(2), &mut Vec::new()).expect("there is a past life");
+    let Body::Fence(fence) = &entry.body else { panic!("{entry:?} is no fence") };
+    assert_eq!(fence.covers(Boot(1), Store::Keys), 0);
+    let mut holder = state();
+    take(&mut holder, &b);
+    assert_eq!(holder.beyond_fence(NodeId(5), fence).len(), 1, "whoever has b writes it again");
 }
 
 #[test]

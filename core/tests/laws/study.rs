@@ -72,6 +72,9 @@ struct Run {
     boots: Vec<u64>,
     low_boot: u64,
     count: usize,
+    /// Whether each step looks at what a restart would forget, and what it found.
+    restarts_are_checked: bool,
+    forgotten: Vec<String>,
 }
 
 fn id_of(entry: &Entry) -> Option<u32> {
@@ -122,6 +125,8 @@ impl Run {
             boots,
             low_boot: 1,
             count,
+            restarts_are_checked: false,
+            forgotten: Vec::new(),
         }
     }
 
@@ -239,6 +244,11 @@ impl Run {
             _ => self.restart(),
         }
         self.read_answers();
+        if self.restarts_are_checked {
+            let each = (0..self.count).flat_map(|node| [(node, false), (node, true)]);
+            self.forgotten
+                .extend(each.filter_map(|(node, by_snapshot)| self.cluster.forgets(node, by_snapshot)));
+        }
     }
 
     fn play(&mut self) {
@@ -308,6 +318,14 @@ impl Run {
         outcome.leftover_lives = lives.values().map(|boots| boots.len() - 1).sum();
         outcome
     }
+}
+
+/// Plays one run and gives back what restarts at any time of it would have forgotten.
+pub fn forgotten(seed: u64, climate: Climate, planted: Planted) -> Vec<String> {
+    let mut run = Run::new(seed, climate, planted);
+    run.restarts_are_checked = true;
+    run.play();
+    run.forgotten
 }
 
 /// Plays one run.

@@ -5,8 +5,8 @@
 use heck_core::codec::NUMBER_LIMIT;
 use heck_core::effects::Record;
 use heck_core::entry::{
-    Admin, Ballot, Body, Claim, Covered, Entry, Fence, HealthState, Hold, Minted, OriginSpec, Scope,
-    Superseded,
+    Admin, Ballot, Body, Claim, Covered, Entry, Fence, HealthState, Hold, Minted, OriginSpec, Replaced,
+    Scope, Superseded,
 };
 use heck_core::id::{Addr, Boot, Lane, Name, NodeId, Shard, Store, StreamId, Writer};
 use heck_core::input::{Command, OwnedInput, ProbeOutcome};
@@ -34,6 +34,10 @@ fn number() -> impl Strategy<Value = u64> {
 
 fn counter() -> impl Strategy<Value = u64> {
     prop_oneof![1..10_u64, 1..=NUMBER_LIMIT]
+}
+
+fn replaced() -> impl Strategy<Value = Replaced> {
+    (minted(), number()).prop_map(|(minted, serial)| Replaced { minted, serial })
 }
 
 fn minted() -> impl Strategy<Value = Minted> {
@@ -102,6 +106,8 @@ fn fence() -> impl Strategy<Value = Fence> {
     let covered = (number(), serials).prop_map(|(boot, serials)| Covered { boot: Boot(boot), serials });
     (number(), vec(covered, 0..4)).prop_map(|(boot, mut covered)| {
         covered.sort_unstable();
+        covered.dedup_by_key(|covered| covered.boot);
+        let boot = covered.last().map_or(boot, |last| last.boot.0.max(boot));
         Fence { boot: Boot(boot), covered }
     })
 }
@@ -119,7 +125,7 @@ fn body() -> impl Strategy<Value = Body> {
 }
 
 fn entry() -> impl Strategy<Value = Entry> {
-    (writer(), counter(), number(), vec(minted(), 0..4), body()).prop_map(
+    (writer(), counter(), number(), vec(replaced(), 0..4), body()).prop_map(
         |(mut writer, counter, serial, supersedes, mut body)| {
             match &mut body {
                 Body::Claim(claim) => claim.ballot.writer = writer,
@@ -127,6 +133,7 @@ fn entry() -> impl Strategy<Value = Entry> {
                     writer.boot = writer.boot.max(Boot(1));
                     let fence = Arc::make_mut(fence);
                     fence.boot.0 %= writer.boot.0;
+                    fence.covered.retain(|covered| covered.boot <= fence.boot);
                 }
                 _ => {}
             }
