@@ -2,11 +2,12 @@
 
 use heck_core::time::Time;
 
-/// A clock that was set once and has run at its own pace since.
+/// A clock that was set, or given another pace, once and has run at its own pace since.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Clock {
     set_at_us: u64,
-    showed_us: u64,
+    /// What it showed then, in millionths of a microsecond: so that nothing is lost where its pace changes.
+    showed_ps: i128,
     /// Parts per million that it runs fast; above −1,000,000.
     drift_ppm: i32,
 }
@@ -23,12 +24,23 @@ impl Clocks {
     /// Sets a node's clock to `shows`, from where it runs `drift_ppm` parts per million fast (slow if
     /// negative; a pace of zero or less counts as one millionth).
     pub fn set(&mut self, node: u32, world: Time, shows: Time, drift_ppm: i32) {
+        self.put(node, world, i128::from(shows.0) * MILLION, drift_ppm);
+    }
+
+    /// From now on a node's clock runs `drift_ppm` parts per million fast, from what it shows.
+    pub fn set_drift(&mut self, node: u32, world: Time, drift_ppm: i32) {
+        let clock = self.nodes.get(node as usize).copied().flatten();
+        let shows_ps = clock.map_or(i128::from(world.0) * MILLION, |clock| clock.shows_ps(world));
+        self.put(node, world, shows_ps, drift_ppm);
+    }
+
+    fn put(&mut self, node: u32, world: Time, showed_ps: i128, drift_ppm: i32) {
         let index = node as usize;
         if index >= self.nodes.len() {
             self.nodes.resize(index + 1, None);
         }
         let drift_ppm = drift_ppm.max(1 - MILLION as i32);
-        self.nodes[index] = Some(Clock { set_at_us: world.0, showed_us: shows.0, drift_ppm });
+        self.nodes[index] = Some(Clock { set_at_us: world.0, showed_ps, drift_ppm });
     }
 
     /// What a node's clock shows.
@@ -53,17 +65,24 @@ impl Clocks {
 }
 
 impl Clock {
-    fn local(self, world: Time) -> Time {
+    /// Picoseconds for each microsecond of world time.
+    fn pace(self) -> i128 {
+        MILLION + i128::from(self.drift_ppm)
+    }
+
+    fn shows_ps(self, world: Time) -> i128 {
         let elapsed = i128::from(world.0) - i128::from(self.set_at_us);
-        let shown = (elapsed * (MILLION + i128::from(self.drift_ppm))).div_euclid(MILLION);
-        saturate(i128::from(self.showed_us) + shown)
+        self.showed_ps + elapsed * self.pace()
+    }
+
+    fn local(self, world: Time) -> Time {
+        saturate(self.shows_ps(world).div_euclid(MILLION))
     }
 
     fn world(self, local: Time) -> Time {
-        let shown = i128::from(local.0) - i128::from(self.showed_us);
-        let pace = MILLION + i128::from(self.drift_ppm);
+        let to_come_ps = i128::from(local.0) * MILLION - self.showed_ps;
         // Rounded up: a moment earlier the clock does not show it yet.
-        let elapsed = -(-shown * MILLION).div_euclid(pace);
+        let elapsed = -(-to_come_ps).div_euclid(self.pace());
         saturate(i128::from(self.set_at_us) + elapsed)
     }
 }
@@ -99,6 +118,19 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_clock_whose_pace_changes_goes_on_from_what_it_shows_and_loses_nothing() {
+        let mut clocks = Clocks::default();
+        // Each change comes after a third of a microsecond too few was shown.
+        for step in 0..3_000 {
+            clocks.set_drift(0, Time(step), if step % 2 == 0 { -333_333 } else { -333_334 });
+        }
+        assert_eq!(clocks.local(0, Time(3_000)), Time(1_999), "3,000 − 1,500 × 0.666667 µs");
+        clocks.set_drift(0, Time(3_000), 0);
+        assert_eq!(clocks.local(0, Time(4_000)), Time(2_999));
+        assert_eq!(clocks.local(1, Time(4_000)), Time(4_000));
     }
 
     #[test]

@@ -24,6 +24,8 @@ pub enum Purpose {
     Protocol = 3,
     /// Choices of a workload.
     Workload = 4,
+    /// How long a starved node stands still.
+    Stall = 5,
 }
 
 /// The source of all draws of one world.

@@ -33,6 +33,8 @@ pub enum Kind {
     Stream = 4,
     /// A fault that the driver injected. Never queued, only folded into the trace.
     Fault = 5,
+    /// A starved node gets the processor again. Only queued, never folded.
+    Turn = 6,
 }
 
 /// How many slots a slab can have: what the payload's lower bits can name.
@@ -57,6 +59,7 @@ impl Event {
             2 => Kind::Command,
             3 => Kind::Persisted,
             4 => Kind::Stream,
+            6 => Kind::Turn,
             _ => Kind::Fault,
         }
     }

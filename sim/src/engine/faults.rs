@@ -5,8 +5,10 @@ use heck_core::time::Time;
 use super::disk::DiskLoss;
 use super::event::{Event, Kind, NEVER_US};
 use super::node::Condition;
+use super::observer::Observer;
 use super::protocol::Protocol;
 use super::queue::EventQueue;
+use super::stalls::{Stalls, Starvation};
 use super::world::World;
 
 /// The number under which a fault enters the trace.
@@ -19,6 +21,7 @@ enum Fault {
     Starve = 5,
     Clock = 6,
     Cut = 7,
+    Feed = 8,
 }
 
 impl<P: Protocol, Q: EventQueue> World<P, Q> {
@@ -33,7 +36,6 @@ impl<P: Protocol, Q: EventQueue> World<P, Q> {
         state.life += 1;
         state.timer_us = NEVER_US;
         self.protocols[node as usize] = None;
-        self.starved.remove(&node);
         self.fold_fault(node, Fault::Crash);
         self.with_streams(|streams, around| streams.crash(around, node));
         self.disks.crash(node, loss);
@@ -43,14 +45,14 @@ impl<P: Protocol, Q: EventQueue> World<P, Q> {
         true
     }
 
-    /// Starts a node that is down, with the protocol that `build` makes from the records on its disk. False if
-    /// it is not down or does not exist.
+    /// Starts a node that is down, with the protocol that `build` makes from the records on its disk; starved, if it
+    /// was or has become so meanwhile. False if it is not down or does not exist.
     pub fn restart(&mut self, node: u32, build: impl FnOnce(&[(u64, P::Record)]) -> P) -> bool {
         if self.condition(node) != Some(Condition::Crashed) {
             return false;
         }
         self.protocols[node as usize] = Some(build(self.disks.records(node)));
-        self.nodes[node as usize].condition = Condition::Running;
+        self.nodes[node as usize].condition = self.condition_unpaused(node);
         self.fold_fault(node, Fault::Restart);
         self.arm(node, self.now);
         true
@@ -61,30 +63,54 @@ impl<P: Protocol, Q: EventQueue> World<P, Q> {
         self.change(node, &[Condition::Running, Condition::Starved], Condition::Paused, Fault::Pause)
     }
 
-    /// Lets a paused or starved node run again; it takes what waited in the order of arrival. False if it is
-    /// neither.
+    /// Lets a paused node run again, starved if it was; it takes what waited in the order of arrival. False unless
+    /// it is paused.
     pub fn resume(&mut self, node: u32) -> bool {
-        let from = [Condition::Paused, Condition::Starved];
-        if !self.change(node, &from, Condition::Running, Fault::Resume) {
+        let to = self.condition_unpaused(node);
+        if !self.change(node, &[Condition::Paused], to, Fault::Resume) {
             return false;
         }
-        self.starved.remove(&node);
-        for event in self.held.remove(&node).unwrap_or_default().events {
-            self.queue.push(Event { time_us: self.now.0, ..event });
-        }
+        self.release(node);
         self.arm(node, self.now);
         true
     }
 
-    /// Lets a node have the processor only every `every_us` microseconds of world time; until then its inputs
-    /// wait. False unless it runs or is starved already.
-    pub fn starve(&mut self, node: u32, every_us: u64) -> bool {
-        let from = [Condition::Running, Condition::Starved];
-        if !self.change(node, &from, Condition::Starved, Fault::Starve) {
+    /// Lets a node have the processor in short bursts only, from now on, beginning with a stall; `None` ends it.
+    /// What reaches it in a stall waits as for a paused node. A node that is down or paused is starved when it is
+    /// back. False if it does not exist, or is not starved and should no longer be.
+    pub fn starve(&mut self, node: u32, how: Option<Starvation>) -> bool {
+        if node as usize >= self.nodes.len() {
             return false;
         }
-        self.starved.insert(node, every_us.max(1));
+        let fault = if how.is_some() { Fault::Starve } else { Fault::Feed };
+        let was_starved = match how {
+            Some(how) => self.starved.insert(node, Stalls::new(how, self.dice, node, self.now.0)).is_some(),
+            None => self.starved.remove(&node).is_some(),
+        };
+        if !was_starved && !self.starved.contains_key(&node) {
+            return false;
+        }
+        self.fold_fault(node, fault);
+        let condition = self.nodes[node as usize].condition;
+        if matches!(condition, Condition::Running | Condition::Starved) {
+            self.nodes[node as usize].condition = self.condition_unpaused(node);
+            // What waited is looked at once more, and waits on if it must.
+            self.release(node);
+            self.arm(node, self.now);
+        }
         true
+    }
+
+    /// What a node is when it is neither down nor paused.
+    fn condition_unpaused(&self, node: u32) -> Condition {
+        if self.starved.contains_key(&node) { Condition::Starved } else { Condition::Running }
+    }
+
+    /// Lets what waited for a node happen now, in the order of arrival.
+    fn release(&mut self, node: u32) {
+        for event in self.held.remove(&node).unwrap_or_default().events {
+            self.queue.push(Event { time_us: self.now.0, ..event });
+        }
     }
 
     /// Sets a node's clock; from there it runs `drift_ppm` parts per million fast, or slow if negative.
@@ -93,6 +119,16 @@ impl<P: Protocol, Q: EventQueue> World<P, Q> {
             return;
         }
         self.clocks.set(node, self.now, shows, drift_ppm);
+        self.fold_fault(node, Fault::Clock);
+        self.arm(node, self.now);
+    }
+
+    /// From now on a node's clock runs `drift_ppm` parts per million fast (slow if negative), from what it shows.
+    pub fn set_drift(&mut self, node: u32, drift_ppm: i32) {
+        if node as usize >= self.nodes.len() {
+            return;
+        }
+        self.clocks.set_drift(node, self.now, drift_ppm);
         self.fold_fault(node, Fault::Clock);
         self.arm(node, self.now);
     }
@@ -123,6 +159,9 @@ impl<P: Protocol, Q: EventQueue> World<P, Q> {
     /// Whether a node that does not simply run takes an event now. If not, the event is kept, put off or lost.
     #[cold]
     pub(super) fn admits(&mut self, event: Event) -> bool {
+        if event.kind() == Kind::Turn {
+            return self.is_expected(event);
+        }
         if event.kind() == Kind::Stream && self.streams.is_retransmission(event.slot()) {
             return true;
         }
@@ -136,11 +175,11 @@ impl<P: Protocol, Q: EventQueue> World<P, Q> {
                 self.hold(event);
                 false
             }
-            Condition::Starved => self.is_turn(event),
+            Condition::Starved => self.is_at_work(event),
         }
     }
 
-    /// Keeps an event for a paused node.
+    /// Keeps an event for a paused or stalled node.
     fn hold(&mut self, event: Event) {
         if event.kind() == Kind::Timer {
             let timer_us = &mut self.nodes[event.target as usize].timer_us;
@@ -159,22 +198,43 @@ impl<P: Protocol, Q: EventQueue> World<P, Q> {
         held.events.push(event);
     }
 
-    /// Whether a starved node has the processor now; if not, the event is put off until it has.
-    fn is_turn(&mut self, event: Event) -> bool {
-        let every_us = self.starved.get(&event.target).copied().unwrap_or(1);
-        let turn_us = event.time_us.next_multiple_of(every_us);
-        if turn_us == event.time_us {
-            return true;
+    /// Whether a starved node has the processor now; if not, the event is kept until it has.
+    fn is_at_work(&mut self, event: Event) -> bool {
+        let node = event.target;
+        let Some(stalls) = self.starved.get_mut(&node) else { return true };
+        let stalled_until_us = stalls.stalled_until_us(self.dice, node, event.time_us);
+        // What comes in the moment in which a stall ends waits behind what came before.
+        let turn_us = match stalled_until_us {
+            Some(until_us) => until_us,
+            None if self.held.contains_key(&node) => event.time_us,
+            None => return true,
+        };
+        if stalls.turn_us != turn_us {
+            stalls.turn_us = turn_us;
+            self.queue.push(Event::new(turn_us, node, Kind::Turn, 0));
         }
-        if event.kind() == Kind::Timer {
-            let timer_us = &mut self.nodes[event.target as usize].timer_us;
-            if *timer_us != event.time_us {
-                return false;
-            }
-            *timer_us = turn_us;
-        }
-        self.queue.push(Event { time_us: turn_us, ..event });
+        self.hold(event);
         false
+    }
+
+    /// Whether a turn is that of the stall which the node is in, and not of an earlier starvation.
+    fn is_expected(&self, turn: Event) -> bool {
+        self.condition(turn.target) == Some(Condition::Starved)
+            && self.starved.get(&turn.target).is_some_and(|stalls| stalls.turn_us == turn.time_us)
+    }
+
+    /// A stall is over. What was due meanwhile is done first, and what waited is read after that: an answer that
+    /// came in time looks late to the node, and that is what starvation does to those who wait for answers.
+    pub(super) fn take_turn<O: Observer<P>>(&mut self, turn: Event, observer: &mut O) {
+        let node = turn.target;
+        let timer_us = &mut self.nodes[node as usize].timer_us;
+        if *timer_us == NEVER_US {
+            *timer_us = turn.time_us;
+            self.fire_timer(Event::new(turn.time_us, node, Kind::Timer, 0), observer);
+        }
+        for event in self.held.remove(&node).unwrap_or_default().events {
+            self.dispatch(Event { time_us: turn.time_us, ..event }, observer);
+        }
     }
 
     /// Lets go of what an event holds.
@@ -186,7 +246,7 @@ impl<P: Protocol, Q: EventQueue> World<P, Q> {
             Kind::Stream => {
                 self.with_streams(|streams, around| streams.happen(around, event.slot(), u32::MAX));
             }
-            Kind::Timer | Kind::Fault => {}
+            Kind::Timer | Kind::Fault | Kind::Turn => {}
         }
     }
 

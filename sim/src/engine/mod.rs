@@ -22,6 +22,7 @@ pub mod outbox;
 pub mod protocol;
 pub mod queue;
 pub mod slab;
+pub mod stalls;
 pub mod stream;
 pub mod trace;
 pub mod uplink;

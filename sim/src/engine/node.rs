@@ -12,7 +12,7 @@ pub enum Condition {
     Crashed,
     /// It stands still; inputs wait until it resumes, datagrams as far as its receive queue holds them.
     Paused,
-    /// It gets the processor only now and then, and takes inputs late.
+    /// It gets the processor in short bursts only, and takes inputs late.
     Starved,
 }
 

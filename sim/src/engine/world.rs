@@ -21,6 +21,7 @@ use super::outbox::Outbox;
 use super::protocol::{Input, Message, Protocol};
 use super::queue::{CalendarQueue, EventQueue};
 use super::slab::Slab;
+use super::stalls::Stalls;
 use super::stream::{News, StreamConfig, Streams, Surroundings};
 use super::trace::Trace;
 use super::wire;
@@ -38,7 +39,7 @@ pub struct WorldConfig {
     pub stream: StreamConfig,
     /// Whether each packet and frame is encoded and decoded on its way. The trace hash must be the same.
     pub wire: bool,
-    /// How many datagrams wait for a paused node before further ones are dropped.
+    /// How many datagrams wait for a paused or stalled node before further ones are dropped.
     pub receive_queue: u32,
 }
 
@@ -80,7 +81,7 @@ const FETCH_NODES_MIN: usize = 1 << 13;
 /// How many events [`World::fetch_upcoming`] looks ahead.
 const FETCH_EVENTS: usize = 32;
 
-/// What waits for a paused node.
+/// What waits for a paused or stalled node.
 #[derive(Default, Debug)]
 pub(super) struct Held {
     pub events: Vec<Event>,
@@ -99,10 +100,11 @@ pub struct World<P: Protocol, Q: EventQueue = CalendarQueue> {
     pub(super) network: Network,
     pub(super) streams: Streams<P::Frame>,
     pub(super) disks: Disks<P::Record>,
+    pub(super) dice: Dice,
     pub(super) clocks: Clocks,
     pub(super) held: BTreeMap<u32, Held>,
-    /// How often starved nodes get the processor.
-    pub(super) starved: BTreeMap<u32, u64>,
+    /// When starved nodes get the processor, be they up or down.
+    pub(super) starved: BTreeMap<u32, Stalls>,
     pub(super) receive_queue: u32,
     pub(super) trace: Trace,
     pub(super) outbox: Outbox<P>,
@@ -129,6 +131,7 @@ impl<P: Protocol, Q: EventQueue> World<P, Q> {
             network,
             streams: Streams::new(stream, dice),
             disks: Disks::new(disk, dice),
+            dice,
             clocks: Clocks::default(),
             held: BTreeMap::new(),
             starved: BTreeMap::new(),
@@ -202,7 +205,7 @@ impl<P: Protocol, Q: EventQueue> World<P, Q> {
     }
 
     #[inline]
-    fn dispatch<O: Observer<P>>(&mut self, event: Event, observer: &mut O) {
+    pub(super) fn dispatch<O: Observer<P>>(&mut self, event: Event, observer: &mut O) {
         if self.nodes[event.target as usize].condition != Condition::Running && !self.admits(event) {
             return;
         }
@@ -212,11 +215,12 @@ impl<P: Protocol, Q: EventQueue> World<P, Q> {
             Kind::Command => self.give_command(event, observer),
             Kind::Persisted => self.confirm_persisted(event, observer),
             Kind::Stream => self.advance_stream(event, observer),
+            Kind::Turn => self.take_turn(event, observer),
             Kind::Fault => {}
         }
     }
 
-    fn fire_timer<O: Observer<P>>(&mut self, event: Event, observer: &mut O) {
+    pub(super) fn fire_timer<O: Observer<P>>(&mut self, event: Event, observer: &mut O) {
         let index = event.target as usize;
         if self.nodes[index].timer_us != event.time_us {
             return;

@@ -8,6 +8,7 @@ use heck_sim::engine::latency::Latency;
 use heck_sim::engine::link::{LinkRule, NodeSet};
 use heck_sim::engine::loss::{Change, GilbertElliott, Scope};
 use heck_sim::engine::network::{Network, Path};
+use heck_sim::engine::stalls::Starvation;
 use heck_sim::engine::uplink::Uplink;
 use heck_sim::engine::world::{World, WorldConfig};
 use proptest::prelude::*;
@@ -24,8 +25,9 @@ enum Action {
     Restart(u32),
     Pause(u32),
     Resume(u32),
-    Starve(u32, u64),
+    Starve(u32, Option<Starvation>),
     Clock(u32, u64, i32),
+    Drift(u32, i32),
     Sever(u32, u32),
     Heal,
     Cut,
@@ -57,6 +59,11 @@ fn ask() -> impl Strategy<Value = Ask> {
     ]
 }
 
+fn starvation() -> impl Strategy<Value = Starvation> {
+    let stall = (0..500_000_u64).prop_map(|max_us| Latency::Uniform { min_us: 0, max_us });
+    (100..50_000_u64, stall).prop_map(|(run_us, stall)| Starvation { run_us, stall })
+}
+
 fn action() -> impl Strategy<Value = Action> {
     let loss = prop_oneof![Just(DiskLoss::Nothing), Just(DiskLoss::Unsynced), Just(DiskLoss::Everything)];
     prop_oneof![
@@ -65,8 +72,9 @@ fn action() -> impl Strategy<Value = Action> {
         3 => node().prop_map(Action::Restart),
         2 => node().prop_map(Action::Pause),
         2 => node().prop_map(Action::Resume),
-        1 => (node(), 0..500_000_u64).prop_map(|(node, every_us)| Action::Starve(node, every_us)),
+        2 => (node(), prop::option::of(starvation())).prop_map(|(node, how)| Action::Starve(node, how)),
         1 => (node(), 0..1_000_000_000_u64, any::<i32>()).prop_map(|(node, us, ppm)| Action::Clock(node, us, ppm)),
+        1 => (node(), any::<i32>()).prop_map(|(node, ppm)| Action::Drift(node, ppm)),
         2 => (node(), node()).prop_map(|(from, to)| Action::Sever(from, to)),
         2 => Just(Action::Heal),
         1 => Just(Action::Cut),
@@ -114,8 +122,9 @@ fn run(seed: u64, wire: bool, actions: &[(u64, Action)]) -> World<Toy> {
             Action::Restart(node) => drop(world.restart(node, |_| Toy::default())),
             Action::Pause(node) => drop(world.pause(node)),
             Action::Resume(node) => drop(world.resume(node)),
-            Action::Starve(node, every_us) => drop(world.starve(node, every_us)),
+            Action::Starve(node, how) => drop(world.starve(node, how)),
             Action::Clock(node, us, ppm) => world.set_clock(node, Time(us), ppm),
+            Action::Drift(node, ppm) => world.set_drift(node, ppm),
             Action::Sever(from, to) => {
                 let rule = LinkRule::severed(NodeSet::of([from]), NodeSet::of([to]));
                 severed.push(world.network_mut().install(rule));
@@ -136,6 +145,7 @@ fn run(seed: u64, wire: bool, actions: &[(u64, Action)]) -> World<Toy> {
     }
     for node in 0..NODES {
         world.resume(node);
+        world.starve(node, None);
     }
     // Longer than the retransmissions of a stream that is given up. Slow clocks may want their timer later still.
     world.run_until(world.now() + Span::from_secs(100_000), &mut ()).unwrap();
