@@ -10,9 +10,12 @@ use heck_core::mutant::Mutant;
 use heck_core::node::Node;
 use heck_core::rng::Seed;
 
-use super::setup::{Setup, identity, ratio};
+use super::in_force::InForce;
+use super::setup::{Setup, identity, latency, ratio};
 use crate::engine::disk::DiskLoss;
+use crate::engine::latency::Latency;
 use crate::engine::link::{LinkRule, NodeSet, RuleId};
+use crate::engine::stalls::Starvation;
 use crate::engine::world::World;
 use crate::protocol::heck::{Heck, HeckCommand, addr_of};
 use crate::scenario::{Disk, Event, EventKind, Scenario};
@@ -22,8 +25,13 @@ pub struct Faults<'a> {
     scenario: &'a Scenario,
     setup: &'a Setup,
     seed: Seed,
+    /// How long syncs or stalls take, by the position of their fault.
+    times: BTreeMap<usize, Latency>,
     /// The link rules of each loss or partition in force.
     rules: BTreeMap<usize, Vec<RuleId>>,
+    slow_disks: InForce<Latency>,
+    drifts: InForce<i32>,
+    starved: InForce<Starvation>,
     /// The life that each node is in, counted from 1.
     lives: Vec<u64>,
     /// What their last crash took from the disks of nodes.
@@ -34,18 +42,31 @@ pub struct Faults<'a> {
 
 impl<'a> Faults<'a> {
     /// Nothing has happened yet.
-    #[must_use]
-    pub fn new(scenario: &'a Scenario, setup: &'a Setup, seed: Seed) -> Self {
+    ///
+    /// # Errors
+    /// When a distribution of a fault has no values.
+    pub fn new(scenario: &'a Scenario, setup: &'a Setup, seed: Seed) -> Result<Self, String> {
         let nodes = setup.names.len();
-        Self {
+        let mut times = BTreeMap::new();
+        for (rule, fault) in scenario.fault.iter().enumerate() {
+            let sync = fault.slow_disk.as_ref().map(|slow| &slow.sync);
+            if let Some(time) = sync.or(fault.starve.as_ref().map(|starve| &starve.stall)) {
+                times.insert(rule, latency(time)?);
+            }
+        }
+        Ok(Self {
             scenario,
             setup,
             seed,
+            times,
             rules: BTreeMap::new(),
+            slow_disks: InForce::default(),
+            drifts: InForce::default(),
+            starved: InForce::default(),
             lives: vec![1; nodes],
             losses: vec![DiskLoss::Nothing; nodes],
             bare: vec![false; nodes],
-        }
+        })
     }
 
     /// Lets an event happen now. Gives the nodes that began a new life, and what their last crash took from
@@ -90,11 +111,29 @@ impl<'a> Faults<'a> {
                 let ids = links.iter().map(install).collect();
                 self.rules.insert(*rule, ids);
             }
-            EventKind::LossEnd { rule } => {
-                for id in self.rules.remove(rule).unwrap_or_default() {
-                    world.network_mut().remove(id);
+            EventKind::SlowDisk { rule, nodes } => {
+                let Some(sync) = self.times.get(rule) else { return Vec::new() };
+                self.slow_disks.begin(*rule, nodes.iter().map(|&node| (node, sync.clone())));
+                for &node in nodes {
+                    world.disks_mut().set_sync(node, Some(sync.clone()));
                 }
             }
+            EventKind::ClockDrift { rule, clocks } => {
+                self.drifts.begin(*rule, clocks.iter().copied());
+                for &(node, ppm) in clocks {
+                    world.set_drift(node, ppm);
+                }
+            }
+            EventKind::Starve { rule, nodes } => {
+                let fault = self.scenario.fault[*rule].starve.as_ref();
+                let Some((starve, stall)) = fault.zip(self.times.get(rule)) else { return Vec::new() };
+                let how = Starvation { run_us: starve.run.as_us(), stall: stall.clone() };
+                self.starved.begin(*rule, nodes.iter().map(|&node| (node, how.clone())));
+                for &node in nodes {
+                    world.starve(node, Some(how.clone()));
+                }
+            }
+            EventKind::End { rule } => self.end(*rule, world),
             EventKind::CutStreams { nodes } => {
                 for &node in nodes {
                     world.break_streams(node, true);
@@ -103,6 +142,22 @@ impl<'a> Faults<'a> {
             }
         }
         Vec::new()
+    }
+
+    /// Ends a fault. What it overlaid is as it was before, or as the last fault that is still in force has it.
+    fn end(&mut self, rule: usize, world: &mut World<Heck>) {
+        for id in self.rules.remove(&rule).unwrap_or_default() {
+            world.network_mut().remove(id);
+        }
+        for (node, sync) in self.slow_disks.end(rule) {
+            world.disks_mut().set_sync(node, sync);
+        }
+        for (node, ppm) in self.drifts.end(rule) {
+            world.set_drift(node, ppm.unwrap_or(0));
+        }
+        for (node, how) in self.starved.end(rule) {
+            world.starve(node, how);
+        }
     }
 
     /// Starts a node in a new life. With its disk it has what it had at the start of the run and every record

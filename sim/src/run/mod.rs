@@ -2,6 +2,7 @@
 
 pub mod expectations;
 pub mod faults;
+mod in_force;
 pub mod one;
 pub mod plan;
 pub mod setup;

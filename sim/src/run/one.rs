@@ -46,7 +46,8 @@ pub fn run(
     let checkers = Checkers::new(beginning(scenario, setup, &schedule));
     let warm = Time::ZERO + scenario.workload.warmup;
     let watch = Watch::new(plan.followed.clone(), nodes, setup.config.sealing_reserve, warm, checkers);
-    let mut run = Run { scenario, world, watch, faults: Faults::new(scenario, setup, seed), visited: 0 };
+    let faults = Faults::new(scenario, setup, seed).map_err(RunError::Impossible)?;
+    let mut run = Run { scenario, world, watch, faults, visited: 0 };
     let end = Time::ZERO + scenario.run.duration;
     let quiet = end - scenario.measure.quiet;
     let agreement_us = match run.go(&schedule, plan.last, quiet, end) {
@@ -73,15 +74,18 @@ fn beginning(scenario: &Scenario, setup: &Setup, schedule: &[Event]) -> Beginnin
         nodes: cluster.nodes,
         at_start: setup.base.state.len(),
     };
-    // What waits for a paused node is as old as the pause when it is read, and nobody can tell.
+    // What waits for a paused node is as old as the pause when it is read, and nobody can tell; what waits for a
+    // starved one, as old as a stall.
     let pauses = schedule.iter().any(|event| matches!(event.kind, EventKind::Pause { .. }));
+    let stalls = scenario.fault.iter().filter_map(|fault| Some(fault.starve.as_ref()?.stall.greatest()));
+    let transit = setup::greatest_transit(scenario) + stalls.max().unwrap_or_default();
     Beginning {
         names: setup.names.to_vec(),
         state: State::new(&setup.base.state, config.retention, config.planted),
         origins: (0..cluster.origins).map(setup::origin_name).collect(),
         bare: (0..cluster.nodes).map(|node| !setup.base_of(node, cluster.start).formed).collect(),
         bounds,
-        transit_holds: !pauses && setup::greatest_transit(scenario) <= config.max_transit,
+        transit_holds: !pauses && transit <= config.max_transit,
     }
 }
 

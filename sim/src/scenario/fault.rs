@@ -2,9 +2,10 @@
 
 use heck_core::time::Span;
 
+use super::network::Latency;
 use super::node_set::NodeSet;
 use super::read::{default, plain};
-use super::section::{choice, section};
+use super::section::{choice, one_of, section};
 use super::value::Unsupported;
 use crate::units::{EventRate, Fraction};
 
@@ -107,6 +108,82 @@ section! {
 }
 
 section! {
+    "slow_disk"
+    /// The disks of the nodes become slow. Where several of these are in force at a node, the last one counts.
+    pub struct SlowDisk {
+        /// Which nodes.
+        nodes: NodeSet = plain(),
+        /// How long a record needs until it is safe, drawn anew for each write. Syncs of a node complete in the order
+        /// of its writes.
+        sync: Latency = plain(),
+        /// When they are as before; without it, never.
+        lasts: Option<Span> = plain(),
+    }
+}
+
+section! {
+    "drift: uniform"
+    /// Every node has a drift of its own, and all between the bounds are equally likely.
+    pub struct DriftRange {
+        /// The least drift.
+        min: i32 = plain().at_least("-999999").at_most("1000000"),
+        /// The greatest drift.
+        max: i32 = plain().at_least("-999999").at_most("1000000"),
+    }
+}
+
+one_of! {
+    "drift" or i32
+    /// By how many parts per million clocks run too fast, or too slow where it is negative: the same for all, or a
+    /// table with one of these.
+    pub enum Drift {
+        /// The same for all.
+        Same(i32) = "same",
+        /// Uniform between two bounds.
+        Uniform(DriftRange) = "uniform",
+    }
+}
+
+impl From<i32> for Drift {
+    fn from(ppm: i32) -> Self {
+        Self::Same(ppm)
+    }
+}
+
+section! {
+    "clock_drift"
+    /// The clocks of the nodes run too fast or too slow; all that a node does follows its own clock. Where several of
+    /// these are in force at a node, the last one counts. Answers may then be older than `clock_drift_ppm` of
+    /// `[cluster.protocol]` allows for, and where they are, the run fails.
+    pub struct ClockDrift {
+        /// Which nodes.
+        nodes: NodeSet = plain(),
+        /// How much too fast, in parts per million; negative for too slow, above -1000000.
+        ppm: Drift = plain(),
+        /// When they run right again, without being set right; without it, never.
+        lasts: Option<Span> = plain(),
+    }
+}
+
+section! {
+    "starve"
+    /// The nodes get the processor in short bursts only and stand still in between, beginning with a stall (the anomaly
+    /// of Dadgar, Phillips and Currey, "Lifeguard", 2018). What reaches them meanwhile waits. After a stall a node does
+    /// what was due before it reads what waited, so that answers which came in time look late to it. Where several of
+    /// these are in force at a node, the last one counts.
+    pub struct Starve {
+        /// Which nodes.
+        nodes: NodeSet = plain(),
+        /// How long a burst is.
+        run: Span = default("10ms").at_least("1ms"),
+        /// How long they stand still in between, drawn anew each time; with one time for all, they do so in step.
+        stall: Latency = plain(),
+        /// When it ends; without it, never.
+        lasts: Option<Span> = plain(),
+    }
+}
+
+section! {
     "[[fault]]"
     /// Something that goes wrong at a given time. Each entry names one kind of fault; several entries may overlap.
     pub struct Fault {
@@ -126,12 +203,12 @@ section! {
         loss: Option<LossFault> = plain(),
         /// Streams break.
         cut_streams: Option<CutStreams> = plain(),
-        /// Disks that become slow; `cluster.disk_sync` sets the speed of all for the whole run.
-        slow_disk: Option<Unsupported> = plain(),
-        /// Clocks that run too fast or too slow.
-        clock_drift: Option<Unsupported> = plain(),
-        /// Nodes that read what reaches them too late.
-        starve: Option<Unsupported> = plain(),
+        /// Disks become slow; `cluster.disk_sync` sets the speed of all for the whole run.
+        slow_disk: Option<SlowDisk> = plain(),
+        /// Clocks run too fast or too slow.
+        clock_drift: Option<ClockDrift> = plain(),
+        /// Nodes read what reaches them too late.
+        starve: Option<Starve> = plain(),
     }
 }
 
@@ -161,8 +238,18 @@ section! {
 
 impl Fault {
     /// The kinds of fault that an entry can name.
-    pub const KINDS: &'static [&'static str] =
-        &["crash", "restart", "pause", "resume", "partition", "loss", "cut_streams"];
+    pub const KINDS: &'static [&'static str] = &[
+        "crash",
+        "restart",
+        "pause",
+        "resume",
+        "partition",
+        "loss",
+        "cut_streams",
+        "slow_disk",
+        "clock_drift",
+        "starve",
+    ];
 
     /// The kinds that this entry names; a checked one names exactly one.
     #[must_use]
@@ -175,6 +262,9 @@ impl Fault {
             self.partition.is_some(),
             self.loss.is_some(),
             self.cut_streams.is_some(),
+            self.slow_disk.is_some(),
+            self.clock_drift.is_some(),
+            self.starve.is_some(),
         ];
         Self::KINDS.iter().zip(named).filter_map(|(kind, named)| named.then_some(*kind)).collect()
     }

@@ -75,7 +75,8 @@ impl Lognormal {
 
 one_of! {
     "latency" or Span
-    /// How long a datagram is on its way: one time for all, or a table with one of these distributions.
+    /// How long something takes, such as a datagram on its way: one time for all, or a table with one of these
+    /// distributions.
     pub enum Latency {
         /// Always the same.
         Constant(Span) = "constant",

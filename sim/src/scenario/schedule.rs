@@ -5,7 +5,7 @@ use heck_core::rng::{Seed, Stream};
 use heck_core::time::{Span, Time};
 
 use super::Scenario;
-use super::fault::{Churn, Disk, Fault, Partition};
+use super::fault::{Churn, Disk, Drift, Fault, Partition};
 use super::node_set::NodeSet;
 use crate::units::Fraction;
 
@@ -58,8 +58,29 @@ pub enum EventKind {
         /// How many are lost.
         fraction: Fraction,
     },
-    /// This loss or partition is over.
-    LossEnd {
+    /// The disks of the nodes are slow from now on, as the fault says.
+    SlowDisk {
+        /// Position of the fault.
+        rule: usize,
+        /// Which nodes.
+        nodes: Vec<u32>,
+    },
+    /// The clocks of nodes run fast by so many parts per million from now on.
+    ClockDrift {
+        /// Position of the fault.
+        rule: usize,
+        /// Which nodes, each with its drift.
+        clocks: Vec<(u32, i32)>,
+    },
+    /// The nodes get the processor in short bursts only, as the fault says.
+    Starve {
+        /// Position of the fault.
+        rule: usize,
+        /// Which nodes.
+        nodes: Vec<u32>,
+    },
+    /// The fault that began as a loss or partition, a slow disk, a drift or starvation is over.
+    End {
         /// Position of the fault.
         rule: usize,
     },
@@ -181,13 +202,26 @@ impl Draw<'_> {
         if let Some(partition) = &fault.partition {
             let links = self.partition(partition);
             let cut = EventKind::Loss { rule, links, fraction: Fraction::ONE };
-            begin_end(cut, partition.lasts, EventKind::LossEnd { rule });
+            begin_end(cut, partition.lasts, EventKind::End { rule });
         }
         if let Some(loss) = &fault.loss {
             let (from, to) = (self.nodes(&loss.from, &[]), self.nodes(&loss.to, &[]));
             let links = if loss.both { both_ways(from, to) } else { vec![(from, to)] };
             let more = EventKind::Loss { rule, links, fraction: loss.fraction };
-            begin_end(more, loss.lasts, EventKind::LossEnd { rule });
+            begin_end(more, loss.lasts, EventKind::End { rule });
+        }
+        if let Some(slow) = &fault.slow_disk {
+            let nodes = self.nodes(&slow.nodes, &[]);
+            begin_end(EventKind::SlowDisk { rule, nodes }, slow.lasts, EventKind::End { rule });
+        }
+        if let Some(drift) = &fault.clock_drift {
+            let clocks = self.nodes(&drift.nodes, &[]).into_iter().map(|node| (node, self.drift(&drift.ppm)));
+            let clocks = clocks.collect();
+            begin_end(EventKind::ClockDrift { rule, clocks }, drift.lasts, EventKind::End { rule });
+        }
+        if let Some(starve) = &fault.starve {
+            let nodes = self.nodes(&starve.nodes, &[]);
+            begin_end(EventKind::Starve { rule, nodes }, starve.lasts, EventKind::End { rule });
         }
         if let Some(restart) = &fault.restart {
             events.push(Event { at, kind: EventKind::Restart { nodes: self.nodes(&restart.nodes, &[]) } });
@@ -202,6 +236,17 @@ impl Draw<'_> {
                 at: at + cut.every.times(time),
                 kind: EventKind::CutStreams { nodes: nodes.clone() },
             }));
+        }
+    }
+
+    /// The drift of one clock, in parts per million.
+    fn drift(&mut self, drift: &Drift) -> i32 {
+        match drift {
+            Drift::Same(ppm) => *ppm,
+            Drift::Uniform(range) => {
+                let width = range.max.abs_diff(range.min).saturating_add(1);
+                range.min.saturating_add_unsigned(self.random.below(width))
+            }
         }
     }
 

@@ -7,7 +7,7 @@ use heck_core::time::Span;
 
 use super::Scenario;
 use super::expect::{check_bar, limit_names, magnitude};
-use super::fault::Fault;
+use super::fault::{Drift, DriftRange, Fault};
 use super::network::Latency;
 use super::node_set::{NODE_SET, NodeSet, Share};
 use super::problem::Problems;
@@ -253,12 +253,37 @@ impl Check<'_> {
             let allowed = format!("at most {MOST_CUTS} cuts within `lasts`");
             self.wrong(&format!("{key}.cut_streams.every"), "is too often", allowed);
         }
+        if let Some(slow) = &fault.slow_disk {
+            self.latency(&format!("{key}.slow_disk.sync"), &slow.sync);
+        }
+        if let Some(starve) = &fault.starve {
+            self.latency(&format!("{key}.starve.stall"), &starve.stall);
+        }
+        if let Some(drift) = &fault.clock_drift {
+            self.drift(&format!("{key}.clock_drift.ppm"), &drift.ppm);
+        }
         if let Some(partition) = &fault.partition {
             let sides = partition.sides.len();
             if sides < 2 || (partition.one_way && sides > 2) {
                 let allowed = if partition.one_way { "two sides" } else { "two sides or more" };
                 self.wrong(&format!("{key}.partition.sides"), "has the wrong number of sides", allowed);
             }
+        }
+    }
+
+    fn drift(&mut self, key: &str, drift: &Drift) {
+        let possible = DriftRange { min: -999_999, max: 1_000_000 };
+        match drift {
+            Drift::Same(ppm) if !(possible.min..=possible.max).contains(ppm) => {
+                let allowed =
+                    format!("{} to {}: a clock stands still at -1000000", possible.min, possible.max);
+                self.wrong(key, "is no possible drift", allowed);
+            }
+            Drift::Uniform(range) if range.min > range.max => {
+                let allowed = format!("at least {}, its `min`", range.min);
+                self.wrong(&format!("{key}.uniform.max"), "is less than `min`", allowed);
+            }
+            _ => {}
         }
     }
 
@@ -393,12 +418,17 @@ fn node_sets(scenario: &Scenario) -> Vec<(String, &NodeSet, bool)> {
     }
     for (index, fault) in scenario.fault.iter().enumerate() {
         let mut add = |kind: &str, set| sets.push((format!("fault.{index}.{kind}"), set, false));
-        let Fault { crash, restart, pause, resume, loss, cut_streams, .. } = fault;
+        let Fault {
+            crash, restart, pause, resume, loss, cut_streams, slow_disk, clock_drift, starve, ..
+        } = fault;
         crash.iter().for_each(|crash| add("crash.nodes", &crash.nodes));
         restart.iter().for_each(|restart| add("restart.nodes", &restart.nodes));
         pause.iter().for_each(|pause| add("pause.nodes", &pause.nodes));
         resume.iter().for_each(|resume| add("resume.nodes", &resume.nodes));
         cut_streams.iter().for_each(|cut| add("cut_streams.nodes", &cut.nodes));
+        slow_disk.iter().for_each(|slow| add("slow_disk.nodes", &slow.nodes));
+        clock_drift.iter().for_each(|drift| add("clock_drift.nodes", &drift.nodes));
+        starve.iter().for_each(|starve| add("starve.nodes", &starve.nodes));
         if let Some(loss) = loss {
             add("loss.from", &loss.from);
             add("loss.to", &loss.to);

@@ -11,6 +11,7 @@ use super::tree::{Item, Node};
 use crate::units::{self, BitRate, Bytes, EventRate, Fraction, Number, UnitError};
 
 const WHOLE: &str = "a whole number";
+const SIGNED: &str = "a whole number, negative or not";
 
 fn whole(node: &Node, key: &str, most: u64, problems: &mut Problems) -> Option<u64> {
     let Item::Integer(number) = node.item else {
@@ -32,6 +33,38 @@ impl Value for u32 {
 
     fn read(node: &Node, key: &str, problems: &mut Problems) -> Option<Self> {
         whole(node, key, Self::MAX.into(), problems).and_then(|number| Self::try_from(number).ok())
+    }
+
+    fn write(&self) -> Option<toml::Value> {
+        Some(toml::Value::Integer((*self).into()))
+    }
+
+    fn order(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// The one whole number that may be negative.
+impl Value for i32 {
+    fn shape() -> Shape {
+        Shape::Scalar(SIGNED.to_owned())
+    }
+
+    fn read(node: &Node, key: &str, problems: &mut Problems) -> Option<Self> {
+        let Item::Integer(number) = node.item else {
+            problems.value(node, key, "is no whole number", SIGNED);
+            return None;
+        };
+        let fitting = Self::try_from(number).ok();
+        if fitting.is_none() {
+            problems.value(
+                node,
+                key,
+                "is too far from 0",
+                format!("{SIGNED} from {} to {}", Self::MIN, Self::MAX),
+            );
+        }
+        fitting
     }
 
     fn write(&self) -> Option<toml::Value> {

@@ -59,6 +59,11 @@ fn zones_partitions_and_pauses_are_the_same_run() {
 }
 
 #[test]
+fn slow_disks_drifting_clocks_and_starved_nodes_are_the_same_run() {
+    assert_same_bytes("weather");
+}
+
+#[test]
 fn another_seed_is_another_run() {
     let file = load("formed-loss", &[]);
     let hash = |seed| run_planted(&file, seed, Planted::NONE, &Options::default()).trace_hash;

@@ -5,8 +5,8 @@ mod command_line;
 mod determinism;
 mod mutants;
 mod restarts;
-
 mod theory;
+mod weather;
 
 use std::collections::BTreeMap;
 use std::fs;

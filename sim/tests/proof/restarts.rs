@@ -40,7 +40,7 @@ impl<'a> Fleet<'a> {
         // A world keeps records only where something will restart.
         let restart = Event { at: Time::ZERO, kind: EventKind::Restart { nodes: Vec::new() } };
         let world = one::world(scenario, setup, seed, &Options::default(), &[restart]).expect("a world");
-        Self { world, faults: Faults::new(scenario, setup, seed) }
+        Self { world, faults: Faults::new(scenario, setup, seed).expect("good faults") }
     }
 
     fn pass_ms(&mut self, ms: u64) {
@@ -104,7 +104,7 @@ fn a_write_that_was_neither_synced_nor_sent_is_gone_for_good() {
     fleet.put(2, "lonely");
     fleet.pass_ms(2_000);
     fleet.crash(2, Disk::Synced);
-    fleet.apply(EventKind::LossEnd { rule: 0 });
+    fleet.apply(EventKind::End { rule: 0 });
     fleet.restart(2);
     fleet.pass_ms(20_000);
     assert!(fleet.agrees());
@@ -146,7 +146,7 @@ fn what_was_synced_survives_failed_power_and_what_was_written_a_killed_process()
         fleet.restart(2);
         assert!(fleet.has(2, "kept"), "{disk:?}");
         assert_eq!(fleet.view(2).phase(), Phase::Serving);
-        fleet.apply(EventKind::LossEnd { rule: 0 });
+        fleet.apply(EventKind::End { rule: 0 });
         fleet.pass_ms(10_000);
         assert!((0..NODES).all(|node| fleet.has(node, "kept")), "{disk:?}");
     }

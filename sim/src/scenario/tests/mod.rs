@@ -1,12 +1,12 @@
-use std::collections::{BTreeMap, BTreeSet};
-
 use heck_core::rng::Seed;
-use heck_core::time::{Span, Time};
+use heck_core::time::Span;
 use proptest::prelude::*;
 
 use super::read::{Shape, Value as _};
 use super::*;
 use crate::units::{Fraction, show_span};
+
+mod schedule;
 
 /// The shortest scenario there is.
 pub(super) const LEAST: &str = r#"question = "q"
@@ -66,6 +66,18 @@ cut_streams = { nodes = [0], lasts = "1s" }
 [[fault]]
 at = "44s"
 restart = { nodes = "all" }
+[[fault]]
+at = "45s"
+slow_disk = { nodes = "5%", sync = { uniform = { min = "100ms", max = "2s" } }, lasts = "10s" }
+[[fault]]
+at = "46s"
+clock_drift = { nodes = { group = "victims" }, ppm = { uniform = { min = -200, max = 150 } }, lasts = "20s" }
+[[fault]]
+at = "47s"
+clock_drift = { nodes = [3, 1], ppm = -50 }
+[[fault]]
+at = "48s"
+starve = { nodes = "7..9", run = "5ms", stall = { lognormal = { median = "200ms", p95 = "4s", max = "9s" } }, lasts = "9s" }
 [churn]
 crash = "30/min"
 down = "5s"
@@ -181,7 +193,7 @@ fn a_fault_after_the_end_or_beyond_the_last_node_is_refused() {
     assert_eq!(
         complaint("[[fault]]\nat = \"1s\""),
         "topic/q.toml:7:1: fault.0: names no kind of fault; allowed: exactly one of crash, restart, pause, \
-         resume, partition, loss, cut_streams"
+         resume, partition, loss, cut_streams, slow_disk, clock_drift, starve"
     );
     assert_eq!(
         complaint("[[fault]]\nat = \"1s\"\npartition = { sides = [[1]] }"),
@@ -216,9 +228,7 @@ fn a_name_that_does_not_exist_names_those_that_do() {
 fn what_the_simulator_cannot_run_yet_is_refused_not_ignored() {
     let expected = "is not supported yet; allowed: leaving this key out";
     assert!(complaint("churn = { crash = \"1/s\", down = \"1s\", join = \"1/s\" }").ends_with(expected));
-    let report =
-        parse(&format!("{LEAST}[[fault]]\nat = \"1s\"\nclock_drift = {{ nodes = 1 }}\n")).unwrap_err();
-    assert!(report.to_string().contains("fault.0.clock_drift: is not supported yet"), "{report}");
+    assert!(complaint("churn = { crash = \"1/s\", down = \"1s\", leave = \"1/s\" }").ends_with(expected));
 }
 
 #[test]
@@ -249,6 +259,29 @@ fn keys_that_contradict_each_other_are_refused() {
         ("sweep = { key = \"network.los\", values = [\"1%\"] }", "did you mean loss?"),
         ("sweep = { key = \"sweep.key\", values = [\"1%\"] }", "cannot be swept"),
         ("churn = { crash = \"1/s\", down = \"1s\", from = \"100s\" }", "is after the end"),
+        ("fault = [{ at = \"1s\", clock_drift = { nodes = 1, ppm = -1000000 } }]", "is no possible drift"),
+        ("fault = [{ at = \"1s\", clock_drift = { nodes = 1, ppm = 5000000000 } }]", "is too far from 0"),
+        ("fault = [{ at = \"1s\", clock_drift = { nodes = 1, ppm = \"1%\" } }]", "is no whole number"),
+        (
+            "fault = [{ at = \"1s\", clock_drift = { nodes = 1, ppm = { uniform = { min = 2, max = 1 } } } }]",
+            "fault.0.clock_drift.ppm.uniform.max: 1 is less than `min`",
+        ),
+        (
+            "fault = [{ at = \"1s\", clock_drift = { nodes = 1, ppm = { uniform = { min = -1000000, max = 1 } } } }]",
+            "is less than -999999",
+        ),
+        (
+            "fault = [{ at = \"1s\", starve = { nodes = 1, stall = \"1s\", run = \"9us\" } }]",
+            "is less than 1ms",
+        ),
+        ("fault = [{ at = \"1s\", starve = { nodes = 1, stall = { quantiles = [] } } }]", "is not ascending"),
+        ("fault = [{ at = \"1s\", starve = { nodes = [10], stall = \"1s\" } }]", "is beyond the last node"),
+        (
+            "fault = [{ at = \"1s\", slow_disk = { nodes = 1, sync = { uniform = { min = \"2s\", max = \"1s\" } } } }]",
+            "fault.0.slow_disk.sync.uniform.max: \"1s\" is less than `min`",
+        ),
+        ("fault = [{ at = \"1s\", slow_disk = { nodes = \"rest\", sync = \"1s\" } }]", "has no meaning here"),
+        ("fault = [{ at = \"1s\", slow_disk = { nodes = 1 } }]", "fault.0.slow_disk.sync: is missing"),
     ];
     for (lines, expected) in refused {
         let complaint = complaint(lines);
@@ -394,93 +427,10 @@ fn zones_take_nodes_in_the_order_of_the_file() {
 }
 
 #[test]
-fn a_schedule_depends_on_the_seed_alone_and_keeps_its_promises() {
-    let scenario = parse(MUCH).unwrap().scenario;
-    let events = scenario.schedule(Seed(1));
-    assert_eq!(events, scenario.schedule(Seed(1)));
-    assert_ne!(events, scenario.schedule(Seed(2)));
-    assert!(events.is_sorted_by_key(|event| event.at));
-    assert!(events.iter().all(|event| event.at < Time::ZERO + scenario.run.duration));
-
-    let group = events.iter().find_map(|event| match &event.kind {
-        EventKind::Crash { nodes, disk: Disk::Lost } => Some(nodes.clone()),
-        _ => None,
-    });
-    let group = group.unwrap();
-    assert_eq!(group.len(), 28);
-    assert!(group.iter().all(|node| (44..100).contains(node)));
-    let restart = EventKind::Restart { nodes: group };
-    assert!(events.contains(&Event { at: Time(15_000_000), kind: restart }));
-
-    let cuts = events.iter().filter(|event| matches!(event.kind, EventKind::CutStreams { .. })).count();
-    assert_eq!(cuts, 11);
-}
-
-/// The pairs of nodes that the rule loses, each counted.
-fn lost_pairs(scenario: &Scenario, rule: usize) -> BTreeMap<(u32, u32), u32> {
-    let mut pairs = BTreeMap::new();
-    for event in scenario.schedule(Seed(1)) {
-        if let EventKind::Loss { rule: this, links, .. } = event.kind
-            && this == rule
-        {
-            for (from, to) in &links {
-                for pair in from.iter().flat_map(|from| to.iter().map(|to| (*from, *to))) {
-                    *pairs.entry(pair).or_default() += 1;
-                }
-            }
-        }
-    }
-    pairs
-}
-
-#[test]
-fn a_partition_loses_each_link_between_its_sides_once() {
-    let scenario = parse(MUCH).unwrap().scenario;
-    // Sides of 30, 50 and 20 nodes.
-    let pairs = lost_pairs(&scenario, 1);
-    assert_eq!(pairs.len(), 100 * 100 - 30 * 30 - 50 * 50 - 20 * 20);
-    assert!(pairs.values().all(|&count| count == 1));
-    let one_way = lost_pairs(&scenario, 2);
-    assert_eq!(one_way.len(), 2 * 98);
-    assert!(one_way.keys().all(|(from, _)| [1, 2].contains(from)));
-}
-
-#[test]
-fn loss_of_a_zone_takes_each_link_into_and_out_of_it_once() {
-    let scenario = parse(MUCH).unwrap().scenario;
-    let pairs = lost_pairs(&scenario, 3);
-    assert_eq!(pairs.len(), 100 * 100 - 44 * 44);
-    assert!(pairs.values().all(|&count| count == 1));
-}
-
-#[test]
 fn a_lognormal_latency_has_the_percentile_it_was_given() {
     let Latency::Lognormal(shape) = parse(MUCH).unwrap().scenario.network.latency else { panic!() };
     let p95 = 20_000.0 * libm::exp(shape.sigma() * 1.644_853_626_951_472_2);
     assert!((p95 - 80_000.0).abs() < 1e-6, "{p95}");
-}
-
-#[test]
-fn churn_crashes_as_often_as_it_says_and_only_nodes_that_are_up() {
-    let text = LEAST.replace("nodes = 10", "nodes = 1000").replace("100s", "1h");
-    let text = format!("{text}churn = {{ crash = \"1/s\", down = \"30s\", until = \"50m\" }}\n");
-    let scenario = parse(&text).unwrap().scenario;
-    let mut down = BTreeSet::new();
-    let (mut crashes, mut last) = (0, Time::ZERO);
-    for event in scenario.schedule(Seed(3)) {
-        match &event.kind {
-            EventKind::Crash { nodes, .. } => {
-                assert!(down.insert(nodes[0]), "{event:?}");
-                crashes += 1;
-                last = event.at;
-            }
-            EventKind::Restart { nodes } => assert!(down.remove(&nodes[0]), "{event:?}"),
-            _ => panic!("{event:?}"),
-        }
-    }
-    // 3,000 are expected; four standard deviations are 219.
-    assert!((2_781..3_219).contains(&crashes), "{crashes}");
-    assert!(last < Time::ZERO + Span::from_secs(3_000));
 }
 
 #[test]
