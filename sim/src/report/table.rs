@@ -162,7 +162,7 @@ fn agreement(runs: &[RunOutcome]) -> Option<String> {
     let agreed = times.count() - times.censored();
     (agreed > 0).then(|| {
         let median = number(times.median());
-        format!("agreement after quiet: median {median} s, {agreed} of {} seeds", times.count())
+        format!("all agree: median {median} s after the last write, {agreed} of {} seeds", times.count())
     })
 }
 

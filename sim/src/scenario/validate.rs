@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use heck_core::config::ConfigError;
+use heck_core::rng::Seed;
 use heck_core::time::Span;
 
 use super::Scenario;
@@ -12,6 +13,7 @@ use super::network::Latency;
 use super::node_set::{NODE_SET, NodeSet, Share};
 use super::problem::Problems;
 use super::read::did_you_mean;
+use super::schedule::EventKind;
 use super::tree::Node;
 use super::value::Literal;
 use super::workload::Kind;
@@ -34,6 +36,9 @@ pub(super) fn validate(scenario: &Scenario, root: &Node, problems: &mut Problems
     check.workload();
     check.expect();
     check.sweep();
+    if check.problems.is_empty() {
+        check.sides();
+    }
 }
 
 struct Check<'a> {
@@ -267,6 +272,20 @@ impl Check<'_> {
             if sides < 2 || (partition.one_way && sides > 2) {
                 let allowed = if partition.one_way { "two sides" } else { "two sides or more" };
                 self.wrong(&format!("{key}.partition.sides"), "has the wrong number of sides", allowed);
+            }
+        }
+    }
+
+    /// A side without nodes would be a partition that parts nothing.
+    fn sides(&mut self) {
+        let is_empty =
+            |links: &[(Vec<u32>, Vec<u32>)]| links.iter().any(|(from, to)| from.is_empty() || to.is_empty());
+        for event in self.scenario.schedule(Seed(0)) {
+            let EventKind::Loss { rule, links, .. } = &event.kind else { continue };
+            let parts = self.scenario.fault.get(*rule).is_some_and(|fault| fault.partition.is_some());
+            if parts && is_empty(links) {
+                let allowed = "sides of which each has a node that no earlier side names";
+                self.wrong(&format!("fault.{rule}.partition.sides"), "leaves a side without nodes", allowed);
             }
         }
     }

@@ -177,6 +177,13 @@ fn an_impossible_value_names_its_range() {
 }
 
 #[test]
+fn a_partition_that_parts_nothing_is_refused() {
+    let text = "\n[[fault]]\nat = \"1s\"\npartition = { sides = [\"0..2\", [0, 1]] }\n";
+    let error = ScenarioFile::parse("q.toml", &format!("{LEAST}{text}"), &[]).unwrap_err().to_string();
+    assert!(error.contains("fault.0.partition.sides: a list leaves a side without nodes"), "{error}");
+}
+
+#[test]
 fn a_fault_after_the_end_or_beyond_the_last_node_is_refused() {
     assert_eq!(
         complaint("[[fault]]\nat = \"100s\"\ncrash = { nodes = 1 }"),
