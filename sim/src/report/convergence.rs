@@ -105,7 +105,8 @@ impl Panel {
     }
 }
 
-fn rows_of<'a>(results: &'a Results, point: &str, kind: &str) -> Vec<&'a CurveRow> {
+/// The rows of one curve.
+pub(super) fn rows_of<'a>(results: &'a Results, point: &str, kind: &str) -> Vec<&'a CurveRow> {
     results.tables.curve.iter().filter(|row| row.point == point && row.kind == kind).collect()
 }
 
@@ -232,7 +233,7 @@ fn notes(results: &Results) -> Vec<String> {
 }
 
 /// The question, unless it stands in the title already.
-fn question(results: &Results) -> Option<String> {
+pub(super) fn question(results: &Results) -> Option<String> {
     let manifest = &results.manifest;
     (manifest.question != manifest.title).then(|| manifest.question.clone())
 }

@@ -19,6 +19,7 @@ pub mod store;
 pub mod table;
 pub mod tabulate;
 pub mod theory;
+pub mod timeline;
 pub mod traffic;
 pub mod write;
 

@@ -5,7 +5,7 @@ use super::figure::Figure;
 use super::files::Results;
 use super::raster::{RasterError, png_of};
 use super::write::NamedFile;
-use super::{convergence, frontier, traffic};
+use super::{convergence, frontier, timeline, traffic};
 
 /// PNG pixels per SVG pixel.
 const PNG_SCALE: f32 = 1.6;
@@ -21,8 +21,8 @@ pub enum PlotError {
     Raster(#[from] RasterError),
 }
 
-/// The convergence plot, and for a sweep the frontier, each as SVG and PNG; where no update was followed, the traffic
-/// plot in place of both.
+/// The convergence plot, for a sweep the frontier, and where something went wrong for a time the timeline, each as SVG
+/// and PNG; where no update was followed, the traffic plot in place of all.
 ///
 /// # Errors
 /// When a plot cannot be drawn.
@@ -33,6 +33,9 @@ pub fn plots(results: &Results) -> Result<Vec<NamedFile>, PlotError> {
     let mut files = both("convergence.svg", "convergence.png", &convergence::figure(results))?;
     if let Some(figure) = frontier::figure(results) {
         files.extend(both("frontier.svg", "frontier.png", &figure)?);
+    }
+    if let Some(figure) = timeline::figure(results) {
+        files.extend(both("timeline.svg", "timeline.png", &figure)?);
     }
     Ok(files)
 }

@@ -5,7 +5,7 @@ use std::fmt::Display;
 use crate::report::outcome::{
     EVERYONE, Expectation, MILESTONES, Outcome, PointOutcome, RunOutcome, Traffic, UpdateOutcome, Verdict,
 };
-use crate::scenario::{Expect, Kind, Limits, Missed, Scenario, ScenarioFile};
+use crate::scenario::{Expect, Limits, Missed, Scenario, ScenarioFile};
 use crate::stats::Sample;
 
 /// Holds every point against the limits of its scenario, and lists the aims that are missed.
@@ -48,9 +48,12 @@ impl Judge {
     fn point(&mut self, prefix: &str, scenario: &Scenario, point: &PointOutcome) {
         let expect = &scenario.expect;
         self.traffic(prefix, expect, point);
-        let Some(follow) = &scenario.workload.follow else { return };
-        for &kind in &follow.kinds {
-            self.kind(prefix, kind, &expect.limits(kind), point);
+        for follow in &scenario.workload.follow.0 {
+            for &kind in &follow.kinds {
+                let of_kind = expect.limits(kind);
+                let limits = follow.limits.as_ref().map_or_else(|| of_kind.clone(), |own| own.or(&of_kind));
+                self.curve(prefix, &follow.curve(kind), &limits, point);
+            }
         }
         if scenario.measure.quiet.as_us() > 0 {
             let disagreeing = point.runs.iter().filter(|run| run.agreement_us.is_none()).count();
@@ -82,10 +85,9 @@ impl Judge {
         }
     }
 
-    fn kind(&mut self, prefix: &str, kind: Kind, limits: &Limits, point: &PointOutcome) {
-        let word = kind.word().replace('_', " ");
-        let updates: Vec<&UpdateOutcome> = point.updates_of(&word).map(|(_, update)| update).collect();
-        let what = |text: &str| format!("{prefix}{word}, {text}");
+    fn curve(&mut self, prefix: &str, name: &str, limits: &Limits, point: &PointOutcome) {
+        let updates: Vec<&UpdateOutcome> = point.updates_of(name).map(|(_, update)| update).collect();
+        let what = |text: &str| format!("{prefix}{name}, {text}");
         let rounds = |milestone| {
             let interval_us = point.repair_interval_us as f64;
             let times = updates.iter().map(move |update| update.time_to_us(milestone));
@@ -148,4 +150,47 @@ fn percent(value: f64) -> String {
 
 fn unit(value: impl Display, unit: &str) -> String {
     format!("{value}{unit}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_limits_of_a_table_come_before_those_of_its_kind_and_of_every_kind() {
+        let text = r#"question = "q"
+source = "s"
+expectation = "e"
+run.duration = "100s"
+cluster.nodes = 3
+network.latency = "40ms"
+expect = { rounds_to_all_max = 5, never_reached_max = 0, key_written = { rounds_to_all_max = 4 } }
+workload.follow = [
+    { label = "calm", kinds = ["key_written"] },
+    { label = "cut", kinds = ["key_written"], limits = { rounds_to_all_max = 20 } },
+]
+"#;
+        let file = ScenarioFile::parse("q.toml", text, &[]).expect("a scenario");
+        let update = |kind: &str| UpdateOutcome {
+            kind: kind.to_owned(),
+            population: 2,
+            reached_us: vec![1_000_000, 12_000_000],
+            ..UpdateOutcome::default()
+        };
+        let run = RunOutcome { updates: vec![update("calm"), update("cut")], ..RunOutcome::default() };
+        let point =
+            PointOutcome { repair_interval_us: 1_000_000, runs: vec![run], ..PointOutcome::default() };
+        let judged = judge(&file, &Outcome { points: vec![point], ..Outcome::default() });
+        let shown: Vec<(&str, Verdict)> =
+            judged.iter().map(|expectation| (expectation.limit.as_str(), expectation.verdict)).collect();
+        assert_eq!(
+            shown,
+            [
+                ("calm, rounds to all in the slowest run <= 4", Verdict::Failed),
+                ("calm, runs that never reach all <= 0", Verdict::Met),
+                ("cut, rounds to all in the slowest run <= 20", Verdict::Met),
+                ("cut, runs that never reach all <= 0", Verdict::Met),
+            ]
+        );
+    }
 }

@@ -8,7 +8,7 @@ use heck_core::time::{Span, Time};
 
 use super::setup::{Setup, key_name, origin_name};
 use crate::protocol::heck::HeckCommand;
-use crate::scenario::{Kind, Scenario};
+use crate::scenario::{Follow, Kind, Scenario};
 use crate::units::EventRate;
 
 /// Names of the random streams of a workload, far from those of nodes and of faults.
@@ -30,6 +30,8 @@ pub struct Planned {
 /// An update that is followed to every node.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Followed {
+    /// What its curve is called.
+    pub curve: String,
     /// What kind of update.
     pub kind: Kind,
     /// When it happens.
@@ -91,14 +93,38 @@ struct Maker<'a> {
     plan: Plan,
 }
 
+/// What followed updates are about, each about something that nothing else in the run writes.
+struct Names {
+    /// The next origin and key of the start.
+    origin: u32,
+    key: u32,
+    /// How many origins were added and messages published.
+    added: u32,
+    messages: u32,
+}
+
+impl Names {
+    fn next(&mut self, kind: Kind, origins: u32) -> Name {
+        let (counter, name): (_, &dyn Fn(u32) -> Name) = match kind {
+            Kind::HealthFlip | Kind::OriginRemoved => (&mut self.origin, &origin_name),
+            Kind::OriginAdded => (&mut self.added, &|added| origin_name(origins + added)),
+            Kind::KeyWritten => (&mut self.key, &key_name),
+            Kind::MessagePublished => (&mut self.messages, &|messages| key_name(u32::MAX - messages)),
+        };
+        let this = name(*counter);
+        *counter += 1;
+        this
+    }
+}
+
 impl<'a> Maker<'a> {
     fn new(scenario: &'a Scenario, setup: &'a Setup, seed: Seed) -> Result<Self, String> {
         let cluster = &scenario.cluster;
-        let follow = scenario.workload.follow.as_ref();
-        let kinds = follow.map_or(&[][..], |follow| &follow.kinds);
-        let repeat = follow.map_or(0, |follow| follow.repeat);
-        let used =
-            |wanted: &[Kind]| repeat * kinds.iter().filter(|kind| wanted.contains(kind)).count() as u32;
+        let used = |wanted: &[Kind]| -> u32 {
+            let of =
+                |follow: &Follow| follow.kinds.iter().filter(|kind| wanted.contains(kind)).count() as u32;
+            scenario.workload.follow.0.iter().map(|follow| follow.repeat * of(follow)).sum()
+        };
         let origins = used(&[Kind::HealthFlip, Kind::OriginRemoved]);
         let free_origins = cluster.origins.checked_sub(origins).ok_or_else(|| {
             format!(
@@ -116,35 +142,32 @@ impl<'a> Maker<'a> {
     }
 
     fn follow(&mut self) {
-        let scenario = self.scenario;
-        let Some(follow) = &scenario.workload.follow else { return };
-        let from = scenario.nodes_of(&follow.from, self.seed, FROM_STREAM);
         let mut random = Stream::new(self.seed, FOLLOW_STREAM);
+        let mut names = Names { origin: self.free_origins, key: self.free_keys, added: 0, messages: 0 };
+        for (table, follow) in (0..).zip(&self.scenario.workload.follow.0) {
+            let from = self.scenario.nodes_of(&follow.from, self.seed, FROM_STREAM + table);
+            self.follow_table(follow, &from, &mut names, &mut random);
+        }
+    }
+
+    fn follow_table(&mut self, follow: &Follow, from: &[u32], names: &mut Names, random: &mut Stream) {
+        let scenario = self.scenario;
         let first = Time::ZERO + follow.at.unwrap_or(scenario.workload.warmup);
         let round_us = scenario.cluster.protocol.repair_interval.as_us().min(u64::from(u32::MAX)) as u32;
-        let (mut origin, mut key) = (self.free_origins, self.free_keys);
         for repeat in 0..follow.repeat {
             for (number, &kind) in (0..).zip(&follow.kinds) {
                 // Somewhere within a round: an update does not wait for the clocks of nodes.
                 let phase = Span(u64::from(random.below(round_us)));
                 let at = first + follow.every.times(u64::from(repeat)) + follow.apart.times(number) + phase;
                 let mut node = from[random.below(from.len() as u32) as usize];
-                let name = match kind {
-                    Kind::HealthFlip => {
-                        let owner = self.setup.owners[origin as usize];
-                        node = if from.binary_search(&owner).is_ok() { owner } else { node };
-                        origin_name(origin)
-                    }
-                    Kind::OriginRemoved => origin_name(origin),
-                    Kind::OriginAdded => origin_name(scenario.cluster.origins + repeat),
-                    Kind::KeyWritten => key_name(key),
-                    Kind::MessagePublished => key_name(u32::MAX - repeat),
-                };
-                origin += u32::from(matches!(kind, Kind::HealthFlip | Kind::OriginRemoved));
-                key += u32::from(kind == Kind::KeyWritten);
+                if kind == Kind::HealthFlip {
+                    let owner = self.setup.owners[names.origin as usize];
+                    node = if from.binary_search(&owner).is_ok() { owner } else { node };
+                }
+                let name = names.next(kind, scenario.cluster.origins);
                 let command = self.command(kind, &name, repeat, HealthState::Unhealthy);
                 self.give(at, node, command);
-                self.plan.followed.push(Followed { kind, at, node, name });
+                self.plan.followed.push(Followed { curve: follow.curve(kind), kind, at, node, name });
             }
         }
     }
@@ -235,6 +258,8 @@ impl<'a> Maker<'a> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::scenario::ScenarioFile;
 
@@ -262,6 +287,22 @@ workload.warmup = "10s"
         for (followed, start) in plan.followed.iter().zip(starts) {
             assert!((start..start + Span::from_secs(1)).contains(&followed.at), "{followed:?}");
         }
+    }
+
+    #[test]
+    fn several_tables_write_from_their_own_nodes_and_never_about_the_same_thing() {
+        let follow = r#"[
+            { label = "left", from = [0, 1], repeat = 3 },
+            { label = "right", from = [7, 8], repeat = 2, at = "40s" },
+        ]"#;
+        let (plan, _) = plan(follow, 3);
+        assert_eq!(plan.followed.len(), 25);
+        for followed in &plan.followed {
+            let nodes = if followed.curve.starts_with("left, ") { [0, 1] } else { [7, 8] };
+            assert!(nodes.contains(&followed.node), "{followed:?}");
+        }
+        let names: BTreeSet<_> = plan.followed.iter().map(|followed| &followed.name).collect();
+        assert_eq!(names.len(), 25);
     }
 
     #[test]

@@ -93,7 +93,7 @@ impl Watch {
         let nodes = self.nodes;
         let outcome = |track: Track| UpdateOutcome {
             delivery_ratio_p95: latency_p95_us.map(|us| delivery_ratio(&track.reached_us, nodes - 1, us)),
-            kind: track.followed.kind.word().replace('_', " "),
+            kind: track.followed.curve,
             node: track.followed.node,
             population: nodes - 1,
             reached_us: track.reached_us,

@@ -10,7 +10,7 @@ use crate::units::{Bytes, Fraction, Number};
 
 section! {
     "limits of one kind"
-    /// Limits for the updates of one kind.
+    /// Limits for the updates of one kind, or of one table of `[workload.follow]`.
     pub struct Limits {
         /// Mean over the runs of the rounds until every node has an update.
         rounds_to_all_mean_max: Option<Number> = plain(),
@@ -124,18 +124,24 @@ impl Expect {
             Kind::KeyWritten => &self.key_written,
             Kind::MessagePublished => &self.message_published,
         };
-        let every = &self.every_kind;
-        let Some(own) = own else { return every.clone() };
-        Limits {
-            rounds_to_all_mean_max: own.rounds_to_all_mean_max.or(every.rounds_to_all_mean_max),
-            rounds_to_all_max: own.rounds_to_all_max.or(every.rounds_to_all_max),
-            rounds_to_three_nines_mean_max: own
+        own.as_ref().map_or_else(|| self.every_kind.clone(), |own| own.or(&self.every_kind))
+    }
+}
+
+impl Limits {
+    /// These limits, and those of `others` where these name none.
+    #[must_use]
+    pub fn or(&self, others: &Self) -> Self {
+        Self {
+            rounds_to_all_mean_max: self.rounds_to_all_mean_max.or(others.rounds_to_all_mean_max),
+            rounds_to_all_max: self.rounds_to_all_max.or(others.rounds_to_all_max),
+            rounds_to_three_nines_mean_max: self
                 .rounds_to_three_nines_mean_max
-                .or(every.rounds_to_three_nines_mean_max),
-            never_reached_max: own.never_reached_max.or(every.never_reached_max),
-            reached_min: own.reached_min.or(every.reached_min),
-            reached_mean_min: own.reached_mean_min.or(every.reached_mean_min),
-            delivery_p95_ratio_max: own.delivery_p95_ratio_max.or(every.delivery_p95_ratio_max),
+                .or(others.rounds_to_three_nines_mean_max),
+            never_reached_max: self.never_reached_max.or(others.never_reached_max),
+            reached_min: self.reached_min.or(others.reached_min),
+            reached_mean_min: self.reached_mean_min.or(others.reached_mean_min),
+            delivery_p95_ratio_max: self.delivery_p95_ratio_max.or(others.delivery_p95_ratio_max),
         }
     }
 }

@@ -189,6 +189,8 @@ section! {
     pub struct Fault {
         /// When it begins, counted from the start of the run.
         at: Span = plain(),
+        /// What plots call it; without it, its kind.
+        label: Option<String> = plain(),
         /// Nodes stop.
         crash: Option<Crash> = plain(),
         /// Crashed nodes start again.

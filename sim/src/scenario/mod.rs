@@ -36,6 +36,7 @@ mod sweep;
 mod tree;
 mod validate;
 mod value;
+mod window;
 mod workload;
 
 #[cfg(test)]
@@ -59,7 +60,8 @@ pub use reference::reference;
 pub use run::Run;
 pub use schedule::{Event, EventKind};
 pub use sweep::{Sweep, SweepPoint};
-pub use value::{Literal, Unsupported};
+pub use value::{Literal, OneOrMore, Unsupported};
+pub use window::Window;
 pub use workload::{Background, Follow, Kind, Workload};
 
 use read::{Section as _, plain};

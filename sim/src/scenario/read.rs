@@ -62,6 +62,8 @@ pub enum Shape {
     Named(&'static str, &'static str),
     /// A list of such values.
     List(Box<Self>),
+    /// One such value, or a list of them.
+    OneOrMore(Box<Self>),
     /// A table with named keys.
     Table(TableShape),
     /// A table with exactly one of these keys, and the value that may stand in place of the table.
@@ -236,6 +238,7 @@ pub fn allowed(shape: &Shape, spec: Spec) -> String {
         Shape::Scalar(text) => text.clone(),
         Shape::Named(_, text) => (*text).to_owned(),
         Shape::List(inner) => format!("a list, each: {}", allowed(inner, plain())),
+        Shape::OneOrMore(inner) => format!("{}, or a list of them", allowed(inner, plain())),
         Shape::Table(table) | Shape::OneOf(table, None) => format!("a table, {}", table.title),
         Shape::OneOf(table, Some(short)) => {
             format!("{}, or a table, {}", allowed(short, plain()), table.title)

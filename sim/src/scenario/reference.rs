@@ -61,7 +61,7 @@ impl Page {
             Shape::Named(name, text) => {
                 self.named.insert(name, text);
             }
-            Shape::List(inner) => self.follow(inner),
+            Shape::List(inner) | Shape::OneOrMore(inner) => self.follow(inner),
             Shape::Table(table) | Shape::OneOf(table, _) => self.table(table),
         }
     }
@@ -85,6 +85,7 @@ fn holds(shape: &Shape) -> String {
         Shape::Scalar(text) => text.clone(),
         Shape::Named(name, _) => format!("[{name}](#values)"),
         Shape::List(inner) => format!("a list, each: {}", holds(inner)),
+        Shape::OneOrMore(inner) => format!("{}, or a list of them", holds(inner)),
         Shape::Table(table) | Shape::OneOf(table, None) => link(table),
         Shape::OneOf(table, Some(bare)) => format!("{}, or {}", holds(bare), link(table)),
     }

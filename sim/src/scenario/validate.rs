@@ -14,7 +14,7 @@ use super::node_set::{NODE_SET, NodeSet, Share};
 use super::problem::Problems;
 use super::read::did_you_mean;
 use super::schedule::EventKind;
-use super::tree::Node;
+use super::tree::{Item, Node};
 use super::value::Literal;
 use super::workload::Kind;
 use crate::units::{EventRate, Fraction, show_span};
@@ -27,6 +27,10 @@ pub(super) fn validate(scenario: &Scenario, root: &Node, problems: &mut Problems
     check.protocol();
     for (key, set, is_later_side) in node_sets(scenario) {
         check.node_set(&key, set, is_later_side);
+    }
+    for (index, follow) in scenario.workload.follow.0.iter().enumerate() {
+        let key = format!("{}.from", check.follow_key(index));
+        check.node_set(&key, &follow.from, false);
     }
     check.network();
     check.times();
@@ -319,32 +323,62 @@ impl Check<'_> {
                 );
             }
         }
-        let Some(follow) = &workload.follow else { return };
-        let unique: BTreeSet<_> = follow.kinds.iter().collect();
-        if follow.kinds.is_empty() || unique.len() != follow.kinds.len() {
-            self.wrong("workload.follow.kinds", "is empty or names a kind twice", "each kind at most once");
-        }
-        for (kind, needed) in [(Kind::HealthFlip, 1), (Kind::OriginRemoved, follow.repeat)] {
-            if unique.contains(&kind) && cluster.origins < needed {
-                self.wrong("workload.follow.kinds", "has no origins to work on", NEEDS_ORIGINS);
+        self.curves();
+        let uses = [(Kind::HealthFlip, 1), (Kind::OriginRemoved, u32::MAX)];
+        for (index, follow) in workload.follow.0.iter().enumerate() {
+            let key = self.follow_key(index);
+            for (kind, most) in uses {
+                if follow.kinds.contains(&kind) && cluster.origins < follow.repeat.min(most) {
+                    self.wrong(&format!("{key}.kinds"), "has no origins to work on", NEEDS_ORIGINS);
+                }
+            }
+            let at = follow.at.unwrap_or(workload.warmup);
+            let before = [
+                follow.every.times(u64::from(follow.repeat) - 1),
+                follow.apart.times(follow.kinds.len().saturating_sub(1) as u64),
+            ];
+            let last = before.iter().fold(at.as_us(), |last, span| last.saturating_add(span.as_us()));
+            let end = run.duration.as_us().saturating_sub(measure.quiet.as_us());
+            if at < workload.warmup {
+                let allowed = format!("at least {}, the warm-up", show_span(workload.warmup));
+                self.wrong(&format!("{key}.at"), "is within the warm-up", allowed);
+            }
+            if last >= end {
+                let what = format!("lets the last updates happen at {}", show_span(Span(last)));
+                let allowed = format!("before {}, where the quiet time begins", show_span(Span(end)));
+                self.wrong(&format!("{key}.at"), &what, allowed);
             }
         }
-        let at = follow.at.unwrap_or(workload.warmup);
-        let before = [
-            follow.every.times(u64::from(follow.repeat) - 1),
-            follow.apart.times(follow.kinds.len().saturating_sub(1) as u64),
-        ];
-        let last = before.iter().fold(at.as_us(), |last, span| last.saturating_add(span.as_us()));
-        let end = run.duration.as_us().saturating_sub(measure.quiet.as_us());
-        if at < workload.warmup {
-            let allowed = format!("at least {}, the warm-up", show_span(workload.warmup));
-            self.wrong("workload.follow.at", "is within the warm-up", allowed);
+    }
+
+    /// Each curve has a name of its own.
+    fn curves(&mut self) {
+        let mut names = BTreeSet::new();
+        let mut repeats: u32 = 0;
+        for (index, follow) in self.scenario.workload.follow.0.iter().enumerate() {
+            let key = self.follow_key(index);
+            let unique: BTreeSet<_> = follow.kinds.iter().collect();
+            if follow.kinds.is_empty() || unique.len() != follow.kinds.len() {
+                let what = "is empty or names a kind twice";
+                self.wrong(&format!("{key}.kinds"), what, "each kind at most once");
+            }
+            if unique.into_iter().any(|&kind| !names.insert(follow.curve(kind))) {
+                let allowed = "a label that gives its curves names that no other table's have";
+                self.wrong(&format!("{key}.label"), "names a curve that there is already", allowed);
+            }
+            repeats = repeats.saturating_add(follow.repeat);
+            if index > 0 && repeats > MOST_REPEATS {
+                let allowed = format!("at most {MOST_REPEATS} in all tables together");
+                self.wrong(&format!("{key}.repeat"), "is too often", allowed);
+            }
         }
-        if last >= end {
-            let what = format!("lets the last updates happen at {}", show_span(Span(last)));
-            let allowed = format!("before {}, where the quiet time begins", show_span(Span(end)));
-            self.wrong("workload.follow.at", &what, allowed);
-        }
+    }
+
+    /// Where a table of followed updates stands: one may be written without a list around it.
+    fn follow_key(&self, index: usize) -> String {
+        let written = self.root.get("workload").and_then(|workload| workload.get("follow"));
+        let is_list = written.is_some_and(|node| matches!(node.item, Item::Array(_)));
+        if is_list { format!("workload.follow.{index}") } else { "workload.follow".to_owned() }
     }
 
     fn expect(&mut self) {
@@ -375,7 +409,8 @@ impl Check<'_> {
             }
         }
         self.delivery_ratio();
-        let kinds = self.scenario.workload.follow.as_ref().map_or(&[][..], |follow| &follow.kinds);
+        let kinds: Vec<Kind> =
+            self.scenario.workload.follow.0.iter().flat_map(|follow| follow.kinds.clone()).collect();
         for kind in Kind::ALL.iter().filter(|kind| !kinds.contains(kind)) {
             if table.get("expect").and_then(|expect| expect.get(kind.word())).is_some() {
                 self.wrong(
@@ -391,10 +426,15 @@ impl Check<'_> {
     fn delivery_ratio(&mut self) {
         let expect = &self.scenario.expect;
         let kinds = Kind::ALL.iter().map(|&kind| (format!("expect.{}", kind.word()), expect.limits(kind)));
-        let limits = std::iter::once(("expect".to_owned(), expect.every_kind.clone())).chain(kinds);
-        let named = limits.filter(|(_, limits)| limits.delivery_p95_ratio_max.is_some());
+        let follows = self.scenario.workload.follow.0.iter().enumerate();
+        let of_tables = follows.filter_map(|(index, follow)| {
+            Some((format!("{}.limits", self.follow_key(index)), follow.limits.clone()?))
+        });
+        let every = std::iter::once(("expect".to_owned(), expect.every_kind.clone()));
+        let limits: Vec<_> = every.chain(kinds).chain(of_tables).collect();
+        let mut named = limits.into_iter().filter(|(_, limits)| limits.delivery_p95_ratio_max.is_some());
         if self.scenario.cluster.zone.len() > 1
-            && let Some((table, _)) = named.into_iter().next()
+            && let Some((table, _)) = named.next()
         {
             let key = format!("{table}.delivery_p95_ratio_max");
             self.wrong(&key, "has no one latency to compare with", "a cluster of one zone");
@@ -428,6 +468,8 @@ impl Check<'_> {
 
 const NEEDS_ORIGINS: &str = "cluster.origins above 0, and at least as many as are removed";
 const MOST_CUTS: u64 = 100_000;
+/// Beyond these the names of followed messages would run into those of background ones.
+const MOST_REPEATS: u32 = 1_000;
 
 /// Every choice of nodes in the scenario, its key, and whether it is a side of a partition after the first.
 fn node_sets(scenario: &Scenario) -> Vec<(String, &NodeSet, bool)> {
@@ -457,7 +499,5 @@ fn node_sets(scenario: &Scenario) -> Vec<(String, &NodeSet, bool)> {
         }
     }
     sets.extend(scenario.churn.iter().map(|churn| ("churn.nodes".to_owned(), &churn.nodes, false)));
-    let follow = scenario.workload.follow.iter();
-    sets.extend(follow.map(|follow| ("workload.follow.from".to_owned(), &follow.from, false)));
     sets
 }

@@ -262,6 +262,35 @@ impl<T: Value> Value for Vec<T> {
     }
 }
 
+/// A list that may be written without brackets when it has one item, and is left out when it has none.
+#[derive(Clone, PartialEq, Debug)]
+pub struct OneOrMore<T>(pub Vec<T>);
+
+impl<T: Value> Value for OneOrMore<T> {
+    fn shape() -> Shape {
+        Shape::OneOrMore(Box::new(T::shape()))
+    }
+
+    fn read(node: &Node, key: &str, problems: &mut Problems) -> Option<Self> {
+        match &node.item {
+            Item::Array(_) => Vec::read(node, key, problems).map(Self),
+            _ => T::read(node, key, problems).map(|item| Self(vec![item])),
+        }
+    }
+
+    fn write(&self) -> Option<toml::Value> {
+        match self.0.as_slice() {
+            [] => None,
+            [item] => item.write(),
+            _ => self.0.write(),
+        }
+    }
+
+    fn absent() -> Option<Self> {
+        Some(Self(Vec::new()))
+    }
+}
+
 /// Any value, read later against a key that another value names.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Literal(pub toml::Value);

@@ -2,9 +2,11 @@
 
 use heck_core::time::Span;
 
+use super::expect::Limits;
 use super::node_set::NodeSet;
 use super::read::{default, plain};
 use super::section::{choice, section};
+use super::value::OneOrMore;
 use crate::units::{Bytes, EventRate};
 
 choice! {
@@ -41,8 +43,11 @@ section! {
 
 section! {
     "[workload.follow]"
-    /// Updates that are followed to every node, and make the curves.
+    /// Updates that are followed to every node, and make the curves. Several tables tell a story: what was written before,
+    /// during and after a fault, on this side of it and on that.
     pub struct Follow {
+        /// What their curves are called; without it, as the kinds are. With several kinds the kind is added to it.
+        label: Option<String> = plain(),
         /// Kinds of updates; each happens once in each repetition, at a random node and a random moment of a round.
         kinds: Vec<Kind> = default(
             r#"["health_flip", "origin_added", "origin_removed", "key_written", "message_published"]"#
@@ -58,6 +63,21 @@ section! {
         /// Nodes where they may happen. A change of health happens at the owner of its origin if that is one of
         /// them, and otherwise at one of them which takes the origin over.
         from: NodeSet = default("all"),
+        /// Limits for these updates; what is not named here holds as in `[expect]`.
+        limits: Option<Limits> = plain(),
+    }
+}
+
+impl Follow {
+    /// What the curve of one of its kinds is called.
+    #[must_use]
+    pub fn curve(&self, kind: Kind) -> String {
+        let kind = kind.word().replace('_', " ");
+        match &self.label {
+            None => kind,
+            Some(label) if self.kinds.len() == 1 => label.clone(),
+            Some(label) => format!("{label}, {kind}"),
+        }
     }
 }
 
@@ -74,6 +94,6 @@ section! {
         /// Updates that happen all the time.
         background: Background = default("{}"),
         /// Updates that are followed; without it none are.
-        follow: Option<Follow> = plain(),
+        follow: OneOrMore<Follow> = plain(),
     }
 }

@@ -298,6 +298,41 @@ fn keys_that_contradict_each_other_are_refused() {
     assert!(parse(&text).unwrap_err().to_string().contains("is less than `min`"));
 }
 
+/// A story in two tables of followed updates.
+const STORY: &str = r#"workload.follow = [
+    { label = "before", kinds = ["key_written"], at = "1s" },
+    { label = "after", kinds = ["key_written", "message_published"], at = "50s", limits = { never_reached_max = 1 } },
+]
+"#;
+
+#[test]
+fn followed_updates_may_be_several_tables_each_with_its_curves_and_limits() {
+    let file = parse(&format!("{LEAST}{STORY}")).unwrap();
+    let follow = &file.scenario.workload.follow.0;
+    let curves: Vec<String> =
+        follow.iter().flat_map(|follow| follow.kinds.iter().map(|&kind| follow.curve(kind))).collect();
+    assert_eq!(curves, ["before", "after, key written", "after, message published"]);
+    assert_eq!(follow[1].limits.as_ref().and_then(|limits| limits.never_reached_max), Some(1));
+    assert_eq!(parse(&file.scenario.resolved_toml()).unwrap(), file);
+    let one = with(&["workload.follow=[{ kinds = [\"key_written\"] }]"]).unwrap().scenario;
+    assert_eq!(one, with(&["workload.follow={ kinds = [\"key_written\"] }"]).unwrap().scenario);
+    assert!(one.resolved_toml().contains("[workload.follow]\n"), "as it is written without a list");
+
+    for (lines, expected) in [
+        (
+            STORY.replace("\"after\"", "\"before\"").replace(", \"message_published\"", ""),
+            "follow.1.label: \"before\" names a curve",
+        ),
+        (STORY.replace("50s", "200s"), "workload.follow.1.at: \"200s\" lets the last updates happen"),
+        (STORY.replace("at = \"1s\"", "from = [77]"), "workload.follow.0.from.0: 77 is beyond the last node"),
+        (STORY.replace("at = \"1s\"", "every = \"1ms\", repeat = 1000"), "follow.1.repeat: is too often"),
+        (STORY.replace("never_reached_max", "never_max"), "limits.never_max: there is no such key"),
+    ] {
+        let complaint = complaint(&lines);
+        assert!(complaint.contains(expected), "{lines}: {complaint}");
+    }
+}
+
 #[test]
 fn a_bar_that_the_limit_meets_is_no_missed_aim() {
     let missed = |limit: u32, bar: u32| {
@@ -445,7 +480,7 @@ fn every_default_is_a_value_within_its_own_range() {
     fn walk(shape: &Shape, count: &mut usize) {
         match shape {
             Shape::Scalar(_) | Shape::Named(..) => {}
-            Shape::List(inner) => walk(inner, count),
+            Shape::List(inner) | Shape::OneOrMore(inner) => walk(inner, count),
             Shape::Table(table) | Shape::OneOf(table, _) => {
                 for key in &table.keys {
                     *count += usize::from(key.spec.default.is_some());
