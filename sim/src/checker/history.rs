@@ -1,6 +1,6 @@
 //! What was ever written in a run: every entry by its dot, what replaces it, and when its writer made it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use heck_core::entry::{Ballot, Claim, Entry, Minted, Scope};
@@ -103,6 +103,25 @@ impl History {
         self.known[number as usize].superseded_by.iter().map(|&number| self.dot(number))
     }
 
+    /// Whether something that replaces this dot fulfils `is_known`: directly, or at the end of a chain of
+    /// replacements. A node that was cut off may hear of the last of a chain alone, when what stood in between is
+    /// behind a fence by then.
+    pub fn is_replaced_by(&self, number: Number, is_known: impl Fn(&Dot) -> bool) -> bool {
+        let mut seen = BTreeSet::from([number]);
+        let mut ahead = vec![number];
+        while let Some(next) = ahead.pop() {
+            for &end in &self.known[next as usize].superseded_by {
+                if seen.insert(end) {
+                    if is_known(&self.dot(end)) {
+                        return true;
+                    }
+                    ahead.push(end);
+                }
+            }
+        }
+        false
+    }
+
     /// A node has shown an entry at `time`; `by_writer` when it is the one that wrote it. Gives its number.
     ///
     /// # Errors
@@ -166,5 +185,39 @@ impl History {
         let mut later =
             said.iter().filter(|said| said.generation == claim.generation && said.ballot > claim.ballot);
         later.next().map(|said| said.time)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use heck_core::config::Config;
+    use heck_core::id::{Boot, NodeId};
+    use heck_core::mutant::Planted;
+    use heck_core::state::{Change, StateBase};
+
+    use super::*;
+
+    #[test]
+    fn a_chain_of_replacements_counts_as_one_and_a_chain_of_nothing_as_none() {
+        let retention = Config::default().retention;
+        let mut state = State::new(&StateBase::default(), retention, Planted::NONE);
+        let name = Name::new("key").expect("short");
+        let me = Writer { node: NodeId::of(&name), boot: Boot(1) };
+        let mut changes = Vec::new();
+        for value in 0..3_u8 {
+            state.put_key(me, &name, vec![value].into(), Time::ZERO, &mut changes);
+        }
+        let entries: Vec<Arc<Entry>> = changes
+            .iter()
+            .filter_map(|change| if let Change::Learned(entry) = change { Some(entry.clone()) } else { None })
+            .collect();
+        let mut history = History::new(State::new(&StateBase::default(), retention, Planted::NONE));
+        let numbers: Vec<Number> =
+            entries.iter().map(|entry| history.shown(entry, Time::ZERO, true).expect("new")).collect();
+        let [first, second, third] = [0, 1, 2].map(|index| entries[index].dot);
+        assert!(history.is_replaced_by(numbers[0], |dot| *dot == second));
+        assert!(history.is_replaced_by(numbers[0], |dot| *dot == third), "though the second was never seen");
+        assert!(!history.is_replaced_by(numbers[0], |dot| *dot == first), "nothing replaces itself");
+        assert!(!history.is_replaced_by(numbers[2], |_| true), "nothing replaces the last one");
     }
 }

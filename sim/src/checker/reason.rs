@@ -27,7 +27,7 @@ pub fn reason(history: &mut History, state: &State, entry: &Entry) -> Reason {
     let is_good = match &entry.body {
         Body::Origin { .. } | Body::Key { .. } => {
             let number = history.number(dot);
-            history.superseded_by(number).any(|end| end != dot && state.context().has_seen(&end))
+            history.is_replaced_by(number, |end| state.context().has_seen(end))
         }
         Body::Claim(claim) => return claim_reason(history, state, &dot, claim),
         Body::Fence(fence) => {

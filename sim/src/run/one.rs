@@ -7,7 +7,7 @@ use heck_core::state::State;
 use heck_core::time::{Span, Time};
 
 use super::faults::{Faults, join_peers};
-use super::plan::Plan;
+use super::plan::{Followed, Plan};
 use super::setup::{self, Setup, identity};
 use super::watch::Watch;
 use super::{Options, RunError};
@@ -212,7 +212,7 @@ impl Run<'_> {
         let measured = until.since(from);
         let nodes = f64::from(self.scenario.cluster.nodes);
         let rounds = measured.as_us() as f64 / self.scenario.cluster.protocol.repair_interval.as_us() as f64;
-        let latency_p95_us = setup::latency_p95_us(self.scenario);
+        let latency_p95_us = |of: &Followed| setup::latency_p95_us(self.scenario, of.node, &of.to);
         let sealing = self.scenario.cluster.protocol.sealing_reserve.as_u64() as u32;
         let largest = self.world.total_traffic().largest_bytes;
         let violations = self.watch.checkers.findings().iter().map(|finding| Violation {

@@ -1,5 +1,7 @@
 //! What the fleet is told in one run: background writes and the updates that are followed, drawn from the seed.
 
+use std::sync::Arc;
+
 use heck_core::entry::{Body, HealthState, Hold, OriginSpec, Scope};
 use heck_core::id::Name;
 use heck_core::input::{Command, ProbeOutcome};
@@ -8,13 +10,14 @@ use heck_core::time::{Span, Time};
 
 use super::setup::{Setup, key_name, origin_name};
 use crate::protocol::heck::HeckCommand;
-use crate::scenario::{Follow, Kind, Scenario};
+use crate::scenario::{Follow, Kind, NodeSet, Scenario};
 use crate::units::EventRate;
 
 /// Names of the random streams of a workload, far from those of nodes and of faults.
 const BACKGROUND_STREAM: u64 = u64::from_be_bytes(*b"\0backgnd");
 const FOLLOW_STREAM: u64 = u64::from_be_bytes(*b"\0\0follow");
 const FROM_STREAM: u64 = u64::from_be_bytes(*b"\0\0\0\0from");
+const TO_STREAM: u64 = u64::from_be_bytes(*b"\0\0\0\0\0\0to") << 32;
 
 /// A command for a node at a time.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -38,6 +41,8 @@ pub struct Followed {
     pub at: Time,
     /// Where it happens.
     pub node: u32,
+    /// The nodes to which it is followed, ascending; shared by all updates of one table.
+    pub to: Arc<[u32]>,
     /// The name by which its entry is told from all others: nothing else in the run writes it.
     pub name: Name,
 }
@@ -146,11 +151,20 @@ impl<'a> Maker<'a> {
         let mut names = Names { origin: self.free_origins, key: self.free_keys, added: 0, messages: 0 };
         for (table, follow) in (0..).zip(&self.scenario.workload.follow.0) {
             let from = self.scenario.nodes_of(&follow.from, self.seed, FROM_STREAM + table);
-            self.follow_table(follow, &from, &mut names, &mut random);
+            let to = follow.to.as_ref().unwrap_or(&NodeSet::All);
+            let to = self.scenario.nodes_of(to, self.seed, TO_STREAM + table).into();
+            self.follow_table(follow, &from, &to, &mut names, &mut random);
         }
     }
 
-    fn follow_table(&mut self, follow: &Follow, from: &[u32], names: &mut Names, random: &mut Stream) {
+    fn follow_table(
+        &mut self,
+        follow: &Follow,
+        from: &[u32],
+        to: &Arc<[u32]>,
+        names: &mut Names,
+        random: &mut Stream,
+    ) {
         let scenario = self.scenario;
         let first = Time::ZERO + follow.at.unwrap_or(scenario.workload.warmup);
         let round_us = scenario.cluster.protocol.repair_interval.as_us().min(u64::from(u32::MAX)) as u32;
@@ -167,7 +181,8 @@ impl<'a> Maker<'a> {
                 let name = names.next(kind, scenario.cluster.origins);
                 let command = self.command(kind, &name, repeat, HealthState::Unhealthy);
                 self.give(at, node, command);
-                self.plan.followed.push(Followed { curve: follow.curve(kind), kind, at, node, name });
+                let (curve, to) = (follow.curve(kind), to.clone());
+                self.plan.followed.push(Followed { curve, kind, at, node, to, name });
             }
         }
     }

@@ -230,14 +230,18 @@ pub fn latency(latency: &Latency) -> Result<EngineLatency, String> {
     })
 }
 
-/// The 95th percentile of the one-way latency, in microseconds; only where all nodes are in one zone, so that there
-/// is one such distribution. Datagrams that are held back are not in it.
+/// The 95th percentile of the one-way latency from a node to others, in microseconds; only where all of them are in
+/// one zone, so that there is one such distribution. Datagrams that are held back are not in it.
 #[must_use]
-pub fn latency_p95_us(scenario: &Scenario) -> Option<u64> {
+pub fn latency_p95_us(scenario: &Scenario, from: u32, to: &[u32]) -> Option<u64> {
     const P95: u32 = (0.95 * 4_294_967_296.0) as u32;
     let zones = scenario.cluster.zones();
-    let [zone] = zones.as_slice() else { return None };
-    let path = scenario.network.path(zone.name, zone.name);
+    let sender = zones.iter().find(|zone| zone.nodes.contains(&from))?;
+    let receiver = zones.iter().find(|zone| to.first().is_some_and(|first| zone.nodes.contains(first)))?;
+    if !to.iter().all(|node| receiver.nodes.contains(node)) {
+        return None;
+    }
+    let path = scenario.network.path(sender.name, receiver.name);
     latency(&path.latency).ok().map(|latency| latency.sample_us(P95))
 }
 
@@ -275,17 +279,24 @@ mod tests {
 
     #[test]
     fn the_95th_percentile_of_latency_is_that_of_its_distribution_in_one_zone() {
-        let of = |sets: &[&str]| {
+        let nodes: Vec<u32> = (0..10).collect();
+        let between = |sets: &[&str], from: u32, to: &[u32]| {
             let text = "question = \"q\"\nsource = \"s\"\nexpectation = \"e\"\nrun.duration = \"9s\"\n\
                         cluster.nodes = 10\nnetwork.latency = \"40ms\"\n";
             let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
-            latency_p95_us(&ScenarioFile::parse("q.toml", text, &sets).expect("a scenario").scenario)
+            let scenario = ScenarioFile::parse("q.toml", text, &sets).expect("a scenario").scenario;
+            latency_p95_us(&scenario, from, to)
         };
+        let of = |sets: &[&str]| between(sets, 0, &nodes);
         assert_eq!(of(&[]), Some(40_000));
         let uniform = "network.latency={ uniform = { min = \"5ms\", max = \"40ms\" } }";
         assert_eq!(of(&[uniform]), Some(38_250));
         let lognormal = "network.latency={ lognormal = { median = \"40ms\", p95 = \"83ms\" } }";
         assert!(of(&[lognormal]).is_some_and(|us| us.abs_diff(83_000) < 10), "{:?}", of(&[lognormal]));
-        assert_eq!(of(&["cluster.zone=[{ name = \"a\", nodes = 5 }, { name = \"b\", nodes = 5 }]"]), None);
+        let zones = "cluster.zone=[{ name = \"a\", nodes = 5 }, { name = \"b\", nodes = 5 }]";
+        let link = "network.link=[{ from = \"a\", to = \"b\", both = false, latency = \"70ms\" }]";
+        assert_eq!(of(&[zones]), None);
+        assert_eq!(between(&[zones, link], 0, &nodes[5..]), Some(70_000));
+        assert_eq!(between(&[zones, link], 9, &nodes[..5]), Some(40_000));
     }
 }

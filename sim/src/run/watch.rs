@@ -22,6 +22,7 @@ struct Track {
     /// Set when the update has happened.
     dot: Option<Dot>,
     happened: Time,
+    /// The nodes that have it, and those that are not asked.
     reached: Vec<bool>,
     reached_us: Vec<u64>,
 }
@@ -29,7 +30,6 @@ struct Track {
 /// Follows updates, counts traffic and lets the checkers look on.
 pub struct Watch {
     tracks: Vec<Track>,
-    nodes: u32,
     sealing_bytes: u32,
     traffic: Traffic,
     /// When counting began and ended.
@@ -40,6 +40,14 @@ pub struct Watch {
     hashes: Vec<u64>,
     /// The checkers.
     pub checkers: Checkers,
+}
+
+impl Track {
+    /// How many nodes it is followed to, the one where it happens not counted.
+    fn others(&self) -> u32 {
+        let Followed { to, node, .. } = &self.followed;
+        (to.len() - usize::from(to.binary_search(node).is_ok())) as u32
+    }
 }
 
 impl Watch {
@@ -53,19 +61,18 @@ impl Watch {
         warm: Time,
         checkers: Checkers,
     ) -> Self {
-        let track = |followed| Track {
-            followed,
-            dot: None,
-            happened: Time::ZERO,
-            reached: vec![false; nodes as usize],
-            reached_us: Vec::new(),
+        let track = |followed: Followed| {
+            let mut reached = vec![true; nodes as usize];
+            followed.to.iter().for_each(|&node| reached[node as usize] = false);
+            reached[followed.node as usize] = false;
+            Track { followed, dot: None, happened: Time::ZERO, reached, reached_us: Vec::new() }
         };
         let from = followed.is_empty().then_some(warm);
-        let missing = followed.len() as u64 * u64::from(nodes);
-        let tracks = followed.into_iter().map(track).collect();
+        let tracks: Vec<Track> = followed.into_iter().map(track).collect();
+        let missing = tracks.iter().map(|track| 1 + track.others() as u64).sum();
         let traffic = Traffic::default();
         let hashes = vec![0; nodes as usize];
-        Self { tracks, nodes, sealing_bytes, traffic, from, until: None, missing, hashes, checkers }
+        Self { tracks, sealing_bytes, traffic, from, until: None, missing, hashes, checkers }
     }
 
     /// Whether every node has every followed update.
@@ -87,17 +94,20 @@ impl Watch {
     }
 
     /// What became of the followed updates; `now` is the end of the run, and `latency_p95_us` the 95th percentile
-    /// of the one-way latency where there is one for the whole network.
+    /// of the one-way latency from where one happened to where it is followed.
     #[must_use]
-    pub fn updates(self, now: Time, latency_p95_us: Option<u64>) -> Vec<UpdateOutcome> {
-        let nodes = self.nodes;
-        let outcome = |track: Track| UpdateOutcome {
-            delivery_ratio_p95: latency_p95_us.map(|us| delivery_ratio(&track.reached_us, nodes - 1, us)),
-            kind: track.followed.curve,
-            node: track.followed.node,
-            population: nodes - 1,
-            reached_us: track.reached_us,
-            observed_us: now.since(track.dot.map_or(track.followed.at, |_| track.happened)).as_us(),
+    pub fn updates(self, now: Time, latency_p95_us: impl Fn(&Followed) -> Option<u64>) -> Vec<UpdateOutcome> {
+        let outcome = |track: Track| {
+            let population = track.others();
+            let latency_us = latency_p95_us(&track.followed);
+            UpdateOutcome {
+                delivery_ratio_p95: latency_us.map(|us| delivery_ratio(&track.reached_us, population, us)),
+                kind: track.followed.curve,
+                node: track.followed.node,
+                population,
+                reached_us: track.reached_us,
+                observed_us: now.since(track.dot.map_or(track.followed.at, |_| track.happened)).as_us(),
+            }
         };
         self.tracks.into_iter().map(outcome).collect()
     }

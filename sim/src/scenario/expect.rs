@@ -24,8 +24,9 @@ section! {
         reached_min: Option<Fraction> = plain(),
         /// Part of the nodes that have the update in the end, mean over the runs.
         reached_mean_min: Option<Fraction> = plain(),
-        /// The 95th percentile over nodes of the time of delivery divided by the 95th percentile of the one-way latency
-        /// of the network, mean over runs; only for a cluster of one zone, where there is one such latency.
+        /// The 95th percentile over nodes of the time of delivery divided by the 95th percentile of the one-way
+        /// latency between them, mean over runs; only where there is one such latency: in a cluster of one zone, or in a table of
+        /// `[workload.follow]` that follows updates from one zone to one.
         delivery_p95_ratio_max: Option<Number> = plain(),
     }
 }

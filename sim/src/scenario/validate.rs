@@ -29,8 +29,11 @@ pub(super) fn validate(scenario: &Scenario, root: &Node, problems: &mut Problems
         check.node_set(&key, set, is_later_side);
     }
     for (index, follow) in scenario.workload.follow.0.iter().enumerate() {
-        let key = format!("{}.from", check.follow_key(index));
-        check.node_set(&key, &follow.from, false);
+        let key = check.follow_key(index);
+        check.node_set(&format!("{key}.from"), &follow.from, false);
+        if let Some(to) = &follow.to {
+            check.node_set(&format!("{key}.to"), to, false);
+        }
     }
     check.network();
     check.times();
@@ -424,20 +427,27 @@ impl Check<'_> {
 
     /// A ratio to "the" latency of the network needs one latency for all pairs of nodes.
     fn delivery_ratio(&mut self) {
-        let expect = &self.scenario.expect;
-        let kinds = Kind::ALL.iter().map(|&kind| (format!("expect.{}", kind.word()), expect.limits(kind)));
-        let follows = self.scenario.workload.follow.0.iter().enumerate();
-        let of_tables = follows.filter_map(|(index, follow)| {
-            Some((format!("{}.limits", self.follow_key(index)), follow.limits.clone()?))
-        });
-        let every = std::iter::once(("expect".to_owned(), expect.every_kind.clone()));
-        let limits: Vec<_> = every.chain(kinds).chain(of_tables).collect();
-        let mut named = limits.into_iter().filter(|(_, limits)| limits.delivery_p95_ratio_max.is_some());
-        if self.scenario.cluster.zone.len() > 1
-            && let Some((table, _)) = named.next()
-        {
+        let Scenario { cluster, workload, expect, .. } = self.scenario;
+        if cluster.zone.len() <= 1 {
+            return;
+        }
+        let is_zone = |set: &NodeSet| matches!(set, NodeSet::Zone(_) | NodeSet::RandomOfZone(..));
+        for (index, follow) in workload.follow.0.iter().enumerate() {
+            if is_zone(&follow.from) && follow.to.as_ref().is_some_and(is_zone) {
+                continue;
+            }
+            let own = follow.limits.as_ref().filter(|limits| limits.delivery_p95_ratio_max.is_some());
+            let of_kind =
+                follow.kinds.iter().find(|&&kind| expect.limits(kind).delivery_p95_ratio_max.is_some());
+            let table = match (own, of_kind) {
+                (Some(_), _) => format!("{}.limits", self.follow_key(index)),
+                (None, Some(_)) if expect.every_kind.delivery_p95_ratio_max.is_some() => "expect".to_owned(),
+                (None, Some(kind)) => format!("expect.{}", kind.word()),
+                (None, None) => continue,
+            };
             let key = format!("{table}.delivery_p95_ratio_max");
-            self.wrong(&key, "has no one latency to compare with", "a cluster of one zone");
+            let allowed = "a cluster of one zone, or updates that are followed from one zone to one";
+            return self.wrong(&key, "has no one latency to compare with", allowed);
         }
     }
 

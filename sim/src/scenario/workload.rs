@@ -63,6 +63,9 @@ section! {
         /// Nodes where they may happen. A change of health happens at the owner of its origin if that is one of
         /// them, and otherwise at one of them which takes the origin over.
         from: NodeSet = default("all"),
+        /// Nodes to which they are followed, beside the one where each happens; the others get them as well, but nobody
+        /// looks when. Without it, all.
+        to: Option<NodeSet> = plain(),
         /// Limits for these updates; what is not named here holds as in `[expect]`.
         limits: Option<Limits> = plain(),
     }
