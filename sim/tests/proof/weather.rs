@@ -134,3 +134,16 @@ fn a_slow_disk_loses_in_a_crash_what_a_fast_one_has_kept() {
                 { at = \"12s\", crash = { nodes = [0, 1] } }]";
     assert!(kept(over)[1] > 10, "its disk was slow for a second only");
 }
+
+#[test]
+fn an_update_that_is_followed_to_some_nodes_counts_them_and_its_source_alone() {
+    let follow = "workload.follow={ kinds = [\"key_written\"], at = \"10s\", from = [0], to = [0, 4, 9] }";
+    let file = load("weather", &["fault=[{ at = \"9s\", crash = { nodes = [4, 5] } }]", follow]);
+    let run = run_planted(&file, 1, Planted::NONE, &Options::default());
+    let update = &run.updates[0];
+    assert_eq!(
+        (update.population, update.reached_us.len()),
+        (2, 1),
+        "node 4 is down, and nobody asks after 5"
+    );
+}

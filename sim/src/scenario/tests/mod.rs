@@ -256,7 +256,8 @@ fn keys_that_contradict_each_other_are_refused() {
         ("[[network.link]]\nfrom = \"eu\"\nto = \"*\"", "names no zone"),
         ("expect.key_written.never_reached_max = 0", "is not followed"),
         (
-            "cluster.zone = [{ name = \"a\", nodes = 5 }, { name = \"b\", nodes = 5 }]\nexpect.delivery_p95_ratio_max = 2",
+            "cluster.zone = [{ name = \"a\", nodes = 5 }, { name = \"b\", nodes = 5 }]\nexpect.delivery_p95_ratio_max = 2\n\
+             workload.follow.kinds = [\"key_written\"]",
             "expect.delivery_p95_ratio_max: 2 has no one latency to compare with",
         ),
         ("[[missed]]\naim = \"never_reached_max\"\nbar = \"1%\"\nreason = \"r\"", "is no whole number"),
@@ -317,6 +318,11 @@ fn followed_updates_may_be_several_tables_each_with_its_curves_and_limits() {
     let one = with(&["workload.follow=[{ kinds = [\"key_written\"] }]"]).unwrap().scenario;
     assert_eq!(one, with(&["workload.follow={ kinds = [\"key_written\"] }"]).unwrap().scenario);
     assert!(one.resolved_toml().contains("[workload.follow]\n"), "as it is written without a list");
+
+    let zones = "cluster.zone=[{ name = \"a\", nodes = 5 }, { name = \"b\", nodes = 5 }]";
+    let way = "workload.follow={ kinds = [\"key_written\"], from = { zone = \"a\" }, to = { zone = \"b\" } }";
+    let one_way = with(&[zones, way, "expect.delivery_p95_ratio_max=2"]);
+    assert!(one_way.is_ok(), "from one zone to one there is one latency");
 
     for (lines, expected) in [
         (
