@@ -5,13 +5,14 @@ mod common;
 use common::{Cluster, Weather, addr, name};
 use heck_core::config::Config;
 use heck_core::effects::{Effects, Phase, Record};
-use heck_core::entry::{Body, Entry, Minted, Replaced, Superseded};
+use heck_core::entry::{Body, Covered, Entry, Fence, Minted, Replaced, Superseded};
 use heck_core::id::{Boot, NodeId, Writer};
 use heck_core::input::{Command, Input};
+use heck_core::interval::IntervalSet;
 use heck_core::journal::Snapshot;
 use heck_core::member::{Member, Members};
 use heck_core::node::{Base, Identity, Node};
-use heck_core::packet::{Carried, Packet, PacketKind};
+use heck_core::packet::{Carried, LaneAnswer, Packet, PacketKind};
 use heck_core::rng::Seed;
 use heck_core::time::{Span, Time};
 use std::sync::Arc;
@@ -76,6 +77,39 @@ fn what_was_replaced_before_it_came_stays_known_after_a_restart() {
     take(&mut after, 1);
     let live: Vec<u64> = after.view().state().entries().map(|entry| entry.dot.counter).collect();
     assert_eq!(live, [3], "the second write says that the first is replaced");
+}
+
+#[test]
+fn a_fence_that_came_to_nothing_does_not_keep_a_node_from_fencing_its_past() {
+    let (mut effects, mut node) = (Effects::default(), node(1_000, Vec::new(), Time::ZERO));
+    let me = node.view().writer().node;
+    let in_life = |boot| Writer { node: me, boot: Boot(boot) };
+    let entry = |boot, body| Arc::new(Entry::new(in_life(boot), 1, 1, Superseded::new(), body));
+    let fence = |boot, covered| Body::Fence(Arc::new(Fence { boot: Boot(boot), covered }));
+    let past = entry(12, Body::Key { name: name("key"), value: [1].as_slice().into() });
+    // One of its old fences waits here for a life of which nothing is known; another, which reaches further, counts.
+    let waiting = entry(10, fence(2, vec![Covered { boot: Boot(2), serials: [0, 5, 0, 0] }]));
+    let lane = waiting.dot.lane;
+    let mut first = Packet::default();
+    first.reset(PacketKind::Push, NodeId::of(&name("peer")));
+    first.entries.extend([&past, &waiting].map(|entry| Carried { entry: entry.clone(), age: Span::ZERO }));
+    let mut second = Packet::default();
+    second.reset(PacketKind::Push, NodeId::of(&name("peer")));
+    second.entries.push(Carried { entry: entry(8, fence(7, Vec::new())), age: Span::ZERO });
+    // And a peer tells that it has seen the one that waits, and that it says nothing any more.
+    second.answers.push(lane.shard);
+    let seen = IntervalSet::range(1, 1);
+    second.answer_lanes.push(LaneAnswer { lane, seen, live: IntervalSet::new(), serial: 1 });
+    for packet in [&first, &second] {
+        node.step(Time(10), Input::Datagram { from: addr(1), packet }, &mut effects);
+        effects.clear();
+    }
+    for times in 1..=5 {
+        let now = Time::ZERO + Config::default().fence_after.times(times) + Span::from_secs(1);
+        node.step(now, Input::Timeout, &mut effects);
+        effects.clear();
+    }
+    assert_eq!(node.view().state().context().fence_of(me), Some(Boot(12)));
 }
 
 #[test]

@@ -25,9 +25,7 @@ impl State {
             // A newer write may have come first and named this one as superseded; what this one supersedes in
             // turn is known only now.
             self.kill_superseded(entry, changes);
-            if !self.context.is_whole(&entry.dot.lane) {
-                self.context.note_serial(&entry.dot.lane, entry.serial);
-            }
+            self.context.note_serial(&entry.dot.lane, entry.serial);
             return Applied::Known;
         }
         if self.planted.is(Mutant::LoseDelta) && entry.dot.counter.is_multiple_of(3) {
@@ -118,9 +116,7 @@ impl State {
     fn kill_superseded(&mut self, entry: &Entry, changes: &mut Vec<Change>) {
         for (dot, serial) in entry.superseded() {
             self.context.see(&dot);
-            if !self.context.is_whole(&dot.lane) {
-                self.context.note_serial(&dot.lane, serial);
-            }
+            self.context.note_serial(&dot.lane, serial);
             self.kill(&dot, changes);
         }
     }

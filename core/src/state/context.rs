@@ -229,7 +229,11 @@ impl Context {
 
     /// Notes that a writer minted `serial` entries in a store. True when that shows a gap: some of them have
     /// not been seen.
+    /// Of a lane in which everything counts as seen there is nothing to note.
     pub fn note_serial(&mut self, lane: &Lane, serial: u64) -> bool {
+        if self.is_whole(lane) {
+            return false;
+        }
         let known = self.progress(lane.writer, lane.store);
         if serial > known.serial {
             self.sequence(lane).serial = serial;

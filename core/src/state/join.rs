@@ -166,7 +166,7 @@ impl State {
             self.report_gaps(answer, changes);
             if is_whole(&answer.seen) {
                 self.context.complete(lane, answer.serial);
-            } else if !self.context.is_whole(lane) {
+            } else {
                 self.context.see_all(lane, &answer.seen);
                 self.context.note_serial(lane, answer.serial);
             }
