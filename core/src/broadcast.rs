@@ -60,7 +60,8 @@ impl Outbox {
                 batch.push(Carried { entry, age: Span::ZERO });
             }
             for _ in 0..config.broadcast_copies {
-                send(&batch, config, members, me, rng, effects);
+                let fill = |packet: &mut Packet| packet.entries.extend_from_slice(&batch);
+                spread(config.broadcast, fill, config, members, me, rng, effects);
             }
             batch.clear();
         }
@@ -71,15 +72,17 @@ fn entry_len(entry: &Arc<Entry>) -> usize {
     carried_len(&Carried { entry: entry.clone(), age: Span::ZERO })
 }
 
-fn push_packet(batch: &[Carried], me: NodeId, effects: &mut Effects) -> Packet {
+fn push_packet(fill: impl Fn(&mut Packet), me: NodeId, effects: &mut Effects) -> Packet {
     let mut packet = effects.packet();
     packet.reset(PacketKind::Push, me);
-    packet.entries.extend_from_slice(batch);
+    fill(&mut packet);
     packet
 }
 
-fn send(
-    batch: &[Carried],
+/// Sends a packet that `fill` makes to everyone, or to a few.
+pub fn spread(
+    broadcast: Broadcast,
+    fill: impl Fn(&mut Packet),
     config: &Config,
     members: &Members,
     me: NodeId,
@@ -87,24 +90,24 @@ fn send(
     effects: &mut Effects,
 ) {
     let start = effects.targets.len();
-    match config.broadcast {
+    match broadcast {
         Broadcast::None => return,
         Broadcast::Some(count) => {
             let few = (0..count).filter_map(|_| members.random_peer(me, rng));
             effects.targets.extend(few.map(|member| member.addr));
         }
         Broadcast::All if members.len() > config.relay_above as usize => {
-            return send_by_relays(batch, config, members, me, rng, effects);
+            return send_by_relays(fill, config, members, me, rng, effects);
         }
         Broadcast::All => effects.targets.extend(members.others(me).map(|member| member.addr)),
     }
-    let packet = push_packet(batch, me, effects);
+    let packet = push_packet(fill, me, effects);
     effects.send_to_pushed(start, packet);
 }
 
 /// Cuts the members into about √N slices and asks a few members of each to pass the packet on within it.
 fn send_by_relays(
-    batch: &[Carried],
+    fill: impl Fn(&mut Packet),
     config: &Config,
     members: &Members,
     me: NodeId,
@@ -114,14 +117,15 @@ fn send_by_relays(
     let of = members.len().isqrt().clamp(1, usize::from(u16::MAX)) as u16;
     for slice in 0..of {
         let start = effects.targets.len();
-        let in_slice = members.slice(Relay { slice, of });
+        let count = members.slice(Relay { slice, of }).count();
         for _ in 0..config.relay_copies {
-            let Some(relay) = in_slice.get(rng.below(in_slice.len() as u32) as usize) else { break };
+            let drawn = rng.below(count as u32) as usize;
+            let Some(relay) = members.slice(Relay { slice, of }).nth(drawn) else { break };
             if relay.node != me {
                 effects.targets.push(relay.addr);
             }
         }
-        let mut packet = push_packet(batch, me, effects);
+        let mut packet = push_packet(&fill, me, effects);
         packet.relay = Some(Relay { slice, of });
         effects.send_to_pushed(start, packet);
     }
@@ -130,11 +134,12 @@ fn send_by_relays(
 /// Passes a packet on to the slice of members that its sender asked for.
 pub fn relay(packet: &Packet, relay: Relay, members: &Members, me: NodeId, effects: &mut Effects) {
     let start = effects.targets.len();
-    let slice = members.slice(relay).iter();
+    let slice = members.slice(relay);
     let others = slice.filter(|member| member.node != me && member.node != packet.sender);
     effects.targets.extend(others.map(|member| member.addr));
     let mut copy = effects.packet();
     copy.reset(PacketKind::Push, packet.sender);
     copy.entries.extend_from_slice(&packet.entries);
+    copy.members.extend_from_slice(&packet.members);
     effects.send_to_pushed(start, copy);
 }

@@ -16,6 +16,84 @@ pub enum Broadcast {
     Some(u32),
 }
 
+/// How a node finds out who is dead.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Detector {
+    /// heck's own: silence is weighed against what is usual here, by several witnesses.
+    Evidence,
+    /// Lifeguard (Dadgar et al. 2018), to compare with.
+    Lifeguard,
+    /// SWIM (Das et al. 2002), to compare with.
+    Swim,
+}
+
+/// The settings of membership.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct MembershipConfig {
+    /// How the dead are found. Evidence unless set.
+    pub detector: Detector,
+    /// What suspicion is counted in: SWIM's period. It is the repair interval, which asks the peer, unless set.
+    pub period: Span,
+    /// How long an answer may take. 500 ms unless set.
+    pub timeout: Span,
+    /// Members asked to ask for someone. 3 unless set.
+    pub helpers: u32,
+    /// A confirmed suspicion lasts this much of max(1, log10 of the members) periods, in percent. 270 unless set.
+    pub suspicion_factor_percent: u32,
+    /// One that nobody confirms lasts so many times as long. 6 unless set.
+    pub suspicion_max_factor: u32,
+    /// Bytes of news of members in a datagram. 320 unless set.
+    pub news_bytes: u32,
+    /// How often a node passes on news of a member, per doubling of the cluster and before loss is allowed for, in
+    /// sixteenths. 24 unless set.
+    pub news_sends: u32,
+    /// Time between two attempts to reach someone who is dead, in a cluster of up to 50; in a larger one
+    /// proportionally more. 5 s unless set.
+    pub heal_interval: Span,
+    /// For how long a member that comes back from the dead at once is not counted, the first time; each time doubles it. 30 s
+    /// unless set.
+    pub quarantine: Span,
+}
+
+impl MembershipConfig {
+    fn validate(&self) -> Result<(), ConfigError> {
+        let day_us = Span::from_secs(24 * 3_600).as_us();
+        within(&[
+            ("probe_period", self.period.as_us(), 10_000, day_us / 24),
+            ("probe_timeout", self.timeout.as_us(), 1_000, 60_000_000),
+            ("probe_helpers", self.helpers.into(), 0, 16),
+            ("suspicion_factor_percent", self.suspicion_factor_percent.into(), 10, 10_000),
+            ("suspicion_max_factor", self.suspicion_max_factor.into(), 1, 100),
+            ("news_bytes", self.news_bytes.into(), 0, 1_000),
+            ("news_sends", self.news_sends.into(), 1, 160),
+            ("heal_interval", self.heal_interval.as_us(), 100_000, day_us),
+            ("quarantine", self.quarantine.as_us(), 0, day_us),
+        ])
+    }
+}
+
+fn within(checks: &[(&'static str, u64, u64, u64)]) -> Result<(), ConfigError> {
+    let wrong = checks.iter().find(|(_, value, min, max)| value < min || value > max);
+    wrong.map_or(Ok(()), |&(key, value, min, max)| Err(ConfigError { key, value, min, max }))
+}
+
+impl Default for MembershipConfig {
+    fn default() -> Self {
+        Self {
+            detector: Detector::Evidence,
+            period: Span::from_secs(1),
+            timeout: Span::from_ms(500),
+            helpers: 3,
+            suspicion_factor_percent: 270,
+            suspicion_max_factor: 6,
+            news_bytes: 320,
+            news_sends: 24,
+            heal_interval: Span::from_secs(5),
+            quarantine: Span::from_secs(30),
+        }
+    }
+}
+
 /// The settings of one node's protocol. Nodes of a cluster may differ in them.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Config {
@@ -81,6 +159,8 @@ pub struct Config {
     pub max_transit: Span,
     /// Greatest drift of a clock in parts per million, for the bound on ages. 200 unless set.
     pub clock_drift_ppm: u32,
+    /// How members are watched; unset, all are taken to live for ever.
+    pub membership: Option<MembershipConfig>,
     /// A planted bug, for tests.
     pub planted: Planted,
 }
@@ -116,6 +196,7 @@ impl Default for Config {
             entry_datagram_limit: 1_100,
             max_transit: Span::from_secs(1),
             clock_drift_ppm: 200,
+            membership: Some(MembershipConfig::default()),
             planted: Planted::NONE,
         }
     }
@@ -180,12 +261,8 @@ impl Config {
             span("max_transit", self.max_transit, Span::ZERO, day_us),
             ("clock_drift_ppm", self.clock_drift_ppm.into(), 0, 1_000_000),
         ];
-        for (key, value, min, max) in checks {
-            if value < min || value > max {
-                return Err(ConfigError { key, value, min, max });
-            }
-        }
-        Ok(())
+        within(&checks)?;
+        self.membership.as_ref().map_or(Ok(()), MembershipConfig::validate)
     }
 
     /// Bytes of a datagram that the protocol may fill.

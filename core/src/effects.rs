@@ -1,6 +1,7 @@
 //! What goes out through the core's door.
 
-use crate::id::{Addr, Boot, Dot, StreamId};
+use crate::id::{Addr, Boot, Dot, NodeId, StreamId};
+use crate::member::Standing;
 use crate::packet::{Carried, LaneAnswer, Packet};
 use crate::state::Change;
 use crate::time::Time;
@@ -110,6 +111,15 @@ pub enum Event {
     },
     /// An earlier or a second life of this node's name was heard of: the node took this life instead.
     NewBoot(Boot),
+    /// What is held of another member changed.
+    Member {
+        /// Whom.
+        node: NodeId,
+        /// What is held of it now.
+        standing: Standing,
+    },
+    /// Others doubted this node: it has said that it lives, for the so-manieth time in this life.
+    Refuted(u32),
     /// A peer sent something that makes no sense here; it was dropped.
     Rejected(Rejected),
 }

@@ -22,6 +22,7 @@ pub mod input;
 pub mod interval;
 pub mod journal;
 pub mod member;
+mod membership;
 pub mod mutant;
 pub mod node;
 pub mod overlay;

@@ -89,6 +89,14 @@ mutants! {
     StaleFingerprint,
     /// A heartbeat counts from its arrival, whatever time it took.
     ForgetBeatAge,
+    /// Whoever does not answer a few times is buried, whatever is usual.
+    TrustSilence,
+    /// A burial counts although the member was heard of since.
+    IgnoreHeard,
+    /// A node that hears of its own death does not refute it.
+    ForgetRefutation,
+    /// Nobody asks the dead.
+    AbandonDead,
 }
 
 /// Which bug is planted, if any.

@@ -1,8 +1,9 @@
 //! What nodes say to each other: one packet type for datagrams and for the frames of streams.
 
-use crate::entry::Entry;
-use crate::id::{Lane, NodeId, SHARDS, Shard, Writer};
+use crate::entry::{Entry, Scope};
+use crate::id::{Addr, Lane, Name, NodeId, SHARDS, Shard, Writer};
 use crate::interval::IntervalSet;
+use crate::member::{Life, Member, Standing};
 use crate::time::Span;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -33,6 +34,10 @@ pub enum PacketKind {
     SyncAnswer = 4,
     /// Stream only: nothing more follows.
     SyncDone = 5,
+    /// "Are you there?" between rounds of repair. With a subject: "ask that one for me".
+    Ping = 6,
+    /// "I am." With a subject: what became of asking it.
+    Ack = 7,
 }
 
 impl PacketKind {
@@ -46,6 +51,8 @@ impl PacketKind {
             3 => Some(Self::SyncRequest),
             4 => Some(Self::SyncAnswer),
             5 => Some(Self::SyncDone),
+            6 => Some(Self::Ping),
+            7 => Some(Self::Ack),
             _ => None,
         }
     }
@@ -108,6 +115,55 @@ pub struct Beat {
     pub hops: u8,
 }
 
+/// What a node says of a member.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct MemberUpdate {
+    /// Whom it is about.
+    pub node: NodeId,
+    /// In which life.
+    pub life: Life,
+    /// What is held of it.
+    pub standing: Standing,
+    /// How long ago it was buried or left, added up hop by hop. Zero for all others.
+    pub age: Span,
+    /// Who suspects it; itself where nobody does.
+    pub accuser: NodeId,
+    /// How to reach it; left out where the receiver should know.
+    pub card: Option<Card>,
+}
+
+/// What a member says of itself.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Card {
+    /// Its name.
+    pub name: Name,
+    /// Where it can be reached.
+    pub addr: Addr,
+    /// Its zone.
+    pub zone: Scope,
+    /// Its share of the work.
+    pub weight: u16,
+}
+
+impl Card {
+    /// The card of a member.
+    #[must_use]
+    pub fn of(member: &Member) -> Self {
+        Self { name: member.name.clone(), addr: member.addr, zone: member.zone, weight: member.weight }
+    }
+}
+
+/// Whom to ask for someone else, or what came of it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Subject {
+    /// The member.
+    pub node: NodeId,
+    /// How often to ask it, or how often it was asked.
+    pub tried: u8,
+    /// How often it answered.
+    pub answered: u8,
+}
+
 /// Asks the receiver to pass the packet on within one of `of` equal slices of all identities.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Relay {
@@ -138,7 +194,7 @@ pub struct Packet {
     pub oversized: bool,
     /// Set when the packet is to be passed on.
     pub relay: Option<Relay>,
-    /// Whether `groups` and `filter` count.
+    /// Whether `groups`, `member_groups` and `filter` count.
     pub has_digest: bool,
     /// Fingerprints of the sender's groups of shards.
     pub groups: Groups,
@@ -158,6 +214,12 @@ pub struct Packet {
     pub answer_lanes: Vec<LaneAnswer>,
     /// Heartbeats.
     pub beats: Vec<Beat>,
+    /// News of members.
+    pub members: Vec<MemberUpdate>,
+    /// Fingerprints of the sender's groups of members; sent with `groups`.
+    pub member_groups: Groups,
+    /// In a ping or an ack: whom it is about, when not the two who speak.
+    pub subject: Option<Subject>,
 }
 
 impl Default for Packet {
@@ -180,6 +242,9 @@ impl Default for Packet {
             answers: Vec::new(),
             answer_lanes: Vec::new(),
             beats: Vec::new(),
+            members: Vec::new(),
+            member_groups: [0; GROUPS],
+            subject: None,
         }
     }
 }
@@ -213,11 +278,14 @@ impl Packet {
         self.answers.clear();
         self.answer_lanes.clear();
         self.beats.clear();
+        self.members.clear();
+        self.member_groups = [0; GROUPS];
+        self.subject = None;
     }
 
     /// Whether it carries anything that changes the receiver's state.
     #[must_use]
     pub const fn is_bare(&self) -> bool {
-        self.entries.is_empty() && self.answers.is_empty() && self.beats.is_empty()
+        self.entries.is_empty() && self.answers.is_empty() && self.beats.is_empty() && self.members.is_empty()
     }
 }

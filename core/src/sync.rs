@@ -9,8 +9,9 @@ use crate::codec::{answer_lane_len, carried_len, lane_seen_len};
 use crate::config::Config;
 use crate::effects::{Effects, StreamEffect};
 use crate::id::{Addr, NodeId, SHARDS, Shard, StreamId};
+use crate::member::{Members, Standing};
 use crate::mutant::Mutant;
-use crate::packet::{Carried, LaneSeen, Packet, PacketKind, Window};
+use crate::packet::{Card, Carried, LaneSeen, MemberUpdate, Packet, PacketKind, Window};
 use crate::state::State;
 use crate::time::{Span, Time};
 use alloc::boxed::Box;
@@ -85,6 +86,8 @@ pub struct Local<'a> {
     pub state: &'a State,
     /// Its settings.
     pub config: &'a Config,
+    /// Its list of members.
+    pub members: &'a Members,
     /// Its time.
     pub now: Time,
 }
@@ -212,7 +215,11 @@ impl Sync {
                 effects.streams.push(StreamEffect::Close { stream });
                 Framed::Done { is_whole }
             }
-            PacketKind::Push | PacketKind::Request | PacketKind::Reply => Framed::Misplaced,
+            PacketKind::Push
+            | PacketKind::Request
+            | PacketKind::Reply
+            | PacketKind::Ping
+            | PacketKind::Ack => Framed::Misplaced,
         }
     }
 
@@ -311,6 +318,18 @@ fn ask(stream: StreamId, local: Local<'_>, effects: &mut Effects) {
     send(stream, packet, effects);
 }
 
+/// Who takes part, for a node that joins. Who is gone is told by digest, with the time since.
+fn live_members(members: &Members) -> impl Iterator<Item = MemberUpdate> + '_ {
+    members.iter().map(|member| MemberUpdate {
+        node: member.node,
+        life: member.life,
+        standing: Standing::Alive,
+        age: Span::ZERO,
+        accuser: member.node,
+        card: Some(Card::of(member)),
+    })
+}
+
 /// Sends as many frames of answers as may be in flight; false when the last shard has been answered.
 fn serve(stream: StreamId, serving: &mut Serving, local: Local<'_>, effects: &mut Effects) -> bool {
     let Local { state, config, now, .. } = local;
@@ -353,6 +372,9 @@ fn serve(stream: StreamId, serving: &mut Serving, local: Local<'_>, effects: &mu
     let more = serving.next_shard < serving.windows.len();
     if !more {
         let mut done = frame(PacketKind::SyncDone, local, effects);
+        if config.membership.is_some() {
+            done.members.extend(live_members(local.members));
+        }
         done.entries.append(&mut serving.fences);
         send(stream, done, effects);
     }

@@ -28,7 +28,8 @@ struct Pair {
 
 impl Pair {
     fn new() -> Self {
-        let members = (0..2).map(|n| Member::new(name(&format!("node-{n}")), addr(n))).collect();
+        let members =
+            (0..2).map(|n| Member::new(name(&format!("node-{n}")), addr(n)).in_life(Boot(1))).collect();
         let base = Arc::new(Base { members: Members::new(members), formed: true, ..Base::default() });
         let config = Arc::new(Config::default());
         let node = |n: usize| {

@@ -1,9 +1,10 @@
 //! Inputs as bytes: a run that was recorded can be replayed, cut down and kept as a test.
 
 use super::body::{health_state, hold, name, put_spec, spec_of_any_length};
+use super::member::{addr, put_addr};
 use super::{DecodeError, Reader, Sink, decode_packet, encode_packet, packet_len};
 use crate::entry::Scope;
-use crate::id::{Addr, Name, StreamId};
+use crate::id::{Name, StreamId};
 use crate::input::{Command, Input, OwnedInput, ProbeOutcome};
 use crate::packet::Packet;
 use alloc::boxed::Box;
@@ -27,15 +28,6 @@ const REMOVE_ORIGIN: u8 = 3;
 const PUT_KEY: u8 = 4;
 const DELETE_KEY: u8 = 5;
 const PUBLISH: u8 = 6;
-
-fn put_addr(sink: &mut impl Sink, addr: Addr) {
-    sink.put(&addr.ip);
-    sink.put(&addr.port.to_le_bytes());
-}
-
-fn addr(reader: &mut Reader<'_>) -> Result<Addr, DecodeError> {
-    Ok(Addr { ip: reader.array("address")?, port: u16::from_le_bytes(reader.array("port")?) })
-}
 
 fn put_name(sink: &mut impl Sink, name: &Name) {
     sink.blob(name.as_str().as_bytes());

@@ -5,11 +5,13 @@
 
 mod body;
 mod input;
+mod member;
 mod packet;
 mod record;
 
 pub use body::{decode_entry, encode_entry, entry_len};
 pub use input::{decode_input, encode_input};
+pub use member::member_len;
 pub use packet::{
     HEADER_LEN, SECTION_OVERHEAD, WINDOW_LEN, answer_lane_len, beat_len, beats_len, carried_len,
     decode_packet, encode_packet, lane_seen_len, packet_len,

@@ -1,10 +1,13 @@
 //! Packets on the wire: a fixed header, then sections `(tag, length, bytes)`.
 
 use super::body::{put_writer, small, store, writer};
+use super::member::{put_member, put_subject, read_member, read_subject};
 use super::{Count, DecodeError, NUMBER_LIMIT, Reader, Sink, decode_entry, encode_entry, varint_len};
 use crate::id::{Lane, NodeId, Shard};
 use crate::interval::{IntervalSet, Range};
-use crate::packet::{Beat, Carried, GROUPS, LaneAnswer, LaneSeen, Packet, PacketKind, Relay, Window};
+use crate::packet::{
+    Beat, Carried, GROUPS, LaneAnswer, LaneSeen, MemberUpdate, Packet, PacketKind, Relay, Window,
+};
 use crate::time::Span;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -23,6 +26,8 @@ const ANSWERS: u8 = 4;
 const BEATS: u8 = 5;
 const MISMATCH: u8 = 6;
 const RELAY: u8 = 7;
+const MEMBERS: u8 = 8;
+const SUBJECT: u8 = 9;
 
 const AGREES: u8 = 1;
 const OVERSIZED: u8 = 2;
@@ -145,7 +150,7 @@ fn section<S: Sink>(sink: &mut S, tag: u8, put: impl Fn(&mut Count), write: impl
 }
 
 fn put_digest(sink: &mut impl Sink, packet: &Packet) {
-    for group in packet.groups {
+    for group in packet.groups.iter().chain(&packet.member_groups) {
         sink.put(&group.to_le_bytes());
     }
     for hash in &packet.filter {
@@ -193,6 +198,12 @@ fn put_beats(sink: &mut impl Sink, packet: &Packet) {
     }
 }
 
+fn put_members(sink: &mut impl Sink, packet: &Packet) {
+    for update in &packet.members {
+        put_member(sink, update);
+    }
+}
+
 /// Appends `packet` to `sink`.
 pub fn encode_packet<S: Sink>(packet: &Packet, sink: &mut S) {
     sink.byte(VERSION);
@@ -227,6 +238,12 @@ pub fn encode_packet<S: Sink>(packet: &Packet, sink: &mut S) {
         let bytes = [slice_low, slice_high, of_low, of_high];
         section(sink, RELAY, |count| count.put(&bytes), |sink| sink.put(&bytes));
     }
+    if !packet.members.is_empty() {
+        section(sink, MEMBERS, |count| put_members(count, packet), |sink| put_members(sink, packet));
+    }
+    if let Some(subject) = packet.subject {
+        section(sink, SUBJECT, |count| put_subject(count, subject), |sink| put_subject(sink, subject));
+    }
 }
 
 /// The encoded size of `packet`.
@@ -240,7 +257,7 @@ pub fn packet_len(packet: &Packet) -> usize {
     };
     let mut len = HEADER_LEN;
     if packet.has_digest {
-        len += len_of(2 * GROUPS + 2 * packet.filter.len());
+        len += len_of(4 * GROUPS + 2 * packet.filter.len());
     }
     if !packet.windows.is_empty() {
         len += counted(put_windows);
@@ -258,12 +275,18 @@ pub fn packet_len(packet: &Packet) -> usize {
     if packet.relay.is_some() {
         len += len_of(4);
     }
+    if !packet.members.is_empty() {
+        len += counted(put_members);
+    }
+    if packet.subject.is_some() {
+        len += len_of(10);
+    }
     len
 }
 
 fn read_digest(reader: &mut Reader<'_>, packet: &mut Packet) -> Result<(), DecodeError> {
     packet.has_digest = true;
-    for group in &mut packet.groups {
+    for group in packet.groups.iter_mut().chain(&mut packet.member_groups) {
         *group = u16::from_le_bytes(reader.array("group")?);
     }
     while reader.left() > 0 {
@@ -353,6 +376,13 @@ fn read_beats(reader: &mut Reader<'_>, beats: &mut Vec<Beat>) -> Result<(), Deco
     Ok(())
 }
 
+fn read_members(reader: &mut Reader<'_>, members: &mut Vec<MemberUpdate>) -> Result<(), DecodeError> {
+    while reader.left() > 0 {
+        members.push(read_member(reader)?);
+    }
+    Ok(())
+}
+
 fn read_relay(reader: &mut Reader<'_>) -> Result<Relay, DecodeError> {
     let slice = u16::from_le_bytes(reader.array("slice")?);
     let of = u16::from_le_bytes(reader.array("slices")?);
@@ -393,6 +423,8 @@ pub fn decode_packet(bytes: &[u8], packet: &mut Packet) -> Result<(), DecodeErro
             BEATS => read_beats(&mut inner, &mut packet.beats)?,
             MISMATCH => packet.mismatch = u64::from_le_bytes(inner.array("mismatch")?),
             RELAY => packet.relay = Some(read_relay(&mut inner)?),
+            MEMBERS => read_members(&mut inner, &mut packet.members)?,
+            SUBJECT => packet.subject = Some(read_subject(&mut inner)?),
             _ => continue,
         }
         inner.finish()?;

@@ -74,7 +74,7 @@ impl Node {
             return;
         }
         if peers.is_empty() {
-            self.finish_join(Phase::Serving, effects);
+            self.finish_join(Phase::Serving, now, effects);
             return;
         }
         self.join.peers = Some(peers.clone());
@@ -97,7 +97,8 @@ impl Node {
             self.state.claim_health(me, &finding, now, &mut self.changes);
         }
         self.learned_here(now, effects);
-        self.finish_join(Phase::Leaving, effects);
+        self.finish_join(Phase::Leaving, now, effects);
+        self.say_goodbye(now, effects);
         self.fence_at = Time::NEVER;
     }
 

@@ -114,7 +114,7 @@ impl Node {
     ) {
         for carried in fences {
             if !self.state.context().has_seen(&carried.entry.dot) {
-                self.beware_of_own_past(carried.entry.dot, carried.entry.serial, effects);
+                self.beware_of_own_past(carried.entry.dot, carried.entry.serial, now, effects);
                 self.adopt_fence(&carried.entry, kind, now, effects);
             }
         }

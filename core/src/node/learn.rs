@@ -58,7 +58,7 @@ impl Node {
     /// A dot of this node's own name that it did not mint: an earlier life whose end it does not remember, or
     /// a second holder of the name. Dots must be unique, so it takes a higher boot before it mints again.
     /// So does a serial that it has not reached.
-    pub(super) fn beware_of_own_past(&mut self, dot: Dot, serial: u64, effects: &mut Effects) {
+    pub(super) fn beware_of_own_past(&mut self, dot: Dot, serial: u64, now: Time, effects: &mut Effects) {
         let Writer { node, boot } = dot.lane.writer;
         if node != self.me.node || boot < self.me.boot {
             return;
@@ -76,6 +76,7 @@ impl Node {
         self.heartbeats.restart();
         self.journal.write(Record::Boot(self.me.boot), effects);
         effects.events.push(Event::NewBoot(self.me.boot));
+        self.enter_own_life(now);
     }
 
     /// Whether an entry was minted in this life of this node.

@@ -3,6 +3,7 @@
 mod command;
 mod fence;
 mod learn;
+mod membership;
 mod receive;
 mod restore;
 mod tick;
@@ -19,6 +20,7 @@ use crate::id::{Addr, Boot, Name, NodeId, Writer};
 use crate::input::Input;
 use crate::journal::{Journal, Snapshot};
 use crate::member::Members;
+use crate::membership::Membership;
 use crate::overlay::Shared;
 use crate::recent::Recents;
 use crate::repair::{Repair, ReplyScratch};
@@ -61,6 +63,7 @@ pub struct Node {
     me: Writer,
     config: Arc<Config>,
     members: Members,
+    membership: Option<Membership>,
     phase: Phase,
     state: State,
     freshness: Freshness,
@@ -100,6 +103,8 @@ pub enum Wake {
     Heartbeat,
     /// A message expires.
     Expiry,
+    /// A member is to be asked, or told of.
+    Membership,
     /// Frames wait to be sent, or a stream to be given up.
     Stream,
     /// Another attempt to join.
@@ -109,6 +114,34 @@ pub enum Wake {
     /// Nothing at all.
     Never,
 }
+
+/// What the node lends to repair; a macro, because the borrow must not hold the rest of the node.
+macro_rules! repair_local {
+    ($node:expr, $now:expr) => {
+        Local {
+            state: &$node.state,
+            recents: &$node.recents,
+            config: &$node.config,
+            members: &$node.members,
+            now: $now,
+        }
+    };
+}
+
+/// What the node lends to its streams.
+macro_rules! sync_local {
+    ($node:expr, $now:expr) => {
+        sync::Local {
+            me: $node.me.node,
+            state: &$node.state,
+            config: &$node.config,
+            members: &$node.members,
+            now: $now,
+        }
+    };
+}
+
+use {repair_local, sync_local};
 
 impl Node {
     /// A node in the life that `identity` names. `base` is shared and immutable; `snapshot` is what an earlier
@@ -126,9 +159,11 @@ impl Node {
         let me = Writer { node, boot: identity.boot };
         let mut rng = Stream::new(seed, node.0 ^ identity.boot.0.rotate_left(32));
         let period = Heartbeats::period(&config, base.members.len());
+        let membership = config.membership.as_ref().map(|config| Membership::new(config, now, &mut rng));
         let mut this = Self {
             me,
             members: base.members.clone(),
+            membership,
             phase: if base.formed { Phase::Serving } else { Phase::Joining },
             state: State::new(&base.state, config.retention, config.planted),
             freshness: Freshness::new(base.freshness.clone(), config.planted),
@@ -151,6 +186,7 @@ impl Node {
         if let Some(snapshot) = snapshot {
             this.restore(snapshot, now);
         }
+        this.enter_own_life(now);
         this
     }
 
@@ -186,6 +222,7 @@ impl Node {
             (repair, Wake::Repair),
             (self.outbox.next_wake(), Wake::Broadcast),
             (serving(self.heartbeats.next_wake()), Wake::Heartbeat),
+            (self.next_membership_wake(), Wake::Membership),
             (self.state.next_expiry().unwrap_or(Time::NEVER), Wake::Expiry),
             (self.sync.next_wake(&self.config), Wake::Stream),
             (self.join.next.min(self.join.give_up), Wake::Join),
@@ -203,7 +240,7 @@ impl Node {
     /// Keeps all that is visible and changes what it is a difference of. Nodes that have come to agree on much
     /// that is new give back the memory of it.
     pub fn rebase(&mut self, base: &Arc<Base>) {
-        self.members = base.members.clone();
+        self.members.rebase(&base.members);
         self.state.rebase(&base.state);
         self.freshness.rebase(base.freshness.clone());
     }
@@ -212,7 +249,7 @@ impl Node {
     #[must_use]
     pub fn to_base(&self) -> Base {
         Base {
-            members: self.members.clone(),
+            members: self.members.to_base(),
             state: self.state.to_base(),
             freshness: self.freshness.to_shared(),
             formed: true,

@@ -1,6 +1,6 @@
 //! What comes from peers: datagrams and streams.
 
-use super::Node;
+use super::{Node, repair_local, sync_local};
 use crate::broadcast::relay;
 use crate::codec::packet_len;
 use crate::effects::{Effects, Event, Phase, Rejected, StreamEffect};
@@ -18,11 +18,13 @@ const STREAM_ABOVE_GROUPS: u32 = 16;
 
 impl Node {
     pub(super) fn datagram(&mut self, from: Addr, packet: &Packet, now: Time, effects: &mut Effects) {
-        if self.members.get(packet.sender).is_none() {
+        if !self.is_welcome(from, packet, now, effects) {
             effects.events.push(Event::Rejected(Rejected::Stranger));
             return;
         }
         match packet.kind {
+            PacketKind::Ping => self.pinged(from, packet, now, effects),
+            PacketKind::Ack => self.acknowledged(packet, now, effects),
             PacketKind::Push => self.pushed(from, packet, now, effects),
             PacketKind::Request => self.requested(from, packet, now, effects),
             PacketKind::Reply => self.replied(from, packet, now, effects),
@@ -33,9 +35,9 @@ impl Node {
     }
 
     fn pushed(&mut self, from: Addr, packet: &Packet, now: Time, effects: &mut Effects) {
-        let before = self.state.hash();
+        let before = repair_local!(self, now).hash();
         self.take_in(packet, now, effects);
-        let is_news = self.state.hash() != before;
+        let is_news = repair_local!(self, now).hash() != before;
         if let Some(slice) = packet.relay
             && is_news
         {
@@ -64,8 +66,10 @@ impl Node {
         reply.reset(PacketKind::Reply, self.me.node);
         let room = self.config.room().min(self.config.reply_bytes);
         let room = self.repair.reply_room(room) as usize;
-        let local = Local { state: &self.state, recents: &self.recents, config: &self.config, now };
+        let room = room.saturating_sub(self.answer_members(packet, now, room / 2, &mut reply));
+        let local = repair_local!(self, now);
         fill_reply(local, packet, room, &mut self.scratch, &mut reply);
+        self.fill_news(now, &mut reply);
         self.repair.charge_reply(packet_len(&reply) as u32);
         self.fill_beats(now, &mut reply);
         effects.send(from, reply);
@@ -80,7 +84,8 @@ impl Node {
 
     fn replied(&mut self, from: Addr, packet: &Packet, now: Time, effects: &mut Effects) {
         self.take_in(packet, now, effects);
-        if !self.repair.replied(packet, &self.state) {
+        self.heard_answer(packet.nonce, now, effects);
+        if !self.repair.replied(packet, repair_local!(self, now)) {
             effects.events.push(Event::Rejected(Rejected::LateReply));
             return;
         }
@@ -92,15 +97,16 @@ impl Node {
     }
 
     /// Applies whatever a packet carries.
-    fn take_in(&mut self, packet: &Packet, now: Time, effects: &mut Effects) {
+    pub(super) fn take_in(&mut self, packet: &Packet, now: Time, effects: &mut Effects) {
         if packet.is_bare() {
             return;
         }
+        self.learn_of_members(packet, now, effects);
         for carried in &packet.entries {
             let dot = carried.entry.dot;
-            self.beware_of_own_past(dot, carried.entry.serial, effects);
+            self.beware_of_own_past(dot, carried.entry.serial, now, effects);
             for (superseded, serial) in carried.entry.superseded() {
-                self.beware_of_own_past(superseded, serial, effects);
+                self.beware_of_own_past(superseded, serial, now, effects);
             }
             if matches!(carried.entry.body, Body::Fence(_)) {
                 self.offer_fence(&carried.entry, packet.kind, now, effects);
@@ -130,7 +136,7 @@ impl Node {
             lanes = rest;
             for lane in answer {
                 let last = crate::id::Dot { lane: lane.lane, counter: lane.seen.max() };
-                self.beware_of_own_past(last, lane.serial, effects);
+                self.beware_of_own_past(last, lane.serial, now, effects);
             }
             self.rescue_from(answer, packet.kind, now, effects);
             if self.state.adopt(answer, &mut self.changes) {
@@ -161,7 +167,7 @@ impl Node {
             effects.events.push(Event::Rejected(Rejected::StillJoining));
             return;
         }
-        let local = sync::Local { me: self.me.node, state: &self.state, config: &self.config, now };
+        let local = sync_local!(self, now);
         if !self.sync.opened(stream, ours, local, effects) {
             effects.events.push(Event::Rejected(Rejected::TooManyStreams));
         }
@@ -174,20 +180,21 @@ impl Node {
         now: Time,
         effects: &mut Effects,
     ) {
-        if self.members.get(packet.sender).is_none() {
+        if self.membership.is_none() && self.members.get(packet.sender).is_none() {
             effects.events.push(Event::Rejected(Rejected::Stranger));
             return;
         }
-        let local = sync::Local { me: self.me.node, state: &self.state, config: &self.config, now };
+        let local = sync_local!(self, now);
         match self.sync.frame(stream, packet, local, effects) {
             Framed::Misplaced => effects.events.push(Event::Rejected(Rejected::WrongPlace)),
             Framed::Used => self.take_in(packet, now, effects),
             Framed::Done { is_whole } => {
+                self.learn_of_members(packet, now, effects);
                 if is_whole {
                     self.adopt_fences(&packet.entries, PacketKind::SyncAnswer, now, effects);
                 }
                 if self.phase == Phase::Joining {
-                    self.finish_join(Phase::Synced, effects);
+                    self.finish_join(Phase::Synced, now, effects);
                 }
             }
         }

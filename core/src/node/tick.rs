@@ -1,12 +1,12 @@
 //! What is due by time: rounds, broadcasts, heartbeats, expiry, streams, joining, fencing.
 
-use super::Node;
+use super::{Node, repair_local, sync_local};
 use crate::codec::{SECTION_OVERHEAD, carried_len, packet_len};
 use crate::effects::{Effects, Phase, Record};
 use crate::id::{Addr, Store};
 use crate::packet::{Carried, Packet, PacketKind};
 use crate::recent::Recents;
-use crate::repair::{fill_request, is_current};
+use crate::repair::{Local, fill_request, is_current};
 use crate::state::State;
 use crate::sync;
 use crate::time::{Span, Time};
@@ -15,8 +15,9 @@ impl Node {
     pub(super) fn tick(&mut self, now: Time, effects: &mut Effects) {
         self.state.expire(now);
         self.join_tick(now, effects);
-        let local = sync::Local { me: self.me.node, state: &self.state, config: &self.config, now };
+        let local = sync_local!(self, now);
         self.sync.tick(local, effects);
+        self.membership_tick(now, effects);
         if self.phase == Phase::Synced {
             self.enter(Phase::Serving, effects);
         }
@@ -33,24 +34,30 @@ impl Node {
             self.repair.begin_round(&self.config, now);
             for _ in 0..self.config.repair_fanout {
                 let ahead = self.repair.take_ahead();
-                let random = || self.members.random_peer(self.me.node, &mut self.rng).map(|peer| peer.addr);
-                let Some(peer) = ahead.or_else(random) else { break };
-                self.request(peer, now, effects);
+                let Some((node, peer)) = ahead.map(|addr| (None, addr)).or_else(|| self.next_peer()) else {
+                    break;
+                };
+                let nonce = self.request(peer, now, effects);
+                self.expect_answer(node, nonce, now);
             }
         }
     }
 
     /// Asks a peer for what is missing here, and brings it what is news.
-    pub(super) fn request(&mut self, peer: Addr, now: Time, effects: &mut Effects) {
+    pub(super) fn request(&mut self, peer: Addr, now: Time, effects: &mut Effects) -> u32 {
         let mut packet = effects.packet();
         packet.reset(PacketKind::Request, self.me.node);
-        fill_request(&mut self.repair, &self.state, &self.recents, &self.config, &mut self.rng, &mut packet);
+        let local = repair_local!(self, now);
+        fill_request(&mut self.repair, local, &mut self.rng, &mut packet);
+        let nonce = packet.nonce;
+        self.fill_news(now, &mut packet);
         let room = self.config.room() as usize;
         let limit = (self.config.rumour_bytes as usize)
             .min(room.saturating_sub(packet_len(&packet) + SECTION_OVERHEAD));
         fill_rumours(&mut self.recents, &self.state, &self.config, now, limit, &mut packet);
         self.fill_beats(now, &mut packet);
         effects.send(peer, packet);
+        nonce
     }
 
     /// Adds heartbeats to a packet that is about to leave.
@@ -72,7 +79,7 @@ impl Node {
             return;
         }
         if now >= self.join.give_up {
-            self.finish_join(Phase::Serving, effects);
+            self.finish_join(Phase::Serving, now, effects);
             return;
         }
         if now < self.join.next {
@@ -92,13 +99,16 @@ impl Node {
         self.join.next = now + Span(retry_us / 2 + u64::from(spread_us));
     }
 
-    pub(super) fn finish_join(&mut self, phase: Phase, effects: &mut Effects) {
+    pub(super) fn finish_join(&mut self, phase: Phase, now: Time, effects: &mut Effects) {
         if self.phase == Phase::Joining && phase != Phase::Leaving {
             self.journal.write(Record::Member, effects);
         }
         self.join.next = Time::NEVER;
         self.join.give_up = Time::NEVER;
         self.enter(phase, effects);
+        if phase != Phase::Leaving {
+            self.say_hello(now);
+        }
     }
 }
 

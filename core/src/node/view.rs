@@ -4,7 +4,8 @@ use super::Node;
 use crate::effects::Phase;
 use crate::entry::{Claim, Entry, HealthState, Hold, Scope};
 use crate::id::{Addr, Dot, Name, NodeId, Store, Writer};
-use crate::member::Members;
+use crate::member::{Member, Members};
+use crate::membership::Membership;
 use crate::state::{Fresh, State};
 use crate::time::{Span, Time};
 use alloc::sync::Arc;
@@ -60,6 +61,25 @@ impl<'a> View<'a> {
     #[must_use]
     pub const fn members(&self) -> &'a Members {
         &self.node.members
+    }
+
+    /// Whether a member counts: it takes part, and is not in quarantine for having come and gone.
+    #[must_use]
+    pub fn is_counted(&self, member: &Member, now: Time) -> bool {
+        let membership = self.node.membership.as_ref();
+        membership.map_or(member.standing.is_live(), |membership| membership.is_counted(member, now))
+    }
+
+    /// How many members this node doubts, waits for, has news of, and remembers as gone.
+    #[must_use]
+    pub fn membership_sizes(&self) -> [usize; 4] {
+        self.node.membership.as_ref().map_or([0; 4], Membership::sizes)
+    }
+
+    /// The share of exchanges with members that get through, in parts of 65,536.
+    #[must_use]
+    pub fn exchanges(&self) -> Option<u32> {
+        self.node.membership.as_ref().map(|membership| membership.baseline().share())
     }
 
     /// The replicated state.

@@ -17,6 +17,7 @@ pub use request::fill_request;
 use crate::config::Config;
 use crate::hash::mix;
 use crate::id::{Addr, Dot, Shard};
+use crate::member::Members;
 use crate::mutant::{Mutant, Planted};
 use crate::packet::{GROUPS, Groups, Packet, group_of};
 use crate::rng::Stream;
@@ -138,7 +139,7 @@ impl Repair {
     }
 
     /// Notes a reply. False when no request awaits it, not even one of the last rounds.
-    pub fn replied(&mut self, reply: &Packet, state: &State) -> bool {
+    pub fn replied(&mut self, reply: &Packet, local: Local<'_>) -> bool {
         if let Some(at) = self.awaited.iter().position(|&nonce| nonce == reply.nonce) {
             self.awaited.swap_remove(at);
         } else if let Some(at) = self.late.iter().position(|&(nonce, _)| nonce == reply.nonce) {
@@ -147,7 +148,7 @@ impl Repair {
             return false;
         }
         self.loss.success();
-        let mismatch = if reply.has_digest { reply::differing(reply, state) } else { reply.mismatch };
+        let mismatch = if reply.has_digest { reply::differing(reply, local.state) } else { reply.mismatch };
         if reply.agrees {
             // Of that hash, whatever this node has learned since it asked.
             self.agreed_hash = Some(reply.hash);
@@ -157,7 +158,7 @@ impl Repair {
         } else {
             self.agreed_hash = None;
             self.lasting_groups = (mismatch & self.last_mismatch).count_ones();
-            let is_news = !self.is_settled || state.hash() != self.asked_hash;
+            let is_news = !self.is_settled || local.hash() != self.asked_hash;
             self.suspects = if is_news { mismatch & self.last_mismatch } else { mismatch };
             self.last_mismatch = mismatch;
         }
@@ -193,6 +194,12 @@ impl Repair {
     pub const fn lasting_groups(&self) -> u32 {
         self.lasting_groups
     }
+}
+
+/// The salted fingerprints of all groups of members.
+#[must_use]
+pub fn member_groups(members: &Members, salt: u32) -> Groups {
+    core::array::from_fn(|group| (mix(members.group_hash(group), u64::from(salt)) >> 48) as u16)
 }
 
 /// The salted fingerprints of all groups.

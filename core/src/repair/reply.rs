@@ -1,10 +1,11 @@
 //! Building a reply: what the asking node lacks, chosen from its request alone.
 
-use super::groups;
+use super::{groups, member_groups};
 use crate::codec::{SECTION_OVERHEAD, answer_lane_len, carried_len, packet_len};
 use crate::config::Config;
 use crate::entry::Entry;
 use crate::id::Store;
+use crate::member::Members;
 use crate::mutant::Mutant;
 use crate::packet::{Carried, GROUPS, LaneAnswer, Packet, group_of};
 use crate::recent::Recents;
@@ -31,8 +32,18 @@ pub struct Local<'a> {
     pub recents: &'a Recents,
     /// Its settings.
     pub config: &'a Config,
+    /// Its list of members.
+    pub members: &'a Members,
     /// Its time.
     pub now: Time,
+}
+
+impl Local<'_> {
+    /// Fingerprint of all that two nodes come to agree on.
+    #[must_use]
+    pub fn hash(&self) -> u64 {
+        self.state.hash().wrapping_add(self.members.hash())
+    }
 }
 
 /// Makes `reply` the answer to `request`, in at most `room` bytes.
@@ -43,9 +54,9 @@ pub fn fill_reply(
     scratch: &mut ReplyScratch,
     reply: &mut Packet,
 ) {
-    let Local { state, recents, config, now } = local;
+    let Local { state, recents, config, now, .. } = local;
     reply.nonce = request.nonce;
-    reply.hash = state.hash();
+    reply.hash = local.hash();
     reply.agrees = request.hash == reply.hash;
     if reply.agrees {
         return;
@@ -55,6 +66,7 @@ pub fn fill_reply(
     reply.has_digest = !request.has_digest && config.digest;
     if reply.has_digest {
         reply.groups = groups(state, reply.nonce);
+        reply.member_groups = member_groups(local.members, reply.nonce);
     }
     reply.mismatch = if request.has_digest { differing(request, state) } else { 0 };
     let wanted = if request.has_digest { reply.mismatch } else { u64::MAX };

@@ -1,12 +1,11 @@
 //! Building a request: what this node has, in as many bytes as it is worth.
 
-use super::{Repair, groups};
+use super::{Local, Repair, groups, member_groups};
 use crate::codec::{SECTION_OVERHEAD, WINDOW_LEN, lane_seen_len, packet_len};
-use crate::config::Config;
 use crate::id::{SHARDS, Shard};
 use crate::mutant::Mutant;
 use crate::packet::{Packet, group_of};
-use crate::recent::{Recents, filter_hash};
+use crate::recent::filter_hash;
 use crate::rng::Stream;
 use crate::state::State;
 
@@ -18,16 +17,10 @@ const EARLY_LIMIT: usize = 16;
 const WINDOW_BYTES: usize = 700;
 
 /// Makes `packet` the request of this moment. With the same hash as at the last agreement it is the hash alone.
-pub fn fill_request(
-    repair: &mut Repair,
-    state: &State,
-    recents: &Recents,
-    config: &Config,
-    rng: &mut Stream,
-    packet: &mut Packet,
-) {
+pub fn fill_request(repair: &mut Repair, local: Local<'_>, rng: &mut Stream, packet: &mut Packet) {
+    let Local { state, recents, config, members, .. } = local;
     packet.nonce = rng.next_u32();
-    packet.hash = state.hash();
+    packet.hash = local.hash();
     repair.is_settled = repair.asked_hash == packet.hash;
     repair.asked_hash = packet.hash;
     repair.awaited.push(packet.nonce);
@@ -37,6 +30,7 @@ pub fn fill_request(
     }
     packet.has_digest = true;
     packet.groups = groups(state, packet.nonce);
+    packet.member_groups = member_groups(members, packet.nonce);
     let known = recents.newest_first(packet.nonce).take(FILTER_LIMIT);
     packet.filter.extend(known.map(|(_, hash)| hash));
     let early = repair.early.iter().take(EARLY_LIMIT);

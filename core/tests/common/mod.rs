@@ -107,7 +107,8 @@ impl Cluster {
 
     fn new(count: usize, config: Config, weather: Weather, seed: u64, formed: bool) -> Self {
         config.validate().expect("a test uses a valid config");
-        let members = (0..count).map(|n| Member::new(name(&format!("node-{n}")), addr(n))).collect();
+        let members =
+            (0..count).map(|n| Member::new(name(&format!("node-{n}")), addr(n)).in_life(Boot(1))).collect();
         let base = Arc::new(Base { members: Members::new(members), formed, ..Base::default() });
         let mut cluster = Self {
             now: Time::ZERO,

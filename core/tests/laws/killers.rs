@@ -1,11 +1,15 @@
 //! Every planted bug has a law that catches it.
 
 use crate::law::Law;
-use crate::{claims, deltas, fences, freshness, intervals, join, log, repair, streams};
+use crate::{claims, deltas, fences, freshness, intervals, join, log, membership, repair, streams};
 use heck_core::mutant::Mutant;
 
 /// Which law catches which bug.
 const KILLERS: &[(Mutant, Law)] = &[
+    (Mutant::TrustSilence, membership::LOSS_IS_NOT_DEATH),
+    (Mutant::IgnoreHeard, membership::PARTITIONS_HEAL),
+    (Mutant::ForgetRefutation, membership::PARTITIONS_HEAL),
+    (Mutant::AbandonDead, membership::PARTITIONS_HEAL),
     (Mutant::AdoptTruncatedAnswer, deltas::NO_OVER_CLAIM),
     (Mutant::SeenThoughRefused, deltas::NO_OVER_CLAIM),
     (Mutant::DotlessRemove, deltas::WRITES_REPLACE),

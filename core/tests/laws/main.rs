@@ -12,6 +12,7 @@ mod join;
 mod killers;
 mod law;
 mod log;
+mod membership;
 mod repair;
 mod streams;
 mod study;

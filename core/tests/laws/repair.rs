@@ -93,6 +93,7 @@ fn forgetful(planted: Planted) -> Config {
         rumour_bytes: 0,
         reply_bytes: 500,
         broadcast: Broadcast::None,
+        membership: None,
         planted,
         ..Config::default()
     }

@@ -36,8 +36,13 @@ impl Ends {
     fn new(keys: u32, planted: Planted) -> Self {
         let members = (0..2).map(|at| Member::new(name(&format!("{at}")), addr(at))).collect();
         let base = Arc::new(Base { members: Members::new(members), ..Base::default() });
-        let config =
-            Config { frame_bytes: 4_096, stream_timeout: STREAM_TIMEOUT, planted, ..Config::default() };
+        let config = Config {
+            membership: None,
+            frame_bytes: 4_096,
+            stream_timeout: STREAM_TIMEOUT,
+            planted,
+            ..Config::default()
+        };
         let node = |at| {
             let identity = Identity { name: name(&format!("{at}")), boot: Boot(1), addr: addr(at) };
             Node::new(identity, Arc::new(config.clone()), &base, None, Seed(1), Time::ZERO)

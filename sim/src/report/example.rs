@@ -1,7 +1,7 @@
 //! Made-up outcomes for tests: no engine, but the shape of real runs.
 
 use super::outcome::{
-    ModelParameters, Outcome, PointOutcome, RunOutcome, Sent, Traffic, UpdateOutcome, Violation,
+    ModelParameters, Opinions, Outcome, PointOutcome, RunOutcome, Sent, Traffic, UpdateOutcome, Violation,
 };
 use heck_core::rng::{Seed, Stream};
 
@@ -70,6 +70,7 @@ fn run(seed: u64, loss: f64, nodes: u32) -> RunOutcome {
         largest_datagram: 1_391,
         datagrams_per_node_round: 1.95,
         agreement_us: Some(31_000_000 + seed),
+        opinions: Opinions::default(),
         violations: Vec::<Violation>::new(),
     }
 }

@@ -63,8 +63,23 @@ pub struct RunOutcome {
     pub datagrams_per_node_round: f64,
     /// From the last write of the workload until all nodes held the same state, if they ever did.
     pub agreement_us: Option<u64>,
+    /// What nodes came to hold of each other.
+    pub opinions: Opinions,
     /// What the checkers found; empty in a good run.
     pub violations: Vec<Violation>,
+}
+
+/// What nodes came to hold of each other in a whole run, counted once for each observer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Opinions {
+    /// Someone was suspected.
+    pub suspicions: u64,
+    /// Someone was held dead who was up.
+    pub false_deaths: u64,
+    /// Of these, those of nodes that no fault was about.
+    pub healthy_deaths: u64,
+    /// A node refuted what others said of it.
+    pub refutations: u64,
 }
 
 /// One update, followed from the node where it happened to all others.

@@ -65,6 +65,10 @@ pub struct RunRow {
     pub stream_bytes_per_node_s: Decimal<2>,
     pub largest_datagram: u32,
     pub agreement_s: Option<Decimal<6>>,
+    pub suspicions: u64,
+    pub false_deaths: u64,
+    pub healthy_deaths: u64,
+    pub refutations: u64,
     pub violations: u32,
 }
 

@@ -1,7 +1,7 @@
 //! The summary on the terminal.
 
 use super::convergence::thousands;
-use super::outcome::{Expectation, MILESTONES, Outcome, PointOutcome, RunOutcome, Verdict};
+use super::outcome::{Expectation, MILESTONES, Opinions, Outcome, PointOutcome, RunOutcome, Verdict};
 use super::rows::{RunRow, SummaryRow};
 use super::tabulate::Tables;
 use crate::stats::Sample;
@@ -130,7 +130,25 @@ fn traffic(tables: &Tables, point: &PointOutcome) -> Vec<String> {
     ];
     lines.extend(delivery(tables, point));
     lines.extend(agreement(&point.runs));
+    lines.extend(opinions(&point.runs));
     lines
+}
+
+/// What nodes held of each other, over all runs; nothing where nobody ever doubted anyone.
+fn opinions(runs: &[RunOutcome]) -> Option<String> {
+    let sum = |value: fn(&Opinions) -> u64| runs.iter().map(|run| value(&run.opinions)).sum::<u64>();
+    let (suspicions, refutations) = (sum(|held| held.suspicions), sum(|held| held.refutations));
+    let (deaths, healthy) = (sum(|held| held.false_deaths), sum(|held| held.healthy_deaths));
+    (suspicions + refutations + deaths > 0).then(|| {
+        format!(
+            "opinions, all runs and observers: {} suspicions, {} refutations, {} deaths of nodes that were up, {} of \
+             them of nodes that no fault was about",
+            thousands(suspicions as f64),
+            thousands(refutations as f64),
+            thousands(deaths as f64),
+            thousands(healthy as f64),
+        )
+    })
 }
 
 /// With more loss than this the ratio of delivery to latency tells how fast repair is, which the table shows already.

@@ -179,6 +179,10 @@ fn run_row(point: &PointOutcome, run: &RunOutcome) -> RunRow {
         stream_bytes_per_node_s: Decimal(rate(traffic.stream.bytes)),
         largest_datagram: run.largest_datagram,
         agreement_s: run.agreement_us.map(|us| Decimal(seconds(us))),
+        suspicions: run.opinions.suspicions,
+        false_deaths: run.opinions.false_deaths,
+        healthy_deaths: run.opinions.healthy_deaths,
+        refutations: run.opinions.refutations,
         violations: run.violations.len() as u32,
         ..RunRow::default()
     }

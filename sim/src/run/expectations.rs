@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 
+use super::deaths::CRASH;
 use crate::report::outcome::{
     EVERYONE, Expectation, MILESTONES, Outcome, PointOutcome, RunOutcome, Traffic, UpdateOutcome, Verdict,
 };
@@ -48,6 +49,7 @@ impl Judge {
     fn point(&mut self, prefix: &str, scenario: &Scenario, point: &PointOutcome) {
         let expect = &scenario.expect;
         self.traffic(prefix, expect, point);
+        self.deaths(prefix, expect, point);
         for follow in &scenario.workload.follow.0 {
             for &kind in &follow.kinds {
                 let of_kind = expect.limits(kind);
@@ -82,6 +84,62 @@ impl Judge {
         if let Some(limit) = expect.largest_datagram_max {
             let largest = point.runs.iter().map(|run| run.largest_datagram).max().unwrap_or(0);
             self.at_most(&format!("{prefix}largest datagram"), largest.into(), limit.as_u64() as f64, bytes);
+        }
+    }
+
+    fn deaths(&mut self, prefix: &str, expect: &Expect, point: &PointOutcome) {
+        let crashes: Vec<&UpdateOutcome> = point.updates_of(CRASH).map(|(_, update)| update).collect();
+        let missing = |crash: &UpdateOutcome| u64::from(crash.population) - crash.reached_us.len() as u64;
+        let known = || {
+            let times = crashes.iter().flat_map(|crash| crash.reached_us.iter().map(|&us| us as f64 / 1e6));
+            let never = crashes.iter().map(|crash| missing(crash)).sum::<u64>() as usize;
+            Sample::new(times.chain(std::iter::repeat_n(f64::INFINITY, never)))
+        };
+        let spread = || {
+            let ends = crashes
+                .iter()
+                .filter_map(|crash| Some((crash.reached_us.first()?, crash.reached_us.last()?)));
+            Sample::new(ends.map(|(first, last)| (last - first) as f64 / 1e6))
+        };
+        for (what, limit, quantile) in [
+            ("a crash is known after, median", expect.crash_known_p50_max, 0.5),
+            ("a crash is known after, 99th percentile", expect.crash_known_p99_max, 0.99),
+            ("a crash is known after, greatest", expect.crash_known_max, 1.0),
+        ] {
+            if let Some(limit) = limit {
+                self.at_most(
+                    &format!("{prefix}{what}"),
+                    known().quantile(quantile),
+                    limit.as_us() as f64 / 1e6,
+                    in_seconds,
+                );
+            }
+        }
+        if let Some(limit) = expect.crash_spread_p50_max {
+            let what = format!("{prefix}from the first to the last node that knows of a crash, median");
+            self.at_most(&what, spread().median(), limit.as_us() as f64 / 1e6, in_seconds);
+        }
+        let counts = [
+            (
+                "crashes of which some node did not hear",
+                expect.crashes_missed_max,
+                crashes.iter().filter(|crash| missing(crash) > 0).count() as u64,
+            ),
+            (
+                "observers that held someone dead who was up",
+                expect.false_deaths_max,
+                point.runs.iter().map(|run| run.opinions.false_deaths).sum(),
+            ),
+            (
+                "observers that held someone dead whom no fault was about",
+                expect.healthy_deaths_max,
+                point.runs.iter().map(|run| run.opinions.healthy_deaths).sum(),
+            ),
+        ];
+        for (what, limit, count) in counts {
+            if let Some(limit) = limit {
+                self.at_most(&format!("{prefix}{what}"), count as f64, limit.into(), plain(0));
+            }
         }
     }
 
@@ -138,6 +196,10 @@ fn trimmed(number: String) -> String {
         Some(_) => number.trim_end_matches('0').trim_end_matches('.').to_owned(),
         None => number,
     }
+}
+
+fn in_seconds(value: f64) -> String {
+    if value.is_infinite() { "never".to_owned() } else { unit(trimmed(format!("{value:.3}")), " s") }
 }
 
 fn bytes(value: f64) -> String {

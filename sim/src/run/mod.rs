@@ -1,5 +1,6 @@
 //! Running scenarios: every point under every seed, in parallel over both, each run by itself deterministic.
 
+mod deaths;
 pub mod expectations;
 pub mod faults;
 mod in_force;

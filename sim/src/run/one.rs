@@ -6,6 +6,7 @@ use heck_core::rng::Seed;
 use heck_core::state::State;
 use heck_core::time::{Span, Time};
 
+use super::deaths::Deaths;
 use super::faults::{Faults, join_peers};
 use super::plan::{Followed, Plan};
 use super::setup::{self, Setup, identity};
@@ -45,7 +46,10 @@ pub fn run(
     let nodes = scenario.cluster.nodes;
     let checkers = Checkers::new(beginning(scenario, setup, &schedule));
     let warm = Time::ZERO + scenario.workload.warmup;
-    let watch = Watch::new(plan.followed.clone(), nodes, setup.config.sealing_reserve, warm, checkers);
+    let identities = setup.names.iter().map(heck_core::id::NodeId::of);
+    let deaths = Deaths::new(identities, touched(&schedule, nodes));
+    let watch =
+        Watch::new(plan.followed.clone(), nodes, setup.config.sealing_reserve, warm, deaths, checkers);
     let faults = Faults::new(scenario, setup, seed).map_err(RunError::Impossible)?;
     let mut run = Run { scenario, world, watch, faults, visited: 0 };
     let end = Time::ZERO + scenario.run.duration;
@@ -61,6 +65,15 @@ pub fn run(
         }
     };
     Ok(run.outcome(seed, agreement_us, options))
+}
+
+/// Which nodes some fault is about.
+fn touched(schedule: &[Event], nodes: u32) -> Vec<bool> {
+    let mut touched = vec![false; nodes as usize];
+    for event in schedule {
+        event.kind.nodes().into_iter().for_each(|node| touched[node as usize] = true);
+    }
+    touched
 }
 
 /// What the checkers must know beforehand.
@@ -147,8 +160,14 @@ impl Run<'_> {
             let step_end = (now + AGREEMENT_STEP).min(end);
             while let Some(event) = events.next_if(|event| event.at <= step_end) {
                 self.world.run_until(event.at, &mut self.watch)?;
+                if let EventKind::Crash { nodes, .. } = &event.kind {
+                    let up: Vec<u32> =
+                        nodes.iter().copied().filter(|&node| self.world.node(node).is_some()).collect();
+                    self.watch.deaths.crashed(&up, event.at);
+                }
                 for (index, loss) in self.faults.apply(event, &mut self.world) {
                     let now = self.world.now();
+                    self.watch.deaths.restarted(index, now);
                     if let Some(heck) = self.world.node(index) {
                         self.watch.checkers.restarted(now, index, heck.node(), loss);
                     }
@@ -222,6 +241,8 @@ impl Run<'_> {
             detail: finding.detail.clone(),
             replay: format!("{} --seed {} --runs 1", options.replay, seed.0),
         });
+        let violations = violations.collect();
+        let (updates, opinions) = self.watch.updates(now, latency_p95_us);
         RunOutcome {
             seed: seed.0,
             trace_hash: self.world.trace().hash(),
@@ -235,8 +256,9 @@ impl Run<'_> {
                 0.0
             },
             agreement_us,
-            violations: violations.collect(),
-            updates: self.watch.updates(now, latency_p95_us),
+            violations,
+            opinions,
+            updates,
         }
     }
 }

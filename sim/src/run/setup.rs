@@ -69,7 +69,10 @@ impl Setup {
     pub fn new(scenario: &Scenario, config: Config) -> Self {
         let cluster = &scenario.cluster;
         let names: Vec<Name> = (0..cluster.nodes).map(node_name).collect();
-        let members = names.iter().zip(0..).map(|(name, node)| Member::new(name.clone(), addr_of(node)));
+        let members = names
+            .iter()
+            .zip(0..)
+            .map(|(name, node)| Member::new(name.clone(), addr_of(node)).in_life(Boot(1)));
         let members = Members::new(members.collect());
         let candidates: Vec<Candidate<'_>> = names.iter().map(Candidate::new).collect();
         let owner_of = |number| owner(&origin_name(number), Scope::CLUSTER, &candidates).unwrap_or(0) as u32;

@@ -9,11 +9,12 @@ use heck_core::packet::PacketKind;
 use heck_core::state::Change;
 use heck_core::time::Time;
 
+use super::deaths::Deaths;
 use super::plan::Followed;
 use crate::checker::Checkers;
 use crate::engine::observer::{Commands, Observer, Step};
 use crate::protocol::heck::Heck;
-use crate::report::outcome::{Sent, Traffic, UpdateOutcome};
+use crate::report::outcome::{Opinions, Sent, Traffic, UpdateOutcome};
 use crate::scenario::Kind;
 
 /// One followed update on its way.
@@ -38,6 +39,8 @@ pub struct Watch {
     missing: u64,
     /// The hash of each node's state after its last step.
     hashes: Vec<u64>,
+    /// Who is held dead by whom.
+    pub deaths: Deaths,
     /// The checkers.
     pub checkers: Checkers,
 }
@@ -59,6 +62,7 @@ impl Watch {
         nodes: u32,
         sealing_bytes: u32,
         warm: Time,
+        deaths: Deaths,
         checkers: Checkers,
     ) -> Self {
         let track = |followed: Followed| {
@@ -72,7 +76,7 @@ impl Watch {
         let missing = tracks.iter().map(|track| 1 + track.others() as u64).sum();
         let traffic = Traffic::default();
         let hashes = vec![0; nodes as usize];
-        Self { tracks, sealing_bytes, traffic, from, until: None, missing, hashes, checkers }
+        Self { tracks, sealing_bytes, traffic, from, until: None, missing, hashes, deaths, checkers }
     }
 
     /// Whether every node has every followed update.
@@ -96,7 +100,11 @@ impl Watch {
     /// What became of the followed updates; `now` is the end of the run, and `latency_p95_us` the 95th percentile
     /// of the one-way latency from where one happened to where it is followed.
     #[must_use]
-    pub fn updates(self, now: Time, latency_p95_us: impl Fn(&Followed) -> Option<u64>) -> Vec<UpdateOutcome> {
+    pub fn updates(
+        self,
+        now: Time,
+        latency_p95_us: impl Fn(&Followed) -> Option<u64>,
+    ) -> (Vec<UpdateOutcome>, Opinions) {
         let outcome = |track: Track| {
             let population = track.others();
             let latency_us = latency_p95_us(&track.followed);
@@ -109,7 +117,8 @@ impl Watch {
                 observed_us: now.since(track.dot.map_or(track.followed.at, |_| track.happened)).as_us(),
             }
         };
-        self.tracks.into_iter().map(outcome).collect()
+        let (crashes, opinions) = self.deaths.outcome(now);
+        (self.tracks.into_iter().map(outcome).chain(crashes).collect(), opinions)
     }
 
     fn track(&mut self, step: &Step<'_, Heck>) {
@@ -195,6 +204,7 @@ impl Observer<Heck> for Watch {
         let before = std::mem::replace(&mut self.hashes[step.node as usize], hash);
         if hash != before || !step.outbox.reported().is_empty() {
             self.track(step);
+            self.deaths.heard(step.node, step.outbox.reported(), step.time);
         }
         if self.from.is_some_and(|from| step.time >= from)
             && self.until.is_none_or(|until| until == step.time)

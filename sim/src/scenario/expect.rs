@@ -6,7 +6,8 @@ use super::section::section;
 use super::tree::Node;
 use super::value::Literal;
 use super::workload::Kind;
-use crate::units::{Bytes, Fraction, Number};
+use crate::units::{Bytes, Fraction, Number, parse_span};
+use heck_core::time::Span;
 
 section! {
     "limits of one kind"
@@ -47,6 +48,20 @@ section! {
         repair_bytes_per_node_second_max: Option<Bytes> = plain(),
         /// Payload of the largest datagram.
         largest_datagram_max: Option<Bytes> = plain(),
+        /// Time until a crash is known to a node that stays up: the median over crashes and nodes.
+        crash_known_p50_max: Option<Span> = plain(),
+        /// The same, its 99th percentile.
+        crash_known_p99_max: Option<Span> = plain(),
+        /// The same, its greatest.
+        crash_known_max: Option<Span> = plain(),
+        /// Time between the first and the last node that knows of a crash, the median over crashes.
+        crash_spread_p50_max: Option<Span> = plain(),
+        /// Crashes of which some node that stayed up did not hear before the run ended or the node was back.
+        crashes_missed_max: Option<u32> = plain(),
+        /// How often a node held someone dead who was up, in all runs together.
+        false_deaths_max: Option<u32> = plain(),
+        /// Of these, how often someone whom no fault was about.
+        healthy_deaths_max: Option<u32> = plain(),
         /// Limits for changes of health.
         health_flip: Option<Limits> = plain(),
         /// Limits for added origins.
@@ -93,7 +108,12 @@ pub fn limit_names() -> Vec<String> {
 /// Reads `bar` as the value of the limit `aim`; notes what is wrong. `true` when it can be one.
 pub(super) fn check_bar(aim: &str, bar: &Node, key: &str, problems: &mut Problems) -> bool {
     match aim.rsplit('.').next().unwrap_or(aim) {
-        "never_reached_max" => u32::read(bar, key, problems).is_some(),
+        "crash_known_p50_max" | "crash_known_p99_max" | "crash_known_max" | "crash_spread_p50_max" => {
+            Span::read(bar, key, problems).is_some()
+        }
+        "crashes_missed_max" | "false_deaths_max" | "healthy_deaths_max" | "never_reached_max" => {
+            u32::read(bar, key, problems).is_some()
+        }
         "reached_min" | "reached_mean_min" => Fraction::read(bar, key, problems).is_some(),
         "largest_datagram_max" | "bytes_per_node_second_max" | "repair_bytes_per_node_second_max" => {
             Bytes::read(bar, key, problems).is_some()
@@ -106,6 +126,9 @@ pub(super) fn check_bar(aim: &str, bar: &Node, key: &str, problems: &mut Problem
 pub(super) fn magnitude(aim: &str, value: &Literal) -> Option<u64> {
     let text = value.label();
     match aim.rsplit('.').next().unwrap_or(aim) {
+        "crash_known_p50_max" | "crash_known_p99_max" | "crash_known_max" | "crash_spread_p50_max" => {
+            parse_span(&text).ok().map(Span::as_us)
+        }
         "reached_min" | "reached_mean_min" => Fraction::parse(&text).ok().map(Fraction::ppb),
         "largest_datagram_max" | "bytes_per_node_second_max" | "repair_bytes_per_node_second_max" => {
             Bytes::parse(&text).ok().map(Bytes::as_u64)

@@ -1,13 +1,13 @@
 //! `[cluster.protocol]`: settings of the protocol under test.
 
-use heck_core::config::{Broadcast, Config, ConfigError};
+use heck_core::config::{Broadcast, Config, ConfigError, Detector, MembershipConfig};
 use heck_core::mutant::Planted;
 use heck_core::state::Retention;
 use heck_core::time::Span;
 
 use super::problem::Problems;
 use super::read::{Shape, Value, default, plain};
-use super::section::section;
+use super::section::{choice, section};
 use super::tree::{Item, Node};
 use crate::units::Bytes;
 
@@ -36,6 +36,20 @@ impl Value for Broadcast {
             Self::None => Some("none".into()),
             Self::Some(count) => count.write(),
         }
+    }
+}
+
+choice! {
+    /// How a node finds out who takes part.
+    pub enum Membership {
+        /// Nobody does: all who are listed at the start are taken to live for ever.
+        Fixed = "fixed",
+        /// heck's own: silence is weighed against what is usual, by several witnesses.
+        Evidence = "evidence",
+        /// As Lifeguard does, to compare with.
+        Lifeguard = "lifeguard",
+        /// As SWIM does, to compare with.
+        Swim = "swim",
     }
 }
 
@@ -103,6 +117,29 @@ section! {
         max_transit: Span = default("1s").at_most("1d"),
         /// Greatest drift of a clock in parts per million, for the bound on ages.
         clock_drift_ppm: u32 = default("200").at_most("1000000"),
+        /// Who finds out who is dead: `"evidence"` is heck's own way, `"swim"` and `"lifeguard"` are there to compare
+        /// with, and with `"fixed"` all who are listed at the start are taken to live for ever.
+        membership: Membership = default("evidence"),
+        /// What a suspicion's length is counted in: SWIM's period.
+        probe_period: Span = default("1s").at_least("10ms").at_most("1h"),
+        /// How long an answer may take.
+        probe_timeout: Span = default("500ms").at_least("1ms").at_most("1m"),
+        /// Members asked to ask for someone who does not answer.
+        probe_helpers: u32 = default("3").at_most("16"),
+        /// A confirmed suspicion lasts this many percent of max(1, log10 of the members) periods.
+        suspicion_factor_percent: u32 = default("270").at_least("10").at_most("10000"),
+        /// One that nobody confirms lasts so many times as long.
+        suspicion_max_factor: u32 = default("6").at_least("1").at_most("100"),
+        /// Bytes of news of members in a datagram.
+        news_bytes: Bytes = default("320B").at_most("1kB"),
+        /// How often a node passes on news of a member, per doubling of the cluster and before loss is allowed for; in
+        /// sixteenths.
+        news_sends: u32 = default("24").at_least("1").at_most("160"),
+        /// Time between two attempts of a node to reach someone who is dead, in a cluster of up to 50; in a larger one
+        /// proportionally more.
+        heal_interval: Span = default("5s").at_least("100ms").at_most("1d"),
+        /// How long a member that comes back from the dead at once does not count, the first time; each time doubles it.
+        quarantine: Span = default("30s").at_most("1d"),
     }
 }
 
@@ -142,9 +179,33 @@ impl Protocol {
             entry_datagram_limit: bytes(self.entry_datagram_limit),
             max_transit: self.max_transit,
             clock_drift_ppm: self.clock_drift_ppm,
+            membership: self.members(),
             planted: Planted::NONE,
         };
         config.validate().map(|()| config)
+    }
+}
+
+impl Protocol {
+    fn members(&self) -> Option<MembershipConfig> {
+        let detector = match self.membership {
+            Membership::Fixed => return None,
+            Membership::Evidence => Detector::Evidence,
+            Membership::Lifeguard => Detector::Lifeguard,
+            Membership::Swim => Detector::Swim,
+        };
+        Some(MembershipConfig {
+            detector,
+            period: self.probe_period,
+            timeout: self.probe_timeout,
+            helpers: self.probe_helpers,
+            suspicion_factor_percent: self.suspicion_factor_percent,
+            suspicion_max_factor: self.suspicion_max_factor,
+            news_bytes: self.news_bytes.as_u64() as u32,
+            news_sends: self.news_sends,
+            heal_interval: self.heal_interval,
+            quarantine: self.quarantine,
+        })
     }
 }
 

@@ -91,6 +91,28 @@ pub enum EventKind {
     },
 }
 
+impl EventKind {
+    /// The nodes that it is about. Of a loss between a few and many, those are the few.
+    #[must_use]
+    pub fn nodes(&self) -> Vec<u32> {
+        match self {
+            Self::Crash { nodes, .. }
+            | Self::Restart { nodes }
+            | Self::Pause { nodes }
+            | Self::Resume { nodes }
+            | Self::SlowDisk { nodes, .. }
+            | Self::Starve { nodes, .. }
+            | Self::CutStreams { nodes } => nodes.clone(),
+            Self::ClockDrift { clocks, .. } => clocks.iter().map(|(node, _)| *node).collect(),
+            Self::Loss { links, .. } => {
+                let few = links.iter().map(|(from, to)| if from.len() <= to.len() { from } else { to });
+                few.flatten().copied().collect()
+            }
+            Self::End { .. } => Vec::new(),
+        }
+    }
+}
+
 impl Scenario {
     /// The events of the run with this seed, in the order of time, those of one moment in the order of the file.
     /// Events at or after the end of the run are left out.

@@ -1,0 +1,418 @@
+//! Who takes part: SWIM (Das et al. 2002) with the timing of Lifeguard (Dadgar et al. 2018), and evidence instead
+//! of deadlines.
+//!
+//! A round of repair is SWIM's ping: its reply is the answer. Who does not answer is asked again, by this node and
+//! through others; what that comes to is [weighed](evidence) against what is usual here, and a member is buried when
+//! several witnesses found it silent and it had its time to refute. An opinion about a member is ordered by (boot,
+//! incarnation, standing), so lists merge in any order, and those that differ are compared by digest as the rest of
+//! the state is.
+//!
+//! A burial counts only where nothing was heard of the member since: two sides of a partition that meet again do not bury each
+//! other. They go on asking their dead for ever, at a low rate, and whoever hears of its own death refutes it.
+
+mod asking;
+mod evidence;
+mod gossip;
+mod order;
+mod suspicion;
+
+pub use evidence::Baseline;
+
+use crate::config::{Detector, MembershipConfig};
+use crate::effects::{Effects, Event};
+use crate::id::{Addr, NodeId};
+use crate::member::{Life, Member, Members, Standing};
+use crate::mutant::{Mutant, Planted};
+use crate::packet::{Card, MemberUpdate, Packet, PacketKind};
+use crate::rng::Stream;
+use crate::time::{Span, Time};
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use asking::{Attempt, Errand};
+use gossip::Gossip;
+use order::Order;
+use suspicion::Doubt;
+
+/// A death that was refuted within this time was none.
+const FALSE_WITHIN: Span = Span::from_secs(60);
+/// Quarantine doubles no further.
+const FLAPS_LIMIT: u32 = 6;
+/// How often an announcement is sent to everyone, and how long apart.
+const ANNOUNCEMENTS: u32 = 3;
+const ANNOUNCED_APART: Span = Span::from_ms(40);
+/// Members that are announced at once; of more at once gossip tells.
+const ANNOUNCED_AT_ONCE: usize = 4;
+
+/// What this node lends to its membership for a step.
+pub struct Local<'a> {
+    /// Who this node is.
+    pub me: NodeId,
+    /// The settings.
+    pub config: &'a MembershipConfig,
+    /// The list.
+    pub members: &'a mut Members,
+    /// This node's randomness.
+    pub rng: &'a mut Stream,
+    /// A planted bug, for tests.
+    pub planted: Planted,
+    /// How many sixteenths of a send it takes for one to arrive.
+    pub repeat: u32,
+    /// The time.
+    pub now: Time,
+}
+
+/// Someone who was buried or left, and what is remembered of it when it comes back.
+#[derive(Clone, Copy, Debug)]
+struct Gone {
+    since: Time,
+    /// How often it came back at once.
+    flaps: u32,
+    /// It is not counted before.
+    held_until: Time,
+}
+
+/// What became of a piece of news.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Learned {
+    /// It is known, or older than what is known, or about a stranger of whom nothing else is known.
+    Known,
+    /// It counts from now on.
+    New,
+    /// It says that this node is gone or suspected: that has been refuted.
+    Refuted,
+    /// It is about a later life of this node's name, or another holder of it.
+    Conflict,
+    /// It is a burial of someone who was heard of since. The member is told, so that it can refute it.
+    Disproved,
+}
+
+/// What a node does to keep its list of members.
+#[derive(Clone, Debug)]
+pub struct Membership {
+    order: Order,
+    baseline: Baseline,
+    attempts: Vec<Attempt>,
+    errands: Vec<Errand>,
+    doubts: BTreeMap<NodeId, Doubt>,
+    accusers: BTreeMap<NodeId, NodeId>,
+    gossip: Gossip,
+    gone: BTreeMap<NodeId, Gone>,
+    announced: Vec<(NodeId, u32)>,
+    next_announcement: Time,
+    next_heal: Time,
+}
+
+impl Membership {
+    /// Begins with nothing known of anyone.
+    #[must_use]
+    pub fn new(config: &MembershipConfig, now: Time, rng: &mut Stream) -> Self {
+        let heal_us = config.heal_interval.as_us().min(u64::from(u32::MAX)) as u32;
+        Self {
+            order: Order::default(),
+            baseline: Baseline::new(),
+            attempts: Vec::new(),
+            errands: Vec::new(),
+            doubts: BTreeMap::new(),
+            accusers: BTreeMap::new(),
+            gossip: Gossip::default(),
+            gone: BTreeMap::new(),
+            announced: Vec::new(),
+            next_announcement: Time::NEVER,
+            next_heal: now + Span(u64::from(rng.below(heal_us))),
+        }
+    }
+
+    /// Whom to ask in this round.
+    pub fn next_peer(&mut self, members: &Members, me: NodeId, rng: &mut Stream) -> Option<(NodeId, Addr)> {
+        self.order.next(members, me, rng).map(|peer| (peer.node, peer.addr))
+    }
+
+    /// Whether a live member is counted: one that came back from the dead at once, again and again, is not for a while.
+    #[must_use]
+    pub fn is_counted(&self, member: &Member, now: Time) -> bool {
+        let is_held = || self.gone.get(&member.node).is_some_and(|gone| now < gone.held_until);
+        member.standing.is_live() && !is_held()
+    }
+
+    /// How many members this node doubts, waits for, has news of, and remembers as gone: what a checker bounds.
+    #[must_use]
+    pub fn sizes(&self) -> [usize; 4] {
+        [self.doubts.len(), self.attempts.len() + self.errands.len(), self.gossip.len(), self.gone.len()]
+    }
+
+    /// How often exchanges get through.
+    #[must_use]
+    pub const fn baseline(&self) -> Baseline {
+        self.baseline
+    }
+
+    /// Takes in what a peer says of a member. `heard` is how long ago the member was last heard of here, in any way.
+    pub fn learn(
+        &mut self,
+        update: &MemberUpdate,
+        heard: Option<Span>,
+        local: &mut Local<'_>,
+        effects: &mut Effects,
+    ) -> Learned {
+        if update.node == local.me {
+            return self.learn_of_myself(update, local, effects);
+        }
+        let held = local.members.get(update.node);
+        let known = held.map(Member::opinion);
+        if known.is_some_and(|known| known >= (update.life, update.standing)) {
+            if update.standing == Standing::Suspect && known == Some((update.life, Standing::Suspect)) {
+                self.accused(update, local);
+            }
+            return Learned::Known;
+        }
+        let is_burial = update.standing == Standing::Dead;
+        let trusts = local.planted.is(Mutant::IgnoreHeard);
+        if is_burial
+            && !trusts
+            && heard.is_some_and(|heard| heard < update.age)
+            && held.is_some_and(|held| held.standing.is_live())
+        {
+            self.tell(update, local, effects);
+            return Learned::Disproved;
+        }
+        let changed = match (&update.card, held) {
+            (Some(card), _) => Member {
+                node: update.node,
+                name: card.name.clone(),
+                addr: card.addr,
+                zone: card.zone,
+                weight: card.weight,
+                life: update.life,
+                standing: update.standing,
+            },
+            (None, Some(held)) => Member { life: update.life, standing: update.standing, ..held.clone() },
+            (None, None) => return Learned::Known,
+        };
+        self.change(changed, update.age, local, effects);
+        if update.standing == Standing::Suspect {
+            self.accused(update, local);
+        }
+        Learned::New
+    }
+
+    /// Someone suspects a member: that is news, and to whom suspects it as well a confirmation.
+    fn accused(&mut self, update: &MemberUpdate, local: &Local<'_>) {
+        self.accusers.insert(update.node, update.accuser);
+        if local.config.detector != Detector::Evidence {
+            // In SWIM whoever hears of a suspicion buries the suspect in time.
+            let doubt = self.doubts.entry(update.node).or_insert_with(|| Doubt::new(update.life, local.now));
+            doubt.public.get_or_insert(local.now);
+        }
+        if let Some(doubt) = self.doubts.get_mut(&update.node) {
+            doubt.accuse(update.accuser);
+        }
+    }
+
+    /// Someone else's opinion of this node.
+    fn learn_of_myself(
+        &mut self,
+        update: &MemberUpdate,
+        local: &mut Local<'_>,
+        effects: &mut Effects,
+    ) -> Learned {
+        let Some(own) = local.members.get(local.me) else { return Learned::Known };
+        let is_other = update.card.as_ref().is_some_and(|card| card.addr != own.addr);
+        if update.life.boot > own.life.boot || (is_other && update.life.boot == own.life.boot) {
+            return Learned::Conflict;
+        }
+        let is_doubted = update.standing != Standing::Alive || update.life > own.life;
+        if update.life.boot < own.life.boot || update.life < own.life || !is_doubted {
+            return Learned::Known;
+        }
+        if own.standing == Standing::Left || local.planted.is(Mutant::ForgetRefutation) {
+            return Learned::Known;
+        }
+        let life = Life { incarnation: update.life.incarnation.saturating_add(1), ..own.life };
+        let refuted = Member { life, ..own.clone() };
+        local.members.put(refuted);
+        self.gossip.push(local.me, self.sends(local));
+        if update.standing != Standing::Suspect {
+            self.announce(local.me, local.now);
+        }
+        effects.events.push(Event::Refuted(life.incarnation));
+        Learned::Refuted
+    }
+
+    /// Puts a changed member into the list and draws the consequences.
+    pub fn change(&mut self, member: Member, age: Span, local: &mut Local<'_>, effects: &mut Effects) {
+        let (node, standing, now) = (member.node, member.standing, local.now);
+        let before = local.members.get(node).map(|held| (held.standing, held.life.boot));
+        let boot = member.life.boot;
+        local.members.put(member);
+        self.gossip.push(node, self.sends(local));
+        match standing {
+            Standing::Alive => {
+                if let Some((Standing::Dead, dead_boot)) = before
+                    && let Some(gone) = self.gone.get_mut(&node)
+                    && dead_boot == boot
+                {
+                    gone.come_back(local.config, now);
+                }
+                self.end_doubt(node, boot, local.config.detector);
+            }
+            Standing::Suspect => {}
+            Standing::Dead | Standing::Left => {
+                let since = Time(now.0.saturating_sub(age.as_us()));
+                let gone = self.gone.entry(node).or_insert(Gone { since, flaps: 0, held_until: Time::ZERO });
+                gone.since = since;
+                self.doubts.remove(&node);
+                self.accusers.remove(&node);
+            }
+        }
+        let is_news = before.map(|(standing, _)| standing) != Some(standing);
+        if is_news && node != local.me {
+            effects.events.push(Event::Member { node, standing });
+        }
+    }
+
+    /// The member has spoken for itself. Evidence against it stays: it may live and be out of reach all the same.
+    fn end_doubt(&mut self, node: NodeId, boot: crate::id::Boot, detector: Detector) {
+        self.accusers.remove(&node);
+        match self.doubts.get_mut(&node) {
+            Some(doubt) if detector == Detector::Evidence && doubt.life.boot == boot => {
+                doubt.public = None;
+                doubt.since = doubt.since.max(Time::ZERO);
+            }
+            _ => _ = self.doubts.remove(&node),
+        }
+    }
+
+    fn sends(&self, local: &Local<'_>) -> u32 {
+        let doublings = usize::BITS - local.members.len().leading_zeros();
+        (doublings * local.config.news_sends * local.repeat).div_ceil(16 * 16).max(1)
+    }
+
+    /// Has news of a member ride on what is sent anyway.
+    pub fn pass_on(&mut self, node: NodeId, local: &Local<'_>) {
+        self.gossip.push(node, self.sends(local));
+    }
+
+    /// When the next announcement is due.
+    #[must_use]
+    pub const fn next_announcement(&self) -> Time {
+        self.next_announcement
+    }
+
+    /// Tells everyone at once, unless much is to be told: then gossip does.
+    pub fn announce(&mut self, node: NodeId, now: Time) {
+        self.announced.retain(|(other, _)| *other != node);
+        if self.announced.len() < ANNOUNCED_AT_ONCE {
+            self.announced.push((node, ANNOUNCEMENTS));
+            self.next_announcement = self.next_announcement.min(now);
+        }
+    }
+
+    /// What everyone is to be told now.
+    pub fn take_announcements(&mut self, members: &Members, now: Time, out: &mut Vec<MemberUpdate>) {
+        if now < self.next_announcement {
+            return;
+        }
+        for (node, left) in &mut self.announced {
+            *left -= 1;
+            if let Some(member) = members.get(*node) {
+                out.push(self.gone.update(member, &self.accusers, now));
+            }
+        }
+        self.announced.retain(|(_, left)| *left > 0);
+        self.next_announcement = if self.announced.is_empty() { Time::NEVER } else { now + ANNOUNCED_APART };
+    }
+
+    /// Adds news of members to a packet that is about to leave, in at most `bytes`.
+    pub fn fill(&mut self, members: &Members, now: Time, bytes: usize, out: &mut Vec<MemberUpdate>) {
+        let mut left = bytes;
+        let Self { gossip, gone, accusers, .. } = self;
+        gossip.take(|node| {
+            let Some(member) = members.get(node) else { return true };
+            let update = gone.update(member, accusers, now);
+            let len = crate::codec::member_len(&update);
+            let fits = len <= left;
+            if fits {
+                left -= len;
+                out.push(update);
+            }
+            fits
+        });
+    }
+
+    /// Everything that is known of a group of members, for a peer whose fingerprint of it differs; from a place
+    /// that `nonce` chooses, in at most `bytes`. Gives back how many bytes it took.
+    pub fn fill_group(
+        &self,
+        members: &Members,
+        group: usize,
+        nonce: u32,
+        now: Time,
+        bytes: usize,
+        out: &mut Vec<MemberUpdate>,
+    ) -> usize {
+        let count = members.group(group).count();
+        let mut left = bytes;
+        for member in
+            members.group(group).chain(members.group(group)).skip(nonce as usize % count.max(1)).take(count)
+        {
+            let update = self.gone.update(member, &self.accusers, now);
+            let len = crate::codec::member_len(&update);
+            if len > left {
+                break;
+            }
+            left -= len;
+            out.push(update);
+        }
+        bytes - left
+    }
+
+    /// Tells a member what is said of it.
+    fn tell(&mut self, update: &MemberUpdate, local: &mut Local<'_>, effects: &mut Effects) {
+        if let Some(member) = local.members.get(update.node) {
+            let mut ping = effects.packet();
+            ping.reset(PacketKind::Ping, local.me);
+            ping.members.push(MemberUpdate { card: None, ..update.clone() });
+            effects.send(member.addr, ping);
+        }
+    }
+
+    /// Tells a sender that it counts as gone here.
+    pub fn tell_gone(&mut self, to: Addr, member: &Member, me: NodeId, now: Time, effects: &mut Effects) {
+        let mut ping: Packet = effects.packet();
+        ping.reset(PacketKind::Ping, me);
+        ping.members.push(self.gone.update(member, &self.accusers, now));
+        effects.send(to, ping);
+    }
+}
+
+impl Gone {
+    /// A member is back in the life in which it was buried.
+    fn come_back(&mut self, config: &MembershipConfig, now: Time) {
+        if now - FALSE_WITHIN <= self.since {
+            self.held_until = now + config.quarantine.times(1 << self.flaps.min(FLAPS_LIMIT));
+            self.flaps = self.flaps.saturating_add(1);
+        }
+    }
+}
+
+trait Updates {
+    fn update(&self, member: &Member, accusers: &BTreeMap<NodeId, NodeId>, now: Time) -> MemberUpdate;
+}
+
+impl Updates for BTreeMap<NodeId, Gone> {
+    /// What this node says of a member. Its card goes along while its life is new to most.
+    fn update(&self, member: &Member, accusers: &BTreeMap<NodeId, NodeId>, now: Time) -> MemberUpdate {
+        let node = member.node;
+        let is_gone = !member.standing.is_live();
+        let age = self.get(&node).filter(|_| is_gone).map_or(Span::ZERO, |gone| now.since(gone.since));
+        let accuser = accusers.get(&node).filter(|_| member.standing == Standing::Suspect);
+        MemberUpdate {
+            node,
+            life: member.life,
+            standing: member.standing,
+            age,
+            accuser: accuser.copied().unwrap_or(node),
+            card: (member.life.incarnation == 0).then(|| Card::of(member)),
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! When a member that does not answer is suspected, and when it is buried.
+
+use super::evidence::{BIT, Baseline};
+use crate::config::{Detector, MembershipConfig};
+use crate::id::NodeId;
+use crate::member::Life;
+use crate::time::{Span, Time};
+use smallvec::SmallVec;
+
+/// What one witness can add at most, either way: a broken path must not speak for several.
+const WITNESS_LIMIT: i32 = 9 * BIT;
+/// From here on everyone is told, so that the suspect can speak for itself.
+const SUSPECT_AT: i32 = 10 * BIT;
+/// From here on others are asked to ask.
+const HELP_AT: i32 = 5 * BIT / 2;
+/// One healthy member in a hundred million attempts' worth of chance.
+const BURY_AT: i32 = 27 * BIT;
+/// As many must have found it silent, where there are as many.
+const WITNESSES: usize = 3;
+/// Witnesses that are remembered.
+const WITNESSES_KEPT: usize = 32;
+
+/// What is open about one member.
+#[derive(Clone, Debug)]
+pub(super) struct Doubt {
+    /// In which life it was silent.
+    pub life: Life,
+    pub since: Time,
+    /// Since when everyone is told.
+    pub public: Option<Time>,
+    /// Who asked it, and what that was worth.
+    witnesses: SmallVec<[(NodeId, i32); 4]>,
+    /// Who else suspects it.
+    accusers: SmallVec<[NodeId; 4]>,
+    pub next_ask: Time,
+    pub asks: u32,
+}
+
+/// What is to be done about a doubt.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Verdict {
+    Wait,
+    Suspect,
+    Bury,
+    Clear,
+}
+
+impl Doubt {
+    pub fn new(life: Life, now: Time) -> Self {
+        Self {
+            life,
+            since: now,
+            public: None,
+            witnesses: SmallVec::new(),
+            accusers: SmallVec::new(),
+            next_ask: now,
+            asks: 0,
+        }
+    }
+
+    /// Takes in what became of so many attempts of one witness.
+    pub fn testify(&mut self, witness: NodeId, tried: u32, answered: u32, baseline: &Baseline) {
+        let worth = baseline.weigh(tried, answered);
+        let at = self.witnesses.iter().position(|(node, _)| *node == witness);
+        let at = at.or_else(|| {
+            let has_room = self.witnesses.len() < WITNESSES_KEPT;
+            has_room.then(|| self.witnesses.push((witness, 0)))?;
+            Some(self.witnesses.len() - 1)
+        });
+        if let Some((_, score)) = at.and_then(|at| self.witnesses.get_mut(at)) {
+            *score = score.saturating_add(worth).clamp(-WITNESS_LIMIT, WITNESS_LIMIT);
+        }
+    }
+
+    /// Takes back what a late answer disproves.
+    pub fn retract(&mut self, witness: NodeId, baseline: &Baseline) {
+        if let Some((_, score)) = self.witnesses.iter_mut().find(|(node, _)| *node == witness) {
+            *score = (*score - baseline.miss() - 2 * BIT).max(-WITNESS_LIMIT);
+        }
+    }
+
+    /// Someone else suspects it, too.
+    pub fn accuse(&mut self, accuser: NodeId) {
+        if !self.accusers.contains(&accuser) && self.accusers.len() < WITNESSES_KEPT {
+            self.accusers.push(accuser);
+        }
+    }
+
+    pub fn score(&self) -> i32 {
+        self.witnesses.iter().map(|(_, score)| score).sum()
+    }
+
+    /// Whether others are to be asked to ask. Where much is lost a few misses are nothing to trouble anyone with.
+    pub fn needs_help(&self) -> bool {
+        self.public.is_some() || self.score() >= HELP_AT
+    }
+
+    fn silent_witnesses(&self) -> usize {
+        self.witnesses.iter().filter(|(_, score)| *score > 0).count()
+    }
+
+    /// What is to be done now, in a cluster of so many live members.
+    pub fn verdict(&self, config: &MembershipConfig, live: usize, now: Time) -> Verdict {
+        if config.detector != Detector::Evidence {
+            let confirmations =
+                if config.detector == Detector::Swim { None } else { Some(self.accusers.len()) };
+            return self.by_timer(timeout(config, live, confirmations), now);
+        }
+        // The suspect itself does not testify.
+        let needed = WITNESSES.min(live.saturating_sub(1)).max(1);
+        let share = needed as i32;
+        let score = self.score();
+        match self.public {
+            _ if score <= 0 => Verdict::Clear,
+            None if score >= SUSPECT_AT.min(WITNESS_LIMIT * share - BIT) => Verdict::Suspect,
+            None => Verdict::Wait,
+            Some(since) => {
+                let is_proven =
+                    score >= BURY_AT.min(WITNESS_LIMIT * share) && self.silent_witnesses() >= needed;
+                let confirmations = Some(self.silent_witnesses().saturating_sub(1) + self.accusers.len());
+                let is_time = now >= since + timeout(config, live, confirmations);
+                if is_proven && is_time { Verdict::Bury } else { Verdict::Wait }
+            }
+        }
+    }
+
+    fn by_timer(&self, timeout: Span, now: Time) -> Verdict {
+        match self.public {
+            None => Verdict::Suspect,
+            Some(since) if now >= since + timeout => Verdict::Bury,
+            Some(_) => Verdict::Wait,
+        }
+    }
+}
+
+/// log10 in parts of 1,024 of 1 to 9, and of ten times as much by adding 1,024.
+const LOG10: [u64; 9] = [0, 308, 489, 617, 716, 797, 865, 925, 977];
+
+/// max(1, log10 n) in parts of 1,024, straight between the numbers of one digit.
+fn log10(n: usize) -> u64 {
+    let (mut digit, mut rest, mut unit, mut log) = (n as u64, 0, 1, 0);
+    while digit >= 10 {
+        (rest, unit) = (rest + digit % 10 * unit, unit * 10);
+        (digit, log) = (digit / 10, log + 1_024);
+    }
+    let low = LOG10.get(digit.max(1) as usize - 1).copied().unwrap_or_default();
+    let high = LOG10.get(digit.max(1) as usize).copied().unwrap_or(1_024);
+    (log + low + (high - low) * rest / unit).max(1_024)
+}
+
+/// ln(n + 1) / ln(k + 1) in parts of 1,024, for k = 3 confirmations.
+const CONFIRMED: [u64; 4] = [0, 512, 811, 1_024];
+
+/// How long a suspicion lasts, by the formula of Lifeguard (Dadgar et al. 2018, IV-B): from `max` without any
+/// confirmation to `min` with three; `None` is SWIM, which never waits longer than `min`.
+pub(super) fn timeout(config: &MembershipConfig, live: usize, confirmations: Option<usize>) -> Span {
+    let period_us = config.period.as_us();
+    let min_us = period_us * u64::from(config.suspicion_factor_percent) * log10(live) / (100 * 1_024);
+    let Some(confirmations) = confirmations else { return Span::from_us(min_us) };
+    let max_us = min_us * u64::from(config.suspicion_max_factor);
+    let part = CONFIRMED.get(confirmations).copied().unwrap_or(1_024);
+    Span::from_us(max_us - (max_us - min_us) * part / 1_024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config() -> MembershipConfig {
+        MembershipConfig { suspicion_factor_percent: 400, ..MembershipConfig::default() }
+    }
+
+    #[test]
+    fn a_suspicion_lasts_as_long_as_the_formula_says() {
+        let config = config();
+        for live in [1, 5, 10, 37, 100, 999, 5_000] {
+            let min = 4.0 * (live as f64).log10().max(1.0);
+            for (confirmations, part) in
+                [(0, 0.0), (1, 0.5), (2, 3_f64.ln() / 4_f64.ln()), (3, 1.0), (9, 1.0)]
+            {
+                let max = min * f64::from(config.suspicion_max_factor);
+                let expected = max - (max - min) * part;
+                let is = timeout(&config, live, Some(confirmations)).as_us() as f64 / 1e6;
+                assert!(
+                    (is - expected).abs() < 0.02 * expected,
+                    "{live}, {confirmations}: {is}, not {expected}"
+                );
+            }
+            let swim = timeout(&config, live, None).as_us() as f64 / 1e6;
+            assert!((swim - min).abs() < 0.02 * min, "{live}: {swim}, not {min}");
+        }
+    }
+
+    fn good() -> Baseline {
+        let mut baseline = Baseline::new();
+        (0..500).for_each(|_| baseline.note(true));
+        baseline
+    }
+
+    #[test]
+    fn one_witness_buries_nobody_where_there_are_others() {
+        let mut doubt = Doubt::new(Life::default(), Time::ZERO);
+        doubt.testify(NodeId(1), 100, 0, &good());
+        assert_eq!(doubt.verdict(&config(), 10, Time::ZERO), Verdict::Wait, "nor troubles everyone");
+        doubt.public = Some(Time::ZERO);
+        let late = Time::ZERO + Span::from_secs(1_000);
+        assert_eq!(doubt.verdict(&config(), 10, late), Verdict::Wait);
+        // Of two members there is no other to ask.
+        assert_eq!(doubt.verdict(&config(), 2, late), Verdict::Bury);
+        doubt.testify(NodeId(2), 5, 0, &good());
+        doubt.testify(NodeId(3), 5, 0, &good());
+        assert_eq!(doubt.verdict(&config(), 10, late), Verdict::Bury);
+    }
+
+    #[test]
+    fn a_broken_path_of_one_is_outweighed_by_those_who_get_through() {
+        let mut doubt = Doubt::new(Life::default(), Time::ZERO);
+        doubt.testify(NodeId(1), 100, 0, &good());
+        for helper in 2..=4 {
+            doubt.testify(NodeId(helper), 2, 2, &good());
+        }
+        assert_eq!(doubt.verdict(&config(), 10, Time::ZERO), Verdict::Clear);
+    }
+
+    #[test]
+    fn evidence_alone_does_not_shorten_the_time_to_refute() {
+        let mut doubt = Doubt::new(Life::default(), Time::ZERO);
+        (1..=5).for_each(|witness| doubt.testify(NodeId(witness), 20, 0, &good()));
+        doubt.public = Some(Time::ZERO);
+        let (early, late) = (Time::ZERO + Span::from_secs(7), Time::ZERO + Span::from_secs(9));
+        assert_eq!(doubt.verdict(&config(), 100, early), Verdict::Wait);
+        assert_eq!(doubt.verdict(&config(), 100, late), Verdict::Bury);
+    }
+}
