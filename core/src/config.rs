@@ -53,6 +53,8 @@ pub struct MembershipConfig {
     /// For how long a member that comes back from the dead at once is not counted, the first time; each time doubles it. 30 s
     /// unless set.
     pub quarantine: Span,
+    /// How long a member that died or left stays in the list. It is looked for longer than that. 24 h unless set.
+    pub reap_after: Span,
 }
 
 impl MembershipConfig {
@@ -68,6 +70,7 @@ impl MembershipConfig {
             ("news_sends", self.news_sends.into(), 1, 160),
             ("heal_interval", self.heal_interval.as_us(), 100_000, day_us),
             ("quarantine", self.quarantine.as_us(), 0, day_us),
+            ("reap_after", self.reap_after.as_us(), 1_000_000, 365 * day_us),
         ])
     }
 }
@@ -90,6 +93,7 @@ impl Default for MembershipConfig {
             news_sends: 24,
             heal_interval: Span::from_secs(5),
             quarantine: Span::from_secs(30),
+            reap_after: Span::from_secs(24 * 3_600),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What goes out through the core's door.
 
-use crate::id::{Addr, Boot, Dot, NodeId, StreamId};
-use crate::member::Standing;
+use crate::id::{Addr, Boot, Dot, Name, NodeId, StreamId};
+use crate::member::{Member, Standing};
 use crate::packet::{Carried, LaneAnswer, Packet};
 use crate::state::Change;
 use crate::time::Time;
@@ -72,6 +72,10 @@ pub enum Record {
     Joined(Vec<LaneAnswer>),
     /// The first join is complete: from here on the node restarts as a member.
     Member,
+    /// Another member, to be found again after a restart.
+    Known(Box<Member>),
+    /// The node has this name from here on.
+    Named(Name),
 }
 
 /// The phases of a node's life. No claim is made before [`Phase::Serving`].
@@ -111,6 +115,8 @@ pub enum Event {
     },
     /// An earlier or a second life of this node's name was heard of: the node took this life instead.
     NewBoot(Boot),
+    /// A live node at a lower address has this node's name, as when a disk was copied: this one took another.
+    Renamed(Name),
     /// What is held of another member changed.
     Member {
         /// Whom.

@@ -50,6 +50,15 @@ impl Name {
         &self.0
     }
 
+    /// This name with eight hex digits behind it; cut where it would become too long.
+    #[must_use]
+    pub fn with_digits(&self, digits: u32) -> Self {
+        let room = NAME_LIMIT - 9;
+        let end = (0..=self.0.len().min(room)).rev().find(|&end| self.0.is_char_boundary(end));
+        let kept = &self.0[..end.unwrap_or_default()];
+        Self(alloc::format!("{kept}-{digits:08x}").into())
+    }
+
     /// xxh3-64 of the name.
     #[must_use]
     pub fn hash(&self) -> u64 {

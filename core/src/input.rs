@@ -175,6 +175,15 @@ pub enum Command {
     },
     /// Releases what this node holds and stops taking part.
     Leave,
+    /// This node says of itself from now on that it is there, in that zone, and of that weight.
+    Describe {
+        /// Where it can be reached.
+        addr: Addr,
+        /// Its zone.
+        zone: Scope,
+        /// Its share of the work; 100 is usual.
+        weight: u16,
+    },
     /// Adds or edits an origin.
     PutOrigin {
         /// Its name.

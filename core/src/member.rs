@@ -103,7 +103,13 @@ impl Member {
     fn print(&self) -> u64 {
         let standing = if self.standing.is_live() { Standing::Alive } else { self.standing };
         let number = (u64::from(self.life.incarnation) << 2) | standing as u64;
-        mix(mix(mix(0x6d65_6d62, self.node.0), self.life.boot.0), number)
+        // Two nodes under one name differ in nothing but the address, and have to find out about each other.
+        let [high, low] = [0, 8].map(|at| {
+            self.addr.ip[at..at + 8]
+                .iter()
+                .fold(u64::from(self.addr.port), |sum, &byte| sum << 8 ^ u64::from(byte))
+        });
+        mix(mix(mix(mix(0x6d65_6d62, self.node.0), self.life.boot.0), number), mix(high, low))
     }
 }
 
@@ -294,6 +300,28 @@ impl Members {
         } else {
             self.diff.insert(member.node, Some(member));
         }
+    }
+
+    /// Forgets a member.
+    pub fn remove(&mut self, node: NodeId) {
+        let Some(held) = self.get(node) else { return };
+        let (print, was_live) = (held.print(), held.standing.is_live());
+        let group = &mut self.prints.0[member_group(node)];
+        *group = group.wrapping_sub(print);
+        self.live -= usize::from(was_live);
+        if self.in_base(node).is_some() {
+            self.diff.insert(node, None);
+        } else {
+            self.diff.remove(&node);
+            self.added.retain(|added| *added != node);
+        }
+    }
+
+    /// How many are known, those that are gone included.
+    #[must_use]
+    pub fn known(&self) -> usize {
+        let hidden = self.diff.values().filter(|held| held.is_none()).count();
+        self.places() - hidden
     }
 
     /// Keeps what is visible and changes what it is a difference of.

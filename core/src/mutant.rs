@@ -97,6 +97,10 @@ mutants! {
     ForgetRefutation,
     /// Nobody asks the dead.
     AbandonDead,
+    /// Of two nodes with one name both keep it.
+    KeepName,
+    /// Whoever was taken from the list enters it again by old news.
+    ForgetReaped,
 }
 
 /// Which bug is planted, if any.

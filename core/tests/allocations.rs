@@ -33,7 +33,7 @@ impl Pair {
         let base = Arc::new(Base { members: Members::new(members), formed: true, ..Base::default() });
         let config = Arc::new(Config::default());
         let node = |n: usize| {
-            let identity = Identity { name: name(&format!("node-{n}")), boot: Boot(1), addr: addr(n) };
+            let identity = Identity::new(name(&format!("node-{n}")), Boot(1), addr(n));
             Node::new(identity, config.clone(), &base, None, Seed(1), Time::ZERO)
         };
         let nodes = [node(0), node(1)];

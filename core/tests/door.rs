@@ -13,7 +13,7 @@ use std::sync::Arc;
 const PEER: Addr = Addr { ip: [9; 16], port: 9 };
 
 fn node(boot: u64, snapshot: Option<Snapshot>, now: Time) -> Node {
-    let identity = Identity { name: Name::new("n").unwrap(), boot: Boot(boot), addr: Addr::default() };
+    let identity = Identity::new(Name::new("n").unwrap(), Boot(boot), Addr::default());
     Node::new(identity, Arc::new(Config::default()), &Arc::new(Base::default()), snapshot, Seed(1), now)
 }
 

@@ -28,7 +28,7 @@ fn victim() -> Node {
     let name = |text| Name::new(text).expect("a valid name");
     let members = ["victim", "peer", "third"].map(|text| Member::new(name(text), addr_of(text)));
     let base = Base { members: Members::new(members.to_vec()), formed: true, ..Base::default() };
-    let identity = Identity { name: name("victim"), boot: Boot(1), addr: Addr::default() };
+    let identity = Identity::new(name("victim"), Boot(1), Addr::default());
     Node::new(identity, Arc::new(Config::default()), &Arc::new(base), None, Seed(1), Time(1_000_000))
 }
 

@@ -32,7 +32,7 @@ impl Pair {
         let members = Members::new(members.collect());
         let base = Arc::new(Base { members, formed: true, ..Base::default() });
         let nodes = [0, 1].map(|at| {
-            let identity = Identity { name: name(names[at]), boot: Boot(1), addr: addr(at) };
+            let identity = Identity::new(name(names[at]), Boot(1), addr(at));
             Node::new(identity, Arc::new(Config::default()), &base, None, Seed(1), Time::ZERO)
         });
         Self { nodes, now: Time::ZERO }

@@ -32,7 +32,7 @@ fn node(boot: u64, records: Vec<Record>, now: Time) -> Node {
     let members = ["node", "peer"].iter().zip(0..).map(|(text, at)| Member::new(name(text), addr(at)));
     let members = Members::new(members.collect());
     let base = Arc::new(Base { members, formed: true, ..Base::default() });
-    let identity = Identity { name: name("node"), boot: Boot(boot), addr: addr(0) };
+    let identity = Identity::new(name("node"), Boot(boot), addr(0));
     Node::new(identity, Arc::new(Config::default()), &base, Some(Snapshot { records }), Seed(1), now)
 }
 

@@ -103,7 +103,7 @@ fn next_boot(snapshot: &Snapshot, clock: Clock) -> Boot {
 
 fn new_node(config: &NodeConfig, life: Life, snapshot: Snapshot) -> Node {
     let Life { clock, boot, advertised: addr } = life;
-    let identity = Identity { name: config.name.clone(), boot, addr };
+    let identity = Identity::new(config.name.clone(), boot, addr);
     let mut members = vec![Member::new(config.name.clone(), addr)];
     members.extend(config.members.iter().filter(|member| member.name != config.name).cloned());
     let base =

@@ -28,6 +28,7 @@ const REMOVE_ORIGIN: u8 = 3;
 const PUT_KEY: u8 = 4;
 const DELETE_KEY: u8 = 5;
 const PUBLISH: u8 = 6;
+const DESCRIBE: u8 = 7;
 
 fn put_name(sink: &mut impl Sink, name: &Name) {
     sink.blob(name.as_str().as_bytes());
@@ -66,6 +67,12 @@ fn put_command(sink: &mut impl Sink, command: &Command) {
             }
         }
         Command::Leave => sink.byte(LEAVE),
+        Command::Describe { addr, zone, weight } => {
+            sink.byte(DESCRIBE);
+            put_addr(sink, *addr);
+            sink.put(&zone.0.to_le_bytes());
+            sink.put(&weight.to_le_bytes());
+        }
         Command::PutOrigin { name, spec, source } => {
             sink.byte(PUT_ORIGIN);
             put_name(sink, name);
@@ -104,6 +111,11 @@ fn command(reader: &mut Reader<'_>) -> Result<Command, DecodeError> {
             Command::Join { peers: peers.into() }
         }
         LEAVE => Command::Leave,
+        DESCRIBE => Command::Describe {
+            addr: addr(reader)?,
+            zone: Scope(u64::from_le_bytes(reader.array("zone")?)),
+            weight: u16::from_le_bytes(reader.array("weight")?),
+        },
         PUT_ORIGIN => {
             let (name, source) = (name(reader, "origin")?, name(reader, "source")?);
             Command::PutOrigin { name, spec: spec_of_any_length(reader)?, source }

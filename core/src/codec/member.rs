@@ -4,7 +4,7 @@ use super::body::{name, small};
 use super::{Count, DecodeError, Reader, Sink};
 use crate::entry::Scope;
 use crate::id::{Addr, Boot, NodeId};
-use crate::member::{Life, Standing};
+use crate::member::{Life, Member, Standing};
 use crate::packet::{Card, MemberUpdate, Subject};
 use crate::time::Span;
 
@@ -32,11 +32,31 @@ pub(super) fn put_member(sink: &mut impl Sink, update: &MemberUpdate) {
         sink.put(&update.accuser.0.to_le_bytes());
     }
     if let Some(card) = &update.card {
-        sink.blob(card.name.as_str().as_bytes());
-        put_addr(sink, card.addr);
-        sink.put(&card.zone.0.to_le_bytes());
-        sink.put(&card.weight.to_le_bytes());
+        put_card(sink, card);
     }
+}
+
+fn put_card(sink: &mut impl Sink, card: &Card) {
+    sink.blob(card.name.as_str().as_bytes());
+    put_addr(sink, card.addr);
+    sink.put(&card.zone.0.to_le_bytes());
+    sink.put(&card.weight.to_le_bytes());
+}
+
+/// A member as it stands on disk.
+pub(super) fn put_known(sink: &mut impl Sink, member: &Member) {
+    sink.byte(member.standing as u8);
+    sink.varint(member.life.boot.0);
+    sink.varint(u64::from(member.life.incarnation));
+    put_card(sink, &Card::of(member));
+}
+
+pub(super) fn read_known(reader: &mut Reader<'_>) -> Result<Member, DecodeError> {
+    let number = reader.byte("standing")?;
+    let standing = Standing::from_u8(number).ok_or(DecodeError::BadValue("standing", number.into()))?;
+    let life = Life { boot: Boot(reader.bounded("boot")?), incarnation: small(reader, "incarnation")? };
+    let Card { name, addr, zone, weight } = read_card(reader)?;
+    Ok(Member { zone, weight, life, standing, ..Member::new(name, addr) })
 }
 
 /// The encoded size of one piece of news of a member.

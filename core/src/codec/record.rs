@@ -1,16 +1,21 @@
 //! Records as they stand on disk: a tag, then the content. Lengths and checksums belong to the file.
 
+use super::body::name;
+use super::member::{put_known, read_known};
 use super::packet::{answer_lane, carried, put_answer_lane, put_carried};
 use super::{DecodeError, Reader, Sink};
 use crate::effects::Record;
 use crate::id::{Boot, Shard};
 use crate::time::Time;
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 const BOOT: u8 = 0;
 const ENTRY: u8 = 1;
 const JOINED: u8 = 2;
 const MEMBER: u8 = 3;
+const KNOWN: u8 = 4;
+const NAMED: u8 = 5;
 
 /// Appends `record` to `sink`.
 pub fn encode_record(record: &Record, sink: &mut impl Sink) {
@@ -33,6 +38,14 @@ pub fn encode_record(record: &Record, sink: &mut impl Sink) {
             }
         }
         Record::Member => sink.byte(MEMBER),
+        Record::Known(member) => {
+            sink.byte(KNOWN);
+            put_known(sink, member);
+        }
+        Record::Named(name) => {
+            sink.byte(NAMED);
+            sink.blob(name.as_str().as_bytes());
+        }
     }
 }
 
@@ -54,6 +67,8 @@ pub fn decode_record(bytes: &[u8]) -> Result<Record, DecodeError> {
             Record::Joined(lanes)
         }
         MEMBER => Record::Member,
+        KNOWN => Record::Known(Box::new(read_known(&mut reader)?)),
+        NAMED => Record::Named(name(&mut reader, "name")?),
         other => return Err(DecodeError::BadValue("record", u64::from(other))),
     };
     reader.finish()?;

@@ -145,7 +145,7 @@ impl Membership {
         let attempts = self.attempts.iter().filter(|attempt| !attempt.missed).map(|attempt| attempt.due);
         let doubts = self.doubts.values().map(|doubt| doubt.next_ask);
         let errands = self.errands.iter().map(|errand| errand.next);
-        let others = [self.next_heal, self.next_announcement];
+        let others = [self.next_heal, self.next_announcement, self.next_reap];
         attempts.chain(doubts).chain(errands).chain(others).min().unwrap_or(Time::NEVER)
     }
 
@@ -155,6 +155,7 @@ impl Membership {
         self.do_errands(local, effects);
         self.pursue(local, effects);
         self.heal(local, effects);
+        self.reap(local);
     }
 
     fn count_misses(&mut self, local: &Local<'_>) {
@@ -318,21 +319,26 @@ impl Membership {
 
     /// Tries to reach one of the dead.
     fn heal(&mut self, local: &mut Local<'_>, effects: &mut Effects) {
-        if local.now < self.next_heal || local.planted.is(Mutant::AbandonDead) {
+        if local.now < self.next_heal {
             return;
         }
         let grown = local.config.heal_interval.as_us() * (local.members.len() as u64).max(50) / 50;
         self.next_heal = local.now + Span(grown);
-        let dead =
-            |node: &NodeId| local.members.get(*node).is_some_and(|held| held.standing == Standing::Dead);
-        let count = self.gone.keys().filter(|node| dead(node)).count();
-        if count == 0 {
+        let count = self.lost(local).count();
+        if count == 0 || local.planted.is(Mutant::AbandonDead) {
             return;
         }
         let chosen = local.rng.below(count as u32) as usize;
-        let node = self.gone.keys().copied().filter(dead).nth(chosen);
-        if let Some(member) = node.and_then(|node| local.members.get(node)).cloned() {
-            self.tell_gone(member.addr, &member, local.me, local.now, effects);
+        let Some((node, gone)) = self.lost(local).nth(chosen) else { return };
+        let addr = gone.reaped.map(|(_, _, addr)| addr).or(local.members.get(node).map(|held| held.addr));
+        let update = self.gone(node, local.members, local.now);
+        let own = local.members.get(local.me).map(|own| self.gone.update(own, &self.accusers, local.now));
+        if let Some((addr, update)) = addr.zip(update) {
+            let mut ping = effects.packet();
+            ping.reset(PacketKind::Ping, local.me);
+            // Whoever is not remembered there has to introduce itself.
+            ping.members.extend([update].into_iter().chain(own));
+            effects.send(addr, ping);
         }
     }
 }

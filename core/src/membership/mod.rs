@@ -14,6 +14,7 @@ mod asking;
 mod evidence;
 mod gossip;
 mod order;
+mod reaping;
 mod suspicion;
 
 pub use evidence::Baseline;
@@ -23,7 +24,7 @@ use crate::effects::{Effects, Event};
 use crate::id::{Addr, NodeId};
 use crate::member::{Life, Member, Members, Standing};
 use crate::mutant::{Mutant, Planted};
-use crate::packet::{Card, MemberUpdate, Packet, PacketKind};
+use crate::packet::{Card, MemberUpdate, PacketKind};
 use crate::rng::Stream;
 use crate::time::{Span, Time};
 use alloc::collections::BTreeMap;
@@ -40,6 +41,10 @@ const FLAPS_LIMIT: u32 = 6;
 /// How often an announcement is sent to everyone, and how long apart.
 const ANNOUNCEMENTS: u32 = 3;
 const ANNOUNCED_APART: Span = Span::from_ms(40);
+/// Members that a list holds at most; further strangers are not let in.
+const KNOWN_LIMIT: usize = 100_000;
+/// Members that are remembered after they were taken from the list; of more, the longest gone are forgotten.
+const REAPED_LIMIT: usize = 4_096;
 /// Members that are announced at once; of more at once gossip tells.
 const ANNOUNCED_AT_ONCE: usize = 4;
 
@@ -69,6 +74,9 @@ struct Gone {
     flaps: u32,
     /// It is not counted before.
     held_until: Time,
+    /// Set once it is in the list no more: what was last held of it, so that no old news brings it back, and where it
+    /// is still to be looked for.
+    reaped: Option<(Life, Standing, Addr)>,
 }
 
 /// What became of a piece of news.
@@ -80,8 +88,10 @@ pub enum Learned {
     New,
     /// It says that this node is gone or suspected: that has been refuted.
     Refuted,
-    /// It is about a later life of this node's name, or another holder of it.
-    Conflict,
+    /// It is about a later life of this node's name.
+    Outlived,
+    /// Someone else lives under this node's name, and keeps it.
+    Namesake,
     /// It is a burial of someone who was heard of since. The member is told, so that it can refute it.
     Disproved,
 }
@@ -100,6 +110,7 @@ pub struct Membership {
     announced: Vec<(NodeId, u32)>,
     next_announcement: Time,
     next_heal: Time,
+    next_reap: Time,
 }
 
 impl Membership {
@@ -119,6 +130,7 @@ impl Membership {
             announced: Vec::new(),
             next_announcement: Time::NEVER,
             next_heal: now + Span(u64::from(rng.below(heal_us))),
+            next_reap: Time::NEVER,
         }
     }
 
@@ -158,11 +170,14 @@ impl Membership {
             return self.learn_of_myself(update, local, effects);
         }
         let held = local.members.get(update.node);
-        let known = held.map(Member::opinion);
-        if known.is_some_and(|known| known >= (update.life, update.standing)) {
-            if update.standing == Standing::Suspect && known == Some((update.life, Standing::Suspect)) {
+        let (known, offered) = (held.map(Member::opinion), (update.life, update.standing));
+        if known.is_some_and(|known| known > offered || (known == offered && !takes_name(update, held))) {
+            if update.standing == Standing::Suspect && known == Some(offered) {
                 self.accused(update, local);
             }
+            return Learned::Known;
+        }
+        if held.is_none() && !self.is_welcome(update, local) {
             return Learned::Known;
         }
         let is_burial = update.standing == Standing::Dead;
@@ -195,6 +210,16 @@ impl Membership {
         Learned::New
     }
 
+    /// Whether someone who is not in the list may enter it: not by news from before it was forgotten.
+    fn is_welcome(&self, update: &MemberUpdate, local: &Local<'_>) -> bool {
+        let is_old = !update.standing.is_live() && update.age >= local.config.reap_after;
+        let reaped = self.gone.get(&update.node).and_then(|gone| gone.reaped);
+        let is_past =
+            reaped.is_some_and(|(life, standing, _)| (update.life, update.standing) <= (life, standing));
+        let forgets = local.planted.is(Mutant::ForgetReaped);
+        (!is_old && !is_past || forgets) && local.members.known() < KNOWN_LIMIT
+    }
+
     /// Someone suspects a member: that is news, and to whom suspects it as well a confirmation.
     fn accused(&mut self, update: &MemberUpdate, local: &Local<'_>) {
         self.accusers.insert(update.node, update.accuser);
@@ -216,9 +241,23 @@ impl Membership {
         effects: &mut Effects,
     ) -> Learned {
         let Some(own) = local.members.get(local.me) else { return Learned::Known };
-        let is_other = update.card.as_ref().is_some_and(|card| card.addr != own.addr);
-        if update.life.boot > own.life.boot || (is_other && update.life.boot == own.life.boot) {
-            return Learned::Conflict;
+        let other = update.card.as_ref().map(|card| card.addr).filter(|addr| *addr != own.addr);
+        if let Some(addr) = other
+            && update.life.boot >= own.life.boot
+            && update.standing.is_live()
+        {
+            // Two live nodes have one name: a disk was copied. The lower address keeps the name.
+            match (addr < own.addr, update.life.boot > own.life.boot) {
+                (true, _) => return Learned::Namesake,
+                (false, true) => return Learned::Outlived,
+                (false, false) => {
+                    self.gossip.push(local.me, self.sends(local));
+                    return Learned::Known;
+                }
+            }
+        }
+        if update.life.boot > own.life.boot {
+            return Learned::Outlived;
         }
         let is_doubted = update.standing != Standing::Alive || update.life > own.life;
         if update.life.boot < own.life.boot || update.life < own.life || !is_doubted {
@@ -247,6 +286,9 @@ impl Membership {
         self.gossip.push(node, self.sends(local));
         match standing {
             Standing::Alive => {
+                if let Some(gone) = self.gone.get_mut(&node) {
+                    gone.reaped = None;
+                }
                 if let Some((Standing::Dead, dead_boot)) = before
                     && let Some(gone) = self.gone.get_mut(&node)
                     && dead_boot == boot
@@ -258,8 +300,10 @@ impl Membership {
             Standing::Suspect => {}
             Standing::Dead | Standing::Left => {
                 let since = Time(now.0.saturating_sub(age.as_us()));
-                let gone = self.gone.entry(node).or_insert(Gone { since, flaps: 0, held_until: Time::ZERO });
-                gone.since = since;
+                let fresh = Gone { since, flaps: 0, held_until: Time::ZERO, reaped: None };
+                let gone = self.gone.entry(node).or_insert(fresh);
+                (gone.since, gone.reaped) = (since, None);
+                self.next_reap = self.next_reap.min(since + local.config.reap_after);
                 self.doubts.remove(&node);
                 self.accusers.remove(&node);
             }
@@ -356,6 +400,7 @@ impl Membership {
             members.group(group).chain(members.group(group)).skip(nonce as usize % count.max(1)).take(count)
         {
             let update = self.gone.update(member, &self.accusers, now);
+            let update = MemberUpdate { card: Some(Card::of(member)), ..update };
             let len = crate::codec::member_len(&update);
             if len > left {
                 break;
@@ -376,12 +421,20 @@ impl Membership {
         }
     }
 
-    /// Tells a sender that it counts as gone here.
-    pub fn tell_gone(&mut self, to: Addr, member: &Member, me: NodeId, now: Time, effects: &mut Effects) {
-        let mut ping: Packet = effects.packet();
-        ping.reset(PacketKind::Ping, me);
-        ping.members.push(self.gone.update(member, &self.accusers, now));
-        effects.send(to, ping);
+    /// What is held of someone who counts as gone here, be it in the list or forgotten.
+    #[must_use]
+    pub fn gone(&self, node: NodeId, members: &Members, now: Time) -> Option<MemberUpdate> {
+        match members.get(node) {
+            Some(member) => {
+                (!member.standing.is_live()).then(|| self.gone.update(member, &self.accusers, now))
+            }
+            None => {
+                let gone = self.gone.get(&node)?;
+                let (life, standing, _) = gone.reaped?;
+                let age = now.since(gone.since);
+                Some(MemberUpdate { node, life, standing, age, accuser: node, card: None })
+            }
+        }
     }
 }
 
@@ -395,13 +448,20 @@ impl Gone {
     }
 }
 
+/// Whether a member that is known is said to live at a lower address as well. Then that one has the name.
+fn takes_name(update: &MemberUpdate, held: Option<&Member>) -> bool {
+    let addrs = update.card.as_ref().map(|card| card.addr).zip(held.map(|held| held.addr));
+    addrs.is_some_and(|(offered, held)| offered < held)
+}
+
 trait Updates {
     fn update(&self, member: &Member, accusers: &BTreeMap<NodeId, NodeId>, now: Time) -> MemberUpdate;
 }
 
 impl Updates for BTreeMap<NodeId, Gone> {
-    /// What this node says of a member. Its card goes along while its life is new to most.
+    /// What this node says of a member. Whoever hears that one is doubted or gone knows it already.
     fn update(&self, member: &Member, accusers: &BTreeMap<NodeId, NodeId>, now: Time) -> MemberUpdate {
+        let has_card = member.standing == Standing::Alive;
         let node = member.node;
         let is_gone = !member.standing.is_live();
         let age = self.get(&node).filter(|_| is_gone).map_or(Span::ZERO, |gone| now.since(gone.since));
@@ -412,7 +472,7 @@ impl Updates for BTreeMap<NodeId, Gone> {
             standing: member.standing,
             age,
             accuser: accuser.copied().unwrap_or(node),
-            card: (member.life.incarnation == 0).then(|| Card::of(member)),
+            card: has_card.then(|| Card::of(member)),
         }
     }
 }

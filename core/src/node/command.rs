@@ -38,6 +38,10 @@ impl Node {
                 self.leave(now, effects);
                 return Ok(None);
             }
+            Command::Describe { addr, zone, weight } => {
+                self.describe(*addr, *zone, *weight, now);
+                return Ok(None);
+            }
             _ => {}
         }
         if self.phase != Phase::Serving {
@@ -46,7 +50,7 @@ impl Node {
         let me = self.me;
         let changes = &mut self.changes;
         match command {
-            Command::Join { .. } | Command::Leave => {}
+            Command::Join { .. } | Command::Leave | Command::Describe { .. } => {}
             Command::PutOrigin { name, spec, source } => {
                 within(spec.target.len(), TARGET_LIMIT)?;
                 self.state.put_origin(me, name, spec.clone(), source.clone(), now, changes);

@@ -1,10 +1,9 @@
 //! What follows from news: events, records, rumours.
 
 use super::Node;
-use crate::codec::NUMBER_LIMIT;
 use crate::effects::{Effects, Event, Record};
 use crate::entry::Entry;
-use crate::id::{Boot, Dot, Writer};
+use crate::id::{Dot, Writer};
 use crate::mutant::Mutant;
 use crate::packet::{Carried, LaneAnswer, PacketKind};
 use crate::state::Change;
@@ -71,12 +70,7 @@ impl Node {
         if self.config.planted.is(Mutant::ReuseBoot) {
             return;
         }
-        self.me.boot = Boot((boot.0 + 1).min(NUMBER_LIMIT));
-        self.identity.boot = self.me.boot;
-        self.heartbeats.restart();
-        self.journal.write(Record::Boot(self.me.boot), effects);
-        effects.events.push(Event::NewBoot(self.me.boot));
-        self.enter_own_life(now);
+        self.live_after(boot, now, effects);
     }
 
     /// Whether an entry was minted in this life of this node.

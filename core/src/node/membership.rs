@@ -1,15 +1,19 @@
 //! How the node keeps its list of members: what it lends to the mechanism, and what follows from it.
 
-use super::Node;
+use super::{Identity, Node};
 use crate::broadcast::spread;
-use crate::codec::{SECTION_OVERHEAD, packet_len};
+use crate::codec::{NUMBER_LIMIT, SECTION_OVERHEAD, packet_len};
 use crate::config::Broadcast;
 use crate::effects::{Effects, Event, Phase, Record};
+use crate::entry::Scope;
+use crate::hash::mix;
 use crate::id::{Addr, Boot, NodeId};
 use crate::member::{Life, Member, Standing};
 use crate::membership::{Learned, Local};
-use crate::packet::{GROUPS, Packet, PacketKind};
+use crate::mutant::Mutant;
+use crate::packet::{Card, GROUPS, MemberUpdate, Packet, PacketKind};
 use crate::time::{Span, Time};
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 /// Splits the node into its membership and what that needs of the rest.
@@ -37,17 +41,37 @@ macro_rules! lend {
 impl Node {
     /// Enters this life into the own list; others hear of it by and by, or at once while this node takes part.
     pub(super) fn enter_own_life(&mut self, now: Time) {
-        let Some(membership) = &mut self.membership else { return };
+        if self.membership.is_none() {
+            return;
+        }
+        let Identity { name, addr, zone, weight, .. } = self.identity.clone();
         let life = Life { boot: self.me.boot, incarnation: 0 };
+        let own = Member { life, zone, weight, ..Member::new(name, addr) };
         let held = self.members.get(self.me.node);
         if held.is_some_and(|held| held.life.boot == life.boot && held.standing == Standing::Alive) {
             return;
         }
-        let fresh = Member { life, ..Member::new(self.identity.name.clone(), self.identity.addr) };
-        let (zone, weight) = held.map_or((fresh.zone, fresh.weight), |held| (held.zone, held.weight));
-        self.members.put(Member { zone, weight, ..fresh });
-        if self.phase != Phase::Joining {
+        self.members.put(own);
+        if self.phase != Phase::Joining
+            && let Some(membership) = &mut self.membership
+        {
             membership.announce(self.me.node, now);
+        }
+    }
+
+    /// This node says something else of itself from now on. To be found elsewhere is news as much as a refutation is.
+    pub(super) fn describe(&mut self, addr: Addr, zone: Scope, weight: u16, now: Time) {
+        let identity = Identity { addr, zone, weight, ..self.identity.clone() };
+        if identity == self.identity {
+            return;
+        }
+        self.identity = identity;
+        let Some(own) = self.members.get(self.me.node).cloned() else { return };
+        let incarnation = own.life.incarnation.saturating_add(1);
+        let life = Life { incarnation, ..own.life };
+        self.members.put(Member { addr, zone, weight, life, ..own });
+        if self.phase != Phase::Joining {
+            self.say_hello(now);
         }
     }
 
@@ -136,12 +160,11 @@ impl Node {
         }
         let Some(membership) = &mut self.membership else { return true };
         let asks = matches!(packet.kind, PacketKind::Request | PacketKind::Ping);
-        if let Some(member) = sender
-            && asks
-            && !member.standing.is_live()
-            && !packet.members.iter().any(|update| update.node == member.node && update.life > member.life)
+        if asks
+            && let Some(gone) = membership.gone(packet.sender, &self.members, now)
+            && !packet.members.iter().any(|update| update.node == gone.node && update.life > gone.life)
         {
-            membership.tell_gone(from, member, self.me.node, now, effects);
+            tell(from, gone, self.me.node, effects);
         }
         true
     }
@@ -202,27 +225,73 @@ impl Node {
         bytes - left
     }
 
-    /// Takes in what a packet says of members.
+    /// Takes in what a packet says of members, and keeps on disk whom to look for after a restart.
     pub(super) fn learn_of_members(&mut self, packet: &Packet, now: Time, effects: &mut Effects) {
         for update in &packet.members {
             let heard = self.freshness.beat(update.node, now).map(|beat| beat.age);
+            let known = self.members.get(update.node).map(Card::of);
             let learned = match lend!(self, now) {
                 Some((membership, mut local)) => membership.learn(update, heard, &mut local, effects),
                 None => return,
             };
-            if learned == Learned::Conflict {
-                self.leave_life_to(update.life.boot, now, effects);
+            match learned {
+                Learned::Outlived => self.live_after(update.life.boot, now, effects),
+                Learned::Namesake => self.rename(update, now, effects),
+                Learned::New
+                    if update.standing == Standing::Left
+                        || (update.card.is_some() && update.card != known) =>
+                {
+                    self.keep_member(update.node, effects);
+                }
+                _ => {}
             }
         }
     }
 
-    /// Someone else lives under this name in this life or a later one: this node takes a life of its own.
-    fn leave_life_to(&mut self, boot: Boot, now: Time, effects: &mut Effects) {
-        self.me.boot = Boot((boot.0 + 1).min(crate::codec::NUMBER_LIMIT));
+    fn keep_member(&mut self, node: NodeId, effects: &mut Effects) {
+        if let Some(member) = self.members.get(node).cloned() {
+            self.journal.write(Record::Known(Box::new(member)), effects);
+        }
+    }
+
+    /// There was a later life of this node's name: the next is lived here.
+    pub(super) fn live_after(&mut self, boot: Boot, now: Time, effects: &mut Effects) {
+        self.me.boot = Boot(boot.0.saturating_add(1).min(NUMBER_LIMIT));
         self.identity.boot = self.me.boot;
         self.heartbeats.restart();
         self.journal.write(Record::Boot(self.me.boot), effects);
         effects.events.push(Event::NewBoot(self.me.boot));
         self.enter_own_life(now);
     }
+
+    /// A live node at a lower address has this node's name: a disk was copied. This one takes another name, and a life
+    /// that nobody can have lived.
+    fn rename(&mut self, namesake: &MemberUpdate, now: Time, effects: &mut Effects) {
+        if self.config.planted.is(Mutant::KeepName) {
+            return;
+        }
+        let Identity { name, addr, .. } = &self.identity;
+        let digits = addr
+            .ip
+            .iter()
+            .fold(mix(namesake.life.boot.0, addr.port.into()), |sum, &byte| mix(sum, byte.into()));
+        let name = name.with_digits(digits as u32);
+        self.identity.name = name.clone();
+        self.me.node = NodeId::of(&name);
+        self.journal.write(Record::Named(name.clone()), effects);
+        effects.events.push(Event::Renamed(name));
+        self.live_after(namesake.life.boot.max(self.me.boot), now, effects);
+        // Under the new name this is news of someone else.
+        if let Some((membership, mut local)) = lend!(self, now) {
+            membership.learn(namesake, None, &mut local, effects);
+        }
+    }
+}
+
+/// Tells a sender that it counts as gone here.
+fn tell(to: Addr, gone: MemberUpdate, me: NodeId, effects: &mut Effects) {
+    let mut ping = effects.packet();
+    ping.reset(PacketKind::Ping, me);
+    ping.members.push(gone);
+    effects.send(to, ping);
 }

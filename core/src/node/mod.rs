@@ -15,6 +15,7 @@ use self::fence::EarlyFence;
 use crate::broadcast::Outbox;
 use crate::config::Config;
 use crate::effects::{Effects, Event, Phase};
+use crate::entry::Scope;
 use crate::heartbeat::Heartbeats;
 use crate::id::{Addr, Boot, Name, NodeId, Writer};
 use crate::input::Input;
@@ -41,6 +42,18 @@ pub struct Identity {
     pub boot: Boot,
     /// Where peers reach it.
     pub addr: Addr,
+    /// Its zone; the default is none.
+    pub zone: Scope,
+    /// Its share of the work; 100 is usual.
+    pub weight: u16,
+}
+
+impl Identity {
+    /// A node without a zone, of the usual weight.
+    #[must_use]
+    pub const fn new(name: Name, boot: Boot, addr: Addr) -> Self {
+        Self { name, boot, addr, zone: Scope(0), weight: 100 }
+    }
 }
 
 /// What many simulated nodes share. A real node's base holds the list of members alone.

@@ -3,10 +3,12 @@
 use super::Node;
 use crate::effects::{Phase, Record};
 use crate::entry::Body;
-use crate::id::{Shard, Store};
+use crate::id::{NodeId, Shard, Store};
 use crate::journal::Snapshot;
+use crate::member::Member;
 use crate::packet::{Carried, Window};
 use crate::time::{Span, Time};
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 impl Node {
@@ -18,6 +20,16 @@ impl Node {
             match record {
                 Record::Boot(_) => {}
                 Record::Member => self.phase = Phase::Serving,
+                Record::Known(member) => {
+                    let held = self.members.get(member.node).map(Member::opinion);
+                    if held.is_none_or(|held| held < member.opinion()) {
+                        self.members.put(*member);
+                    }
+                }
+                Record::Named(name) => {
+                    self.me.node = NodeId::of(&name);
+                    self.identity.name = name;
+                }
                 Record::Entry { at, carried } => {
                     if let Body::Fence(fence) = &carried.entry.body {
                         // It is on disk because it counted, and whatever it covers comes before it.
@@ -57,6 +69,8 @@ impl Node {
         records.extend(fences.into_iter().map(|carried| Record::Entry { at: now, carried }));
         let by_shard = fence_lanes.chunk_by(|a, b| a.lane.shard == b.lane.shard);
         records.extend(by_shard.map(|lanes| Record::Joined(lanes.to_vec())));
+        records.extend(self.members.all().cloned().map(|member| Record::Known(Box::new(member))));
+        records.push(Record::Named(self.identity.name.clone()));
         if self.phase != Phase::Joining {
             records.push(Record::Member);
         }

@@ -151,6 +151,25 @@ impl Cluster {
         self.build(node, snapshot, boot, &base);
     }
 
+    /// Starts another node's name from a copy of its disk at this place, in a given life.
+    pub fn start_copy(&mut self, node: usize, of: usize, boot: Boot) {
+        let records = self.disks[of].synced.clone();
+        self.disks[node] = Disk { synced: records.clone(), unsynced: Vec::new() };
+        let base = self.base.clone();
+        self.build_named(node, of, Some(Snapshot { records }), boot, &base);
+    }
+
+    /// Starts a node that knows nobody, from its disk if it has one, and has it join through a peer.
+    pub fn start_stranger(&mut self, node: usize, through: Option<usize>) {
+        self.boots[node] += 1;
+        let records = self.disks[node].synced.clone();
+        let base = Arc::new(Base::default());
+        self.build(node, Some(Snapshot { records }), Boot(self.boots[node]), &base);
+        if let Some(peer) = through {
+            self.command(node, &Command::Join { peers: [addr(peer)].into() });
+        }
+    }
+
     /// Starts a node whose disk is gone, in a given life: it knows nothing and must join.
     pub fn start_empty(&mut self, node: usize, boot: Boot) {
         self.disks[node] = Disk { synced: Vec::new(), unsynced: Vec::new() };
@@ -161,7 +180,18 @@ impl Cluster {
     }
 
     fn build(&mut self, node: usize, snapshot: Option<Snapshot>, boot: Boot, base: &Arc<Base>) {
-        let identity = Identity { name: name(&format!("node-{node}")), boot, addr: addr(node) };
+        self.build_named(node, node, snapshot, boot, base);
+    }
+
+    fn build_named(
+        &mut self,
+        node: usize,
+        named: usize,
+        snapshot: Option<Snapshot>,
+        boot: Boot,
+        base: &Arc<Base>,
+    ) {
+        let identity = Identity::new(name(&format!("node-{named}")), boot, addr(node));
         let now = self.local(node);
         self.nodes[node] = Some(Node::new(identity, self.config.clone(), base, snapshot, self.seed, now));
         self.reschedule(node);
@@ -205,7 +235,7 @@ impl Cluster {
         let unsynced = disk.unsynced.iter().map(|(_, record)| record);
         let journal = || disk.synced.iter().chain(unsynced).cloned().collect();
         let records = if by_snapshot { node.snapshot(now).records } else { journal() };
-        let identity = Identity { name: name(&format!("node-{at}")), boot: Boot(1 << 40), addr: addr(at) };
+        let identity = Identity::new(name(&format!("node-{at}")), Boot(1 << 40), addr(at));
         let base = Arc::new(Base { members: self.base.members.clone(), ..Base::default() });
         let again =
             Node::new(identity, self.config.clone(), &base, Some(Snapshot { records }), self.seed, now);
@@ -259,6 +289,12 @@ impl Cluster {
     /// Gives a node a command with a token.
     pub fn command_as(&mut self, node: usize, token: u64, command: &Command) {
         self.step(node, |node, now, effects| node.step(now, Input::Command { token, command }, effects));
+    }
+
+    /// Has a datagram arrive at a node now.
+    pub fn datagram(&mut self, from: usize, to: usize, packet: &Packet) {
+        let from = addr(from);
+        self.step(to, |node, now, effects| node.step(now, Input::Datagram { from, packet }, effects));
     }
 
     /// Gives a node the outcome of a check.

@@ -9,6 +9,8 @@ const KILLERS: &[(Mutant, Law)] = &[
     (Mutant::TrustSilence, membership::LOSS_IS_NOT_DEATH),
     (Mutant::IgnoreHeard, membership::PARTITIONS_HEAL),
     (Mutant::ForgetRefutation, membership::PARTITIONS_HEAL),
+    (Mutant::KeepName, membership::COPIES_PART),
+    (Mutant::ForgetReaped, membership::THE_FORGOTTEN_STAY_DEAD),
     (Mutant::AbandonDead, membership::PARTITIONS_HEAL),
     (Mutant::AdoptTruncatedAnswer, deltas::NO_OVER_CLAIM),
     (Mutant::SeenThoughRefused, deltas::NO_OVER_CLAIM),

@@ -1,13 +1,17 @@
 //! Who is found dead, who is not, and how the living meet again.
 
-use crate::common::{Cluster, Weather, name};
+use crate::common::{Cluster, Weather, addr, name};
 use crate::law::{Law, Trial};
-use heck_core::config::Config;
+use heck_core::config::{Config, MembershipConfig};
 use heck_core::effects::Event;
-use heck_core::id::NodeId;
+use heck_core::entry::Scope;
+use heck_core::id::{Boot, NodeId};
+use heck_core::input::Command;
 use heck_core::member::Standing;
+use heck_core::packet::{Card, MemberUpdate, Packet, PacketKind};
 use heck_core::time::{Span, Time};
 use proptest::prelude::*;
+use std::collections::BTreeSet;
 
 fn formed(count: usize, loss_permille: u32, seed: u16, trial: &Config) -> Cluster {
     let weather = Weather { loss_permille, ..Weather::default() };
@@ -89,6 +93,156 @@ fn partitions_heal(trial: &Trial) -> Result<(), String> {
     })
 }
 
+pub const COPIES_PART: Law = Law {
+    name: "of two that run from copies of one disk, the one at the lower address keeps the name, and all hold both",
+    seed: 83,
+    cases: 8,
+    check: copies_part,
+};
+
+fn copies_part(trial: &Trial) -> Result<(), String> {
+    let inputs = (any::<u16>(), 0..=200_u32, any::<bool>(), any::<bool>());
+    trial.for_all(&inputs, |(seed, loss_permille, at_lower, same_life), planted| {
+        let (of, at) = if at_lower { (5, 2) } else { (2, 5) };
+        let mut cluster = formed(8, loss_permille, seed, &Config { planted, ..Config::default() });
+        cluster.run_for(Span::from_secs(20));
+        cluster.crash(at);
+        cluster.run_for(Span::from_secs(60));
+        if same_life {
+            cluster.crash(of);
+            cluster.start(of, true);
+        }
+        cluster.start_copy(at, of, Boot(2));
+        cluster.run_for(Span::from_secs(60));
+        let names = |cluster: &Cluster| [2, 5].map(|at| cluster.node(at).view().name().clone());
+        let shared = name(&format!("node-{of}"));
+        let names = names(&cluster);
+        prop_assert!(names[0] == shared && names[1] != shared, "{:?}", names);
+        for other in cluster.running() {
+            let held = |at: usize| other.view().members().get(NodeId::of(&names[at])).cloned();
+            let (low, high) = (held(0).expect("the lower is held"), held(1).expect("the higher is held"));
+            prop_assert_eq!((low.addr, high.addr), (addr(2), addr(5)));
+            prop_assert!(low.standing.is_live() && high.standing.is_live());
+        }
+        let hashes: BTreeSet<u64> = cluster.running().map(|node| node.view().members().hash()).collect();
+        prop_assert_eq!(hashes.len(), 1);
+        Ok(())
+    })
+}
+
+pub const THE_FORGOTTEN_STAY_DEAD: Law = Law {
+    name: "no old news brings back who was buried and forgotten",
+    seed: 84,
+    cases: 4,
+    check: the_forgotten_stay_dead,
+};
+
+fn forgetful() -> Config {
+    let membership = MembershipConfig { reap_after: Span::from_secs(30), ..MembershipConfig::default() };
+    Config { membership: Some(membership), ..Config::default() }
+}
+
+fn the_forgotten_stay_dead(trial: &Trial) -> Result<(), String> {
+    trial.for_all(&(any::<u16>(), 0..=300_u32), |(seed, loss_permille), planted| {
+        let mut cluster = formed(8, loss_permille, seed, &Config { planted, ..forgetful() });
+        cluster.run_for(Span::from_secs(20));
+        let held = cluster.node(0).view().members().get(node(3)).expect("a member").clone();
+        cluster.crash(3);
+        cluster.run_for(Span::from_secs(90));
+        let known = |cluster: &Cluster| {
+            cluster.running().filter(|at| at.view().members().get(node(3)).is_some()).count()
+        };
+        prop_assert_eq!(known(&cluster), 0, "someone has not forgotten it");
+        let mut packet = Packet::default();
+        packet.reset(PacketKind::Ping, node(1));
+        let (life, standing, accuser) = (held.life, Standing::Alive, node(3));
+        let card = Some(Card::of(&held));
+        packet.members.push(MemberUpdate { node: node(3), life, standing, age: Span::ZERO, accuser, card });
+        cluster.datagram(1, 0, &packet);
+        cluster.run_for(Span::from_secs(2));
+        prop_assert_eq!(known(&cluster), 0);
+        Ok(())
+    })
+}
+
+#[test]
+fn of_two_copies_one_takes_another_name() {
+    COPIES_PART.hold();
+}
+
+#[test]
+fn who_was_forgotten_stays_dead() {
+    THE_FORGOTTEN_STAY_DEAD.hold();
+}
+
+#[test]
+fn sides_that_have_forgotten_each_other_meet_again() {
+    for seed in 0..3 {
+        let mut cluster = formed(12, 50, seed, &forgetful());
+        cluster.run_for(Span::from_secs(20));
+        cluster.reachable = Box::new(|a, b| (a < 6) == (b < 6));
+        cluster.run_for(Span::from_secs(150));
+        let known = |cluster: &Cluster| -> Vec<usize> {
+            cluster.running().map(|node| node.view().members().all().count()).collect()
+        };
+        assert_eq!(known(&cluster), [6; 12], "the sides have not forgotten each other");
+        cluster.reachable = Box::new(|_, _| true);
+        cluster.run_for(Span::from_secs(40));
+        let live: Vec<usize> = cluster.running().map(|node| node.view().members().len()).collect();
+        assert_eq!(live, [12; 12]);
+    }
+}
+
+#[test]
+fn a_node_that_moves_is_found_at_its_new_address() {
+    let mut cluster = formed(10, 100, 3, &Config::default());
+    cluster.run_for(Span::from_secs(10));
+    cluster.command(7, &Command::Leave);
+    cluster.crash(3);
+    cluster.run_for(Span::from_secs(5));
+    cluster.crash(7);
+    cluster.start_copy(7, 3, Boot(2));
+    cluster.run_for(Span::from_secs(10));
+    for other in cluster.running() {
+        let held = other.view().members().get(node(3)).expect("a member").clone();
+        assert_eq!((held.addr, held.standing), (addr(7), Standing::Alive));
+    }
+    assert_eq!(cluster.node(7).view().name(), &name("node-3"));
+}
+
+#[test]
+fn what_a_node_says_of_itself_can_change_while_it_runs() {
+    let mut cluster = formed(6, 100, 4, &Config::default());
+    cluster.run_for(Span::from_secs(10));
+    let zone = Scope::of_zone(&name("north"));
+    cluster.command(2, &Command::Describe { addr: addr(2), zone, weight: 250 });
+    cluster.run_for(Span::from_secs(5));
+    for other in cluster.running() {
+        let held = other.view().members().get(node(2)).expect("a member").clone();
+        assert_eq!((held.zone, held.weight, held.life.incarnation), (zone, 250, 1));
+    }
+}
+
+#[test]
+fn a_stranger_joins_through_one_peer_and_knows_everyone_after_a_restart() {
+    let mut cluster = formed(6, 100, 5, &Config::default());
+    cluster.run_for(Span::from_secs(5));
+    cluster.crash(5);
+    cluster.run_for(Span::from_secs(30));
+    cluster.start_stranger(5, Some(0));
+    cluster.run_for(Span::from_secs(20));
+    let live = |cluster: &Cluster| -> Vec<usize> {
+        cluster.running().map(|node| node.view().members().len()).collect()
+    };
+    assert_eq!(live(&cluster), [6; 6]);
+    cluster.crash(5);
+    cluster.run_for(Span::from_secs(5));
+    cluster.start_stranger(5, None);
+    assert_eq!(cluster.node(5).view().members().len(), 6);
+    cluster.run_for(Span::from_secs(10));
+    assert_eq!(live(&cluster), [6; 6]);
+}
+
 #[test]
 fn a_crash_is_known_to_everyone() {
     CRASHES_ARE_KNOWN.hold();
@@ -108,7 +262,7 @@ fn a_partition_heals_by_itself() {
 fn who_leaves_is_not_held_dead() {
     let mut cluster = formed(10, 100, 1, &Config::default());
     cluster.run_for(Span::from_secs(10));
-    cluster.command(3, &heck_core::input::Command::Leave);
+    cluster.command(3, &Command::Leave);
     cluster.run_for(Span::from_secs(5));
     cluster.crash(3);
     cluster.run_for(Span::from_secs(60));

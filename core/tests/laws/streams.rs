@@ -44,7 +44,7 @@ impl Ends {
             ..Config::default()
         };
         let node = |at| {
-            let identity = Identity { name: name(&format!("{at}")), boot: Boot(1), addr: addr(at) };
+            let identity = Identity::new(name(&format!("{at}")), Boot(1), addr(at));
             Node::new(identity, Arc::new(config.clone()), &base, None, Seed(1), Time::ZERO)
         };
         let mut ends = Self {

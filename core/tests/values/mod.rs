@@ -11,7 +11,11 @@ use heck_core::entry::{
 use heck_core::id::{Addr, Boot, Lane, Name, NodeId, Shard, Store, StreamId, Writer};
 use heck_core::input::{Command, OwnedInput, ProbeOutcome};
 use heck_core::interval::IntervalSet;
-use heck_core::packet::{Beat, Carried, GROUPS, LaneAnswer, LaneSeen, Packet, PacketKind, Relay, Window};
+use heck_core::member::{Life, Member, Standing};
+use heck_core::packet::{
+    Beat, Card, Carried, GROUPS, LaneAnswer, LaneSeen, MemberUpdate, Packet, PacketKind, Relay, Subject,
+    Window,
+};
 use heck_core::time::{Span, Time};
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::option;
@@ -207,14 +211,56 @@ fn digest() -> impl Strategy<Value = Option<([u16; GROUPS], Vec<u16>)>> {
     }))
 }
 
+fn card() -> impl Strategy<Value = Card> {
+    (name(), addr(), any::<u64>(), any::<u16>()).prop_map(|(name, addr, zone, weight)| Card {
+        name,
+        addr,
+        zone: Scope(zone),
+        weight,
+    })
+}
+
+fn life() -> impl Strategy<Value = Life> {
+    (number(), any::<u32>()).prop_map(|(boot, incarnation)| Life { boot: Boot(boot), incarnation })
+}
+
+fn standing() -> impl Strategy<Value = Standing> {
+    select(vec![Standing::Alive, Standing::Suspect, Standing::Dead, Standing::Left])
+}
+
+fn member_update() -> impl Strategy<Value = MemberUpdate> {
+    (any::<u64>(), life(), standing(), span(), any::<u64>(), option::of(card())).prop_map(
+        |(node, life, standing, age, accuser, card)| {
+            let node = card.as_ref().map_or(NodeId(node), |card| NodeId::of(&card.name));
+            MemberUpdate { node, life, standing, age, accuser: NodeId(accuser), card }
+        },
+    )
+}
+
+fn subject() -> impl Strategy<Value = Subject> {
+    (any::<u64>(), any::<u8>(), any::<u8>()).prop_map(|(node, a, b)| Subject {
+        node: NodeId(node),
+        tried: a.max(b),
+        answered: a.min(b),
+    })
+}
+
 /// A packet in the form in which a node would build it.
 pub fn packet() -> impl Strategy<Value = Packet> {
-    let header = (0..6_u8, any::<u64>(), any::<u32>(), any::<u64>(), any::<[bool; 2]>(), any::<u64>());
+    let members = (vec(member_update(), 0..4), option::of(subject()), any::<u16>());
+    let header = (
+        select(vec![0_u8, 1, 2, 3, 4, 5, PacketKind::Ping as u8, PacketKind::Ack as u8]),
+        any::<u64>(),
+        any::<u32>(),
+        any::<u64>(),
+        any::<[bool; 2]>(),
+        any::<u64>(),
+    );
     let content = (vec(carried(), 0..4), answer_lanes(), windows(), vec(beat(), 0..4), option::of(relay()));
-    (header, digest(), content).prop_map(
-        |((kind, sender, nonce, hash, [agrees, oversized], mismatch), digest, content)| {
+    (header, digest(), content, members).prop_map(
+        |((kind, sender, nonce, hash, [agrees, oversized], mismatch), digest, content, members)| {
             let mut packet = Packet {
-                kind: PacketKind::from_u8(kind).expect("there are six kinds"),
+                kind: PacketKind::from_u8(kind).expect("a kind"),
                 sender: NodeId(sender),
                 nonce,
                 hash,
@@ -226,7 +272,9 @@ pub fn packet() -> impl Strategy<Value = Packet> {
             if let Some((groups, filter)) = digest {
                 packet.has_digest = true;
                 (packet.groups, packet.filter) = (groups, filter);
+                packet.member_groups[7] = members.2;
             }
+            (packet.members, packet.subject) = (members.0, members.1);
             (packet.entries, packet.beats, packet.relay) = (content.0, content.3, content.4);
             (packet.answers, packet.answer_lanes) = content.1;
             (packet.windows, packet.window_lanes) = content.2;
@@ -242,6 +290,11 @@ pub fn record() -> impl Strategy<Value = Record> {
         (any::<u64>(), carried()).prop_map(|(at, carried)| Record::Entry { at: Time(at), carried }),
         answer_lanes().prop_map(|(_, lanes)| Record::Joined(lanes)),
         Just(Record::Member),
+        (life(), standing(), card()).prop_map(|(life, standing, card)| {
+            let Card { name, addr, zone, weight } = card;
+            Record::Known(Box::new(Member { zone, weight, life, standing, ..Member::new(name, addr) }))
+        }),
+        name().prop_map(Record::Named),
     ]
 }
 
@@ -257,6 +310,11 @@ fn command() -> impl Strategy<Value = Command> {
     prop_oneof![
         vec(addr(), 0..4).prop_map(|peers| Command::Join { peers: peers.into() }),
         Just(Command::Leave),
+        (addr(), any::<u64>(), any::<u16>()).prop_map(|(addr, zone, weight)| Command::Describe {
+            addr,
+            zone: Scope(zone),
+            weight
+        }),
         (name(), spec(), name()).prop_map(|(name, spec, source)| Command::PutOrigin { name, spec, source }),
         name().prop_map(|name| Command::RemoveOrigin { name }),
         (name(), bytes()).prop_map(|(name, value)| Command::PutKey { name, value }),

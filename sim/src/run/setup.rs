@@ -60,7 +60,7 @@ fn short_name(prefix: &str, number: u32) -> Name {
 /// Who a node is in its `life`-th life, counted from 1.
 #[must_use]
 pub fn identity(names: &[Name], node: u32, life: u64) -> Identity {
-    Identity { name: names[node as usize].clone(), boot: Boot(life), addr: addr_of(node) }
+    Identity::new(names[node as usize].clone(), Boot(life), addr_of(node))
 }
 
 impl Setup {
