@@ -50,8 +50,8 @@ pub struct MembershipConfig {
     /// Time between two attempts to reach someone who is dead, in a cluster of up to 50; in a larger one
     /// proportionally more. 5 s unless set.
     pub heal_interval: Span,
-    /// For how long a member that comes back from the dead at once is not counted, the first time; each time doubles it. 30 s
-    /// unless set.
+    /// For how long a member is not counted that died and came back at once for the second time within ten minutes; each
+    /// further time doubles it. 30 s unless set.
     pub quarantine: Span,
     /// How long a member that died or left stays in the list. It is looked for longer than that. 24 h unless set.
     pub reap_after: Span,

@@ -15,6 +15,9 @@ use core::iter::Peekable;
 /// How often a random draw may meet someone who is gone before the list is searched instead.
 const DRAWS: u32 = 64;
 
+/// No member refutes more often in one life; it takes another then.
+pub const INCARNATION_LIMIT: u32 = 1 << 24;
+
 /// What is held of a member. Of two opinions about one life the greater wins.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 #[repr(u8)]

@@ -97,6 +97,8 @@ mutants! {
     ForgetRefutation,
     /// Nobody asks the dead.
     AbandonDead,
+    /// A node that slept takes the silence of that time for the others'.
+    TrustSleep,
     /// Of two nodes with one name both keep it.
     KeepName,
     /// Whoever was taken from the list enters it again by old news.

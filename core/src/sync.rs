@@ -5,7 +5,7 @@
 //! confirmed, each by an empty `SyncRequest`: otherwise it would put its whole state into the queues of a slow
 //! network, once for each peer, and what overflows there is sent again and again.
 
-use crate::codec::{answer_lane_len, carried_len, lane_seen_len};
+use crate::codec::{answer_lane_len, carried_len, lane_seen_len, member_len};
 use crate::config::Config;
 use crate::effects::{Effects, StreamEffect};
 use crate::id::{Addr, NodeId, SHARDS, Shard, StreamId};
@@ -318,7 +318,27 @@ fn ask(stream: StreamId, local: Local<'_>, effects: &mut Effects) {
     send(stream, packet, effects);
 }
 
-/// Who takes part, for a node that joins. Who is gone is told by digest, with the time since.
+/// Sends who takes part, for a node that joins, in frames of the usual size. Who is gone is told by digest, with the
+/// time since.
+fn send_members(stream: StreamId, local: Local<'_>, effects: &mut Effects) {
+    let mut packet = frame(PacketKind::SyncAnswer, local, effects);
+    let mut bytes = 0;
+    for update in live_members(local.members) {
+        let len = member_len(&update);
+        if bytes + len > local.config.frame_bytes as usize && bytes > 0 {
+            send(
+                stream,
+                core::mem::replace(&mut packet, frame(PacketKind::SyncAnswer, local, effects)),
+                effects,
+            );
+            bytes = 0;
+        }
+        bytes += len;
+        packet.members.push(update);
+    }
+    send(stream, packet, effects);
+}
+
 fn live_members(members: &Members) -> impl Iterator<Item = MemberUpdate> + '_ {
     members.iter().map(|member| MemberUpdate {
         node: member.node,
@@ -371,10 +391,10 @@ fn serve(stream: StreamId, serving: &mut Serving, local: Local<'_>, effects: &mu
     }
     let more = serving.next_shard < serving.windows.len();
     if !more {
-        let mut done = frame(PacketKind::SyncDone, local, effects);
         if config.membership.is_some() {
-            done.members.extend(live_members(local.members));
+            send_members(stream, local, effects);
         }
+        let mut done = frame(PacketKind::SyncDone, local, effects);
         done.entries.append(&mut serving.fences);
         send(stream, done, effects);
     }

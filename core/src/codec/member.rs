@@ -4,7 +4,7 @@ use super::body::{name, small};
 use super::{Count, DecodeError, Reader, Sink};
 use crate::entry::Scope;
 use crate::id::{Addr, Boot, NodeId};
-use crate::member::{Life, Member, Standing};
+use crate::member::{INCARNATION_LIMIT, Life, Member, Standing};
 use crate::packet::{Card, MemberUpdate, Subject};
 use crate::time::Span;
 
@@ -54,7 +54,7 @@ pub(super) fn put_known(sink: &mut impl Sink, member: &Member) {
 pub(super) fn read_known(reader: &mut Reader<'_>) -> Result<Member, DecodeError> {
     let number = reader.byte("standing")?;
     let standing = Standing::from_u8(number).ok_or(DecodeError::BadValue("standing", number.into()))?;
-    let life = Life { boot: Boot(reader.bounded("boot")?), incarnation: small(reader, "incarnation")? };
+    let life = read_life(reader)?;
     let Card { name, addr, zone, weight } = read_card(reader)?;
     Ok(Member { zone, weight, life, standing, ..Member::new(name, addr) })
 }
@@ -77,7 +77,7 @@ pub(super) fn read_member(reader: &mut Reader<'_>) -> Result<MemberUpdate, Decod
     let flags = reader.byte("standing")?;
     let standing = Standing::from_u8(flags & 3).filter(|_| flags < 16);
     let standing = standing.ok_or(DecodeError::BadValue("standing", u64::from(flags)))?;
-    let life = Life { boot: Boot(reader.bounded("boot")?), incarnation: small(reader, "incarnation")? };
+    let life = read_life(reader)?;
     let age = Span(reader.varint("age")?);
     let accuser = match flags & HAS_ACCUSER {
         0 => node,
@@ -88,6 +88,14 @@ pub(super) fn read_member(reader: &mut Reader<'_>) -> Result<MemberUpdate, Decod
         return Err(DecodeError::BadValue("member", node.0));
     }
     Ok(MemberUpdate { node, life, standing, age, accuser, card })
+}
+
+fn read_life(reader: &mut Reader<'_>) -> Result<Life, DecodeError> {
+    let life = Life { boot: Boot(reader.bounded("boot")?), incarnation: small(reader, "incarnation")? };
+    if life.incarnation > INCARNATION_LIMIT {
+        return Err(DecodeError::BadValue("incarnation", life.incarnation.into()));
+    }
+    Ok(life)
 }
 
 fn read_card(reader: &mut Reader<'_>) -> Result<Card, DecodeError> {

@@ -10,11 +10,13 @@ use crate::member::{Member, Standing};
 use crate::mutant::Mutant;
 use crate::packet::{Packet, PacketKind, Subject};
 use crate::time::{Span, Time};
+use smallvec::SmallVec;
 
-/// Doubts that are pursued at a time; an observer that doubts more than this has a problem of its own.
+/// Doubts that are pursued in one step: a bound on what it sends. The others follow at once.
 const PURSUED: usize = 16;
-/// Errands done for others at a time.
+/// Errands that are done for others at a time, and those that are remembered for late answers.
 const ERRANDS: usize = 64;
+const ERRANDS_KEPT: usize = 128;
 /// Attempts that are remembered for late answers.
 const ATTEMPTS: usize = 256;
 /// An answer that comes later than this is to no attempt any more.
@@ -25,7 +27,7 @@ const ASLEEP: Span = Span::from_ms(250);
 const NEXT_ASK: Span = Span::from_ms(100);
 /// Time between two attempts of an errand.
 const ERRAND_STEP: Span = Span::from_ms(100);
-/// A doubt that neither grew nor shrank for so long is dropped.
+/// A doubt that has come to nothing after so long is dropped.
 const STALE_DOUBT: Span = Span::from_secs(60);
 
 /// A packet that waits for its answer.
@@ -51,7 +53,10 @@ pub(super) struct Errand {
     addr: Addr,
     left: u8,
     tried: u8,
+    /// When it is tried again, given up or forgotten.
     next: Time,
+    /// It was reported that nobody answered.
+    is_reported: bool,
 }
 
 impl Membership {
@@ -75,9 +80,11 @@ impl Membership {
         self.attempts.push(Attempt { node, nonce, due, is_round, missed: false, errand });
     }
 
-    /// A member answered. It may be late: then the miss is taken back.
-    pub fn answered(&mut self, nonce: u32, local: &mut Local<'_>, effects: &mut Effects) {
-        let Some(at) = self.attempts.iter().position(|attempt| attempt.nonce == nonce) else { return };
+    /// A member answered. It may be late: then the miss is taken back. Whoever else lives at its address by now does
+    /// not answer for it.
+    pub fn answered(&mut self, by: NodeId, nonce: u32, local: &mut Local<'_>, effects: &mut Effects) {
+        let is_it = |attempt: &Attempt| (attempt.nonce, attempt.node) == (nonce, by);
+        let Some(at) = self.attempts.iter().position(is_it) else { return };
         let attempt = self.attempts.swap_remove(at);
         if attempt.is_round && !attempt.missed {
             self.baseline.note(true);
@@ -100,10 +107,10 @@ impl Membership {
     }
 
     /// A helper tells what became of its errand.
-    pub fn reported(&mut self, helper: NodeId, subject: Subject, local: &Local<'_>) {
+    pub fn reported(&mut self, helper: NodeId, nonce: u32, subject: Subject, local: &Local<'_>) {
         let Some(doubt) = self.doubts.get_mut(&subject.node) else { return };
         if local.config.detector == Detector::Evidence {
-            doubt.testify(helper, subject.tried.into(), subject.answered.into(), &self.baseline);
+            doubt.report(helper, nonce, subject.tried.into(), subject.answered.into(), &self.baseline);
         } else if subject.answered > 0 && doubt.public.is_none() {
             self.doubts.remove(&subject.node);
         }
@@ -111,8 +118,10 @@ impl Membership {
 
     /// Someone wants to know whether a member lives.
     pub fn take_errand(&mut self, client: Addr, nonce: u32, subject: Subject, local: &Local<'_>) {
-        let is_open = |errand: &Errand| errand.client == client && errand.subject == subject.node;
-        if self.errands.len() >= ERRANDS || self.errands.iter().any(is_open) {
+        let is_open = |errand: &&Errand| !errand.is_reported;
+        let is_same = |errand: &Errand| errand.client == client && errand.subject == subject.node;
+        let mut open = self.errands.iter().filter(is_open);
+        if open.clone().count() >= ERRANDS || open.any(is_same) {
             return;
         }
         let Some(member) = local.members.get(subject.node) else { return };
@@ -124,19 +133,30 @@ impl Membership {
             left: subject.tried.clamp(1, 16),
             tried: 0,
             next: local.now,
+            is_reported: false,
         });
+        if self.errands.len() > ERRANDS_KEPT
+            && let Some(oldest) = self.errands.iter().position(|errand| errand.is_reported)
+        {
+            self.errands.remove(oldest);
+        }
     }
 
-    /// Sends the report of an errand and ends it.
+    /// Sends the report of an errand. One that was in vain is remembered for an answer that is only late.
     fn report(&mut self, nonce: u32, answered: bool, local: &Local<'_>, effects: &mut Effects) {
         let Some(at) = self.errands.iter().position(|errand| errand.nonce == nonce) else { return };
-        let errand = self.errands.swap_remove(at);
+        let errand = &mut self.errands[at];
         let mut ack = effects.packet();
         ack.reset(PacketKind::Ack, local.me);
         ack.nonce = errand.nonce;
         ack.subject =
             Some(Subject { node: errand.subject, tried: errand.tried, answered: u8::from(answered) });
         effects.send(errand.client, ack);
+        if answered {
+            self.errands.swap_remove(at);
+        } else {
+            (errand.is_reported, errand.next) = (true, local.now + LATE);
+        }
     }
 
     /// When something is due.
@@ -145,17 +165,29 @@ impl Membership {
         let attempts = self.attempts.iter().filter(|attempt| !attempt.missed).map(|attempt| attempt.due);
         let doubts = self.doubts.values().map(|doubt| doubt.next_ask);
         let errands = self.errands.iter().map(|errand| errand.next);
-        let others = [self.next_heal, self.next_announcement, self.next_reap];
+        let others = [self.next_heal, self.next_announcement, self.next_reap, self.next_release];
         attempts.chain(doubts).chain(errands).chain(others).min().unwrap_or(Time::NEVER)
     }
 
     /// Does what is due.
     pub fn tick(&mut self, local: &mut Local<'_>, effects: &mut Effects) {
+        let late = local.now.since(self.next_wake());
+        if late > ASLEEP && !local.planted.is(Mutant::TrustSleep) {
+            self.put_off(late);
+        }
         self.count_misses(local);
         self.do_errands(local, effects);
         self.pursue(local, effects);
         self.heal(local, effects);
         self.reap(local);
+        self.release(local, effects);
+    }
+
+    /// This node slept: what it waited for may be waiting for it.
+    fn put_off(&mut self, by: Span) {
+        self.attempts.iter_mut().filter(|attempt| !attempt.missed).for_each(|attempt| attempt.due += by);
+        self.doubts.values_mut().for_each(|doubt| doubt.put_off(by));
+        self.errands.iter_mut().for_each(|errand| errand.next += by);
     }
 
     fn count_misses(&mut self, local: &Local<'_>) {
@@ -163,14 +195,6 @@ impl Membership {
         let forgotten = now - LATE;
         self.attempts.retain(|attempt| attempt.due > forgotten);
         let is_due = |attempt: &Attempt| !attempt.missed && attempt.due <= now;
-        if self.attempts.iter().any(|attempt| is_due(attempt) && now.since(attempt.due) > ASLEEP) {
-            let again = now + local.config.timeout;
-            self.attempts
-                .iter_mut()
-                .filter(|attempt| is_due(attempt))
-                .for_each(|attempt| attempt.due = again);
-            return;
-        }
         for attempt in self.attempts.iter_mut().filter(|attempt| is_due(attempt)) {
             attempt.missed = true;
             if attempt.is_round {
@@ -191,9 +215,10 @@ impl Membership {
 
     fn do_errands(&mut self, local: &mut Local<'_>, effects: &mut Effects) {
         let mut over = alloc::vec::Vec::new();
+        self.errands.retain(|errand| !errand.is_reported || errand.next > local.now);
         for at in 0..self.errands.len() {
             let errand = &mut self.errands[at];
-            if errand.next > local.now {
+            if errand.next > local.now || errand.is_reported {
                 continue;
             }
             if errand.left == 0 {
@@ -235,7 +260,11 @@ impl Membership {
     /// Asks on where something is open, and decides where enough is known.
     fn pursue(&mut self, local: &mut Local<'_>, effects: &mut Effects) {
         let due = self.doubts.iter().filter(|(_, doubt)| doubt.next_ask <= local.now).map(|(node, _)| *node);
-        let due: smallvec::SmallVec<[NodeId; PURSUED]> = due.take(PURSUED).collect();
+        let due: SmallVec<[NodeId; PURSUED]> = due.take(PURSUED).collect();
+        if due.is_empty() {
+            return;
+        }
+        let public = self.doubts.values().filter(|doubt| doubt.public.is_some()).count();
         for node in due {
             let Some(doubt) = self.doubts.get_mut(&node) else { continue };
             let Some(member) = local.members.get(node).filter(|member| member.standing.is_live()).cloned()
@@ -244,10 +273,13 @@ impl Membership {
                 continue;
             };
             let is_stale = doubt.public.is_none() && local.now.since(doubt.since) > STALE_DOUBT;
+            let live = local.members.len();
+            // Those who are suspected themselves can't be asked to witness.
+            let witnesses = live.saturating_sub(public.max(1));
             let verdict = if local.planted.is(Mutant::TrustSilence) {
                 if doubt.public.is_some() { Verdict::Bury } else { Verdict::Suspect }
             } else {
-                doubt.verdict(local.config, local.members.len(), local.now)
+                doubt.verdict(local.config, live, witnesses, local.now)
             };
             match verdict {
                 Verdict::Clear => _ = self.doubts.remove(&node),
@@ -291,8 +323,8 @@ impl Membership {
         let is_swim = local.config.detector != Detector::Evidence;
         // What says little need not be said often.
         let is_urgent = !is_public && !is_swim && self.baseline.miss() >= 2 * BIT;
-        doubt.next_ask =
-            local.now + if is_urgent { Span(local.config.timeout.as_us() / 2) } else { local.config.timeout };
+        let pause = if is_swim { local.config.timeout } else { doubt.pause(local.config.timeout) };
+        doubt.next_ask = local.now + if is_urgent { Span(pause.as_us() / 2) } else { pause };
         let needs_help = doubt.needs_help();
         if is_swim && asks > 1 {
             return;
@@ -309,11 +341,15 @@ impl Membership {
                 other.node != local.me && other.node != member.node && other.standing == Standing::Alive
             };
             let Some(helper) = local.members.random(is_helper, local.rng) else { break };
+            let (helper, addr) = (helper.node, helper.addr);
             let mut packet: Packet = effects.packet();
             packet.reset(PacketKind::Ping, local.me);
             packet.nonce = local.rng.next_u32();
             packet.subject = Some(Subject { node: member.node, tried: tries, answered: 0 });
-            effects.send(helper.addr, packet);
+            if let Some(doubt) = self.doubts.get_mut(&member.node) {
+                doubt.sent_for(helper, packet.nonce);
+            }
+            effects.send(addr, packet);
         }
     }
 
@@ -324,20 +360,30 @@ impl Membership {
         }
         let grown = local.config.heal_interval.as_us() * (local.members.len() as u64).max(50) / 50;
         self.next_heal = local.now + Span(grown);
-        let count = self.lost(local).count();
-        if count == 0 || local.planted.is(Mutant::AbandonDead) {
+        if local.planted.is(Mutant::AbandonDead) {
             return;
         }
-        let chosen = local.rng.below(count as u32) as usize;
-        let Some((node, gone)) = self.lost(local).nth(chosen) else { return };
-        let addr = gone.reaped.map(|(_, _, addr)| addr).or(local.members.get(node).map(|held| held.addr));
-        let update = self.gone(node, local.members, local.now);
-        let own = local.members.get(local.me).map(|own| self.gone.update(own, &self.accusers, local.now));
-        if let Some((addr, update)) = addr.zip(update) {
+        let dead = self.lost(local).count();
+        let is_known = |addr: &Addr| local.members.iter().any(|member| member.addr == *addr);
+        let islands: SmallVec<[Addr; 4]> =
+            self.seeds.iter().copied().filter(|addr| !is_known(addr)).take(dead.max(4)).collect();
+        let Some(last) = (dead + islands.len()).checked_sub(1) else { return };
+        let chosen = local.rng.below(last as u32 + 1) as usize;
+        let own = self.word_of(local.me, local.members, local.now);
+        let (addr, update) = match islands.get(chosen.wrapping_sub(dead)) {
+            Some(addr) => (Some(*addr), None),
+            None => {
+                let Some((node, gone)) = self.lost(local).nth(chosen) else { return };
+                let addr = gone.reaped.map(|(_, _, addr)| addr);
+                let addr = addr.or(local.members.get(node).map(|held| held.addr));
+                (addr, self.gone(node, local.members, local.now))
+            }
+        };
+        if let Some(addr) = addr {
             let mut ping = effects.packet();
             ping.reset(PacketKind::Ping, local.me);
             // Whoever is not remembered there has to introduce itself.
-            ping.members.extend([update].into_iter().chain(own));
+            ping.members.extend(update.into_iter().chain(own));
             effects.send(addr, ping);
         }
     }

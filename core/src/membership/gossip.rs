@@ -5,6 +5,8 @@ use alloc::collections::VecDeque;
 
 /// News that wait to be passed on, at most; the oldest give way, as lists are compared as well.
 const QUEUE_LIMIT: usize = 512;
+/// So many that do not fit end the search for some that do.
+const REFUSALS: u32 = 4;
 
 /// Whom there is news of, and how often each is still to be passed on.
 #[derive(Clone, Debug, Default)]
@@ -26,13 +28,19 @@ impl Gossip {
         self.queue.len()
     }
 
-    /// Offers the news, the latest first, and counts those that are `taken`.
+    /// Offers the news, the latest first, and counts those that are `taken`. Of what is left only a few are offered
+    /// once one was not.
     pub fn take(&mut self, mut is_taken: impl FnMut(NodeId) -> bool) {
+        let mut refusals = 0;
         for (node, sends) in self.queue.iter_mut().rev() {
-            if !is_taken(*node) {
+            if is_taken(*node) {
+                *sends -= 1;
+                continue;
+            }
+            refusals += 1;
+            if refusals == REFUSALS {
                 break;
             }
-            *sends -= 1;
         }
         self.queue.retain(|(_, sends)| *sends > 0);
     }
@@ -69,5 +77,8 @@ mod tests {
             room >= 0
         });
         assert_eq!(gossip.len(), 2);
+        // One that is too large does not keep smaller ones back.
+        gossip.take(|node| node != NodeId(2));
+        assert_eq!(gossip.len(), 1);
     }
 }

@@ -14,6 +14,7 @@ mod asking;
 mod evidence;
 mod gossip;
 mod order;
+mod quarantine;
 mod reaping;
 mod suspicion;
 
@@ -22,22 +23,19 @@ pub use evidence::Baseline;
 use crate::config::{Detector, MembershipConfig};
 use crate::effects::{Effects, Event};
 use crate::id::{Addr, NodeId};
-use crate::member::{Life, Member, Members, Standing};
+use crate::member::{INCARNATION_LIMIT, Life, Member, Members, Standing};
 use crate::mutant::{Mutant, Planted};
 use crate::packet::{Card, MemberUpdate, PacketKind};
 use crate::rng::Stream;
 use crate::time::{Span, Time};
 use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use asking::{Attempt, Errand};
 use gossip::Gossip;
 use order::Order;
 use suspicion::Doubt;
 
-/// A death that was refuted within this time was none.
-const FALSE_WITHIN: Span = Span::from_secs(60);
-/// Quarantine doubles no further.
-const FLAPS_LIMIT: u32 = 6;
 /// How often an announcement is sent to everyone, and how long apart.
 const ANNOUNCEMENTS: u32 = 3;
 const ANNOUNCED_APART: Span = Span::from_ms(40);
@@ -70,8 +68,9 @@ pub struct Local<'a> {
 #[derive(Clone, Copy, Debug)]
 struct Gone {
     since: Time,
-    /// How often it came back at once.
+    /// How often it came back at once, in halves, and when last.
     flaps: u32,
+    flapped: Time,
     /// It is not counted before.
     held_until: Time,
     /// Set once it is in the list no more: what was last held of it, so that no old news brings it back, and where it
@@ -111,6 +110,10 @@ pub struct Membership {
     next_announcement: Time,
     next_heal: Time,
     next_reap: Time,
+    /// Where this node was told to join. An island is looked for there for ever.
+    seeds: Arc<[Addr]>,
+    /// When the first of those that are not counted is.
+    next_release: Time,
 }
 
 impl Membership {
@@ -131,19 +134,19 @@ impl Membership {
             next_announcement: Time::NEVER,
             next_heal: now + Span(u64::from(rng.below(heal_us))),
             next_reap: Time::NEVER,
+            seeds: Arc::default(),
+            next_release: Time::NEVER,
         }
+    }
+
+    /// Where to look for the cluster, for ever.
+    pub fn look_at(&mut self, seeds: Arc<[Addr]>) {
+        self.seeds = seeds;
     }
 
     /// Whom to ask in this round.
     pub fn next_peer(&mut self, members: &Members, me: NodeId, rng: &mut Stream) -> Option<(NodeId, Addr)> {
         self.order.next(members, me, rng).map(|peer| (peer.node, peer.addr))
-    }
-
-    /// Whether a live member is counted: one that came back from the dead at once, again and again, is not for a while.
-    #[must_use]
-    pub fn is_counted(&self, member: &Member, now: Time) -> bool {
-        let is_held = || self.gone.get(&member.node).is_some_and(|gone| now < gone.held_until);
-        member.standing.is_live() && !is_held()
     }
 
     /// How many members this node doubts, waits for, has news of, and remembers as gone: what a checker bounds.
@@ -260,13 +263,20 @@ impl Membership {
             return Learned::Outlived;
         }
         let is_doubted = update.standing != Standing::Alive || update.life > own.life;
-        if update.life.boot < own.life.boot || update.life < own.life || !is_doubted {
+        if update.life < own.life && is_doubted {
+            // Whoever says so has not heard of what this node says of itself now.
+            self.gossip.push(local.me, self.sends(local));
+        }
+        if update.life < own.life || !is_doubted {
             return Learned::Known;
         }
         if own.standing == Standing::Left || local.planted.is(Mutant::ForgetRefutation) {
             return Learned::Known;
         }
-        let life = Life { incarnation: update.life.incarnation.saturating_add(1), ..own.life };
+        if update.life.incarnation >= INCARNATION_LIMIT {
+            return Learned::Outlived;
+        }
+        let life = Life { incarnation: update.life.incarnation + 1, ..own.life };
         let refuted = Member { life, ..own.clone() };
         local.members.put(refuted);
         self.gossip.push(local.me, self.sends(local));
@@ -286,21 +296,14 @@ impl Membership {
         self.gossip.push(node, self.sends(local));
         match standing {
             Standing::Alive => {
-                if let Some(gone) = self.gone.get_mut(&node) {
-                    gone.reaped = None;
-                }
-                if let Some((Standing::Dead, dead_boot)) = before
-                    && let Some(gone) = self.gone.get_mut(&node)
-                    && dead_boot == boot
-                {
-                    gone.come_back(local.config, now);
-                }
+                self.welcome(node, before, boot, local);
                 self.end_doubt(node, boot, local.config.detector);
             }
             Standing::Suspect => {}
             Standing::Dead | Standing::Left => {
                 let since = Time(now.0.saturating_sub(age.as_us()));
-                let fresh = Gone { since, flaps: 0, held_until: Time::ZERO, reaped: None };
+                let fresh =
+                    Gone { since, flaps: 0, flapped: Time::ZERO, held_until: Time::ZERO, reaped: None };
                 let gone = self.gone.entry(node).or_insert(fresh);
                 (gone.since, gone.reaped) = (since, None);
                 self.next_reap = self.next_reap.min(since + local.config.reap_after);
@@ -319,8 +322,7 @@ impl Membership {
         self.accusers.remove(&node);
         match self.doubts.get_mut(&node) {
             Some(doubt) if detector == Detector::Evidence && doubt.life.boot == boot => {
-                doubt.public = None;
-                doubt.since = doubt.since.max(Time::ZERO);
+                doubt.soften();
             }
             _ => _ = self.doubts.remove(&node),
         }
@@ -352,14 +354,26 @@ impl Membership {
     }
 
     /// What everyone is to be told now.
-    pub fn take_announcements(&mut self, members: &Members, now: Time, out: &mut Vec<MemberUpdate>) {
+    pub fn take_announcements(
+        &mut self,
+        members: &Members,
+        now: Time,
+        bytes: usize,
+        out: &mut Vec<MemberUpdate>,
+    ) {
         if now < self.next_announcement {
             return;
         }
+        let mut room = bytes;
         for (node, left) in &mut self.announced {
-            *left -= 1;
-            if let Some(member) = members.get(*node) {
-                out.push(self.gone.update(member, &self.accusers, now));
+            let update = members.get(*node).map(|member| self.gone.update(member, &self.accusers, now));
+            let len = update.as_ref().map_or(0, crate::codec::member_len);
+            // What does not fit comes with the next one, unless it never will.
+            if len <= room {
+                (room, *left) = (room - len, *left - 1);
+                out.extend(update);
+            } else if len > bytes {
+                *left = 0;
             }
         }
         self.announced.retain(|(_, left)| *left > 0);
@@ -421,6 +435,12 @@ impl Membership {
         }
     }
 
+    /// What this node says of itself, or of another that it knows.
+    #[must_use]
+    pub fn word_of(&self, node: NodeId, members: &Members, now: Time) -> Option<MemberUpdate> {
+        members.get(node).map(|member| self.gone.update(member, &self.accusers, now))
+    }
+
     /// What is held of someone who counts as gone here, be it in the list or forgotten.
     #[must_use]
     pub fn gone(&self, node: NodeId, members: &Members, now: Time) -> Option<MemberUpdate> {
@@ -434,16 +454,6 @@ impl Membership {
                 let age = now.since(gone.since);
                 Some(MemberUpdate { node, life, standing, age, accuser: node, card: None })
             }
-        }
-    }
-}
-
-impl Gone {
-    /// A member is back in the life in which it was buried.
-    fn come_back(&mut self, config: &MembershipConfig, now: Time) {
-        if now - FALSE_WITHIN <= self.since {
-            self.held_until = now + config.quarantine.times(1 << self.flaps.min(FLAPS_LIMIT));
-            self.flaps = self.flaps.saturating_add(1);
         }
     }
 }

@@ -5,6 +5,7 @@ use crate::config::{Detector, MembershipConfig};
 use crate::id::NodeId;
 use crate::member::Life;
 use crate::time::{Span, Time};
+use alloc::collections::VecDeque;
 use smallvec::SmallVec;
 
 /// What one witness can add at most, either way: a broken path must not speak for several.
@@ -17,8 +18,11 @@ const HELP_AT: i32 = 5 * BIT / 2;
 const BURY_AT: i32 = 27 * BIT;
 /// As many must have found it silent, where there are as many.
 const WITNESSES: usize = 3;
-/// Witnesses that are remembered.
+/// Witnesses that are remembered, and errands whose report is waited for.
 const WITNESSES_KEPT: usize = 32;
+/// After so many asks they become rarer, down to one in [`SELDOM`].
+const PATIENCE: u32 = 16;
+const SELDOM: Span = Span::from_secs(10);
 
 /// What is open about one member.
 #[derive(Clone, Debug)]
@@ -32,8 +36,17 @@ pub(super) struct Doubt {
     witnesses: SmallVec<[(NodeId, i32); 4]>,
     /// Who else suspects it.
     accusers: SmallVec<[NodeId; 4]>,
+    /// Who was asked to ask, by the nonce of the errand, and what came of it.
+    errands: VecDeque<(NodeId, u32, Option<Report>)>,
     pub next_ask: Time,
     pub asks: u32,
+}
+
+/// What a helper said, and what that was worth.
+#[derive(Clone, Copy, Debug)]
+struct Report {
+    answered: bool,
+    worth: i32,
 }
 
 /// What is to be done about a doubt.
@@ -53,6 +66,7 @@ impl Doubt {
             public: None,
             witnesses: SmallVec::new(),
             accusers: SmallVec::new(),
+            errands: VecDeque::new(),
             next_ask: now,
             asks: 0,
         }
@@ -60,7 +74,10 @@ impl Doubt {
 
     /// Takes in what became of so many attempts of one witness.
     pub fn testify(&mut self, witness: NodeId, tried: u32, answered: u32, baseline: &Baseline) {
-        let worth = baseline.weigh(tried, answered);
+        self.add(witness, baseline.weigh(tried, answered));
+    }
+
+    fn add(&mut self, witness: NodeId, worth: i32) {
         let at = self.witnesses.iter().position(|(node, _)| *node == witness);
         let at = at.or_else(|| {
             let has_room = self.witnesses.len() < WITNESSES_KEPT;
@@ -74,9 +91,49 @@ impl Doubt {
 
     /// Takes back what a late answer disproves.
     pub fn retract(&mut self, witness: NodeId, baseline: &Baseline) {
-        if let Some((_, score)) = self.witnesses.iter_mut().find(|(node, _)| *node == witness) {
-            *score = (*score - baseline.miss() - 2 * BIT).max(-WITNESS_LIMIT);
+        self.add(witness, -baseline.miss() - 2 * BIT);
+    }
+
+    /// Someone was asked to ask; its report will bear this nonce.
+    pub fn sent_for(&mut self, helper: NodeId, nonce: u32) {
+        if self.errands.len() == WITNESSES_KEPT {
+            self.errands.pop_front();
         }
+        self.errands.push_back((helper, nonce, None));
+    }
+
+    /// A report of someone who was asked. It counts once, and a second time if it takes the first one back: the
+    /// member has answered after all.
+    pub fn report(&mut self, helper: NodeId, nonce: u32, tried: u32, answered: u32, baseline: &Baseline) {
+        let errand = self.errands.iter_mut().find(|(asked, sent, _)| (*asked, *sent) == (helper, nonce));
+        let Some((.., report)) = errand else { return };
+        let worth = match report {
+            None => baseline.weigh(tried, answered),
+            Some(Report { answered: false, worth }) if answered > 0 => -*worth - 2 * BIT,
+            Some(_) => return,
+        };
+        *report = Some(Report { answered: answered > 0, worth });
+        self.add(helper, worth);
+    }
+
+    /// The member has spoken for itself. What was found before counts for little from now on; it may live and be out
+    /// of reach all the same.
+    pub fn soften(&mut self) {
+        self.public = None;
+        self.asks = 0;
+        self.witnesses.iter_mut().for_each(|(_, score)| *score = (*score / 4).min(*score));
+    }
+
+    /// This node slept, and what it waited for may wait for it: all that is pending has so much more time.
+    pub fn put_off(&mut self, by: Span) {
+        self.next_ask += by;
+        self.public = self.public.map(|since| since + by);
+    }
+
+    /// Until the next attempt: whoever stays silent is asked less and less often.
+    pub fn pause(&self, timeout: Span) -> Span {
+        let times = 1 + u64::from(self.asks.saturating_sub(PATIENCE));
+        timeout.times(times).min(SELDOM.max(timeout))
     }
 
     /// Someone else suspects it, too.
@@ -99,15 +156,15 @@ impl Doubt {
         self.witnesses.iter().filter(|(_, score)| *score > 0).count()
     }
 
-    /// What is to be done now, in a cluster of so many live members.
-    pub fn verdict(&self, config: &MembershipConfig, live: usize, now: Time) -> Verdict {
+    /// What is to be done now, in a cluster of so many live members, `witnesses` of which could be heard of the suspect,
+    /// this node included: others that are suspected can't.
+    pub fn verdict(&self, config: &MembershipConfig, live: usize, witnesses: usize, now: Time) -> Verdict {
         if config.detector != Detector::Evidence {
             let confirmations =
                 if config.detector == Detector::Swim { None } else { Some(self.accusers.len()) };
             return self.by_timer(timeout(config, live, confirmations), now);
         }
-        // The suspect itself does not testify.
-        let needed = WITNESSES.min(live.saturating_sub(1)).max(1);
+        let needed = WITNESSES.min(witnesses).max(1);
         let share = needed as i32;
         let score = self.score();
         match self.public {
@@ -201,15 +258,15 @@ mod tests {
     fn one_witness_buries_nobody_where_there_are_others() {
         let mut doubt = Doubt::new(Life::default(), Time::ZERO);
         doubt.testify(NodeId(1), 100, 0, &good());
-        assert_eq!(doubt.verdict(&config(), 10, Time::ZERO), Verdict::Wait, "nor troubles everyone");
+        assert_eq!(doubt.verdict(&config(), 10, 9, Time::ZERO), Verdict::Wait, "nor troubles everyone");
         doubt.public = Some(Time::ZERO);
         let late = Time::ZERO + Span::from_secs(1_000);
-        assert_eq!(doubt.verdict(&config(), 10, late), Verdict::Wait);
+        assert_eq!(doubt.verdict(&config(), 10, 9, late), Verdict::Wait);
         // Of two members there is no other to ask.
-        assert_eq!(doubt.verdict(&config(), 2, late), Verdict::Bury);
+        assert_eq!(doubt.verdict(&config(), 2, 1, late), Verdict::Bury);
         doubt.testify(NodeId(2), 5, 0, &good());
         doubt.testify(NodeId(3), 5, 0, &good());
-        assert_eq!(doubt.verdict(&config(), 10, late), Verdict::Bury);
+        assert_eq!(doubt.verdict(&config(), 10, 9, late), Verdict::Bury);
     }
 
     #[test]
@@ -219,7 +276,37 @@ mod tests {
         for helper in 2..=4 {
             doubt.testify(NodeId(helper), 2, 2, &good());
         }
-        assert_eq!(doubt.verdict(&config(), 10, Time::ZERO), Verdict::Clear);
+        assert_eq!(doubt.verdict(&config(), 10, 9, Time::ZERO), Verdict::Clear);
+    }
+
+    #[test]
+    fn a_report_counts_once_and_can_be_taken_back() {
+        let (helper, other, baseline) = (NodeId(2), NodeId(3), good());
+        let mut doubt = Doubt::new(Life::default(), Time::ZERO);
+        doubt.report(helper, 7, 4, 0, &baseline);
+        assert_eq!(doubt.score(), 0, "nobody was asked");
+        doubt.sent_for(helper, 7);
+        doubt.report(other, 7, 4, 0, &baseline);
+        assert_eq!(doubt.score(), 0, "another was asked");
+        doubt.report(helper, 7, 1, 0, &baseline);
+        let once = doubt.score();
+        doubt.report(helper, 7, 1, 0, &baseline);
+        assert!(once > 0 && doubt.score() == once);
+        doubt.report(helper, 7, 1, 1, &baseline);
+        assert_eq!(doubt.score(), -2 * BIT);
+        doubt.report(helper, 7, 1, 1, &baseline);
+        assert_eq!(doubt.score(), -2 * BIT);
+    }
+
+    #[test]
+    fn whoever_stays_silent_is_asked_less_often() {
+        let mut doubt = Doubt::new(Life::default(), Time::ZERO);
+        let timeout = Span::from_ms(500);
+        assert_eq!(doubt.pause(timeout), timeout);
+        doubt.asks = PATIENCE + 3;
+        assert_eq!(doubt.pause(timeout), Span::from_secs(2));
+        doubt.asks = 1_000_000;
+        assert_eq!(doubt.pause(timeout), SELDOM);
     }
 
     #[test]
@@ -228,7 +315,7 @@ mod tests {
         (1..=5).for_each(|witness| doubt.testify(NodeId(witness), 20, 0, &good()));
         doubt.public = Some(Time::ZERO);
         let (early, late) = (Time::ZERO + Span::from_secs(7), Time::ZERO + Span::from_secs(9));
-        assert_eq!(doubt.verdict(&config(), 100, early), Verdict::Wait);
-        assert_eq!(doubt.verdict(&config(), 100, late), Verdict::Bury);
+        assert_eq!(doubt.verdict(&config(), 100, 99, early), Verdict::Wait);
+        assert_eq!(doubt.verdict(&config(), 100, 99, late), Verdict::Bury);
     }
 }

@@ -74,6 +74,9 @@ impl Node {
     }
 
     fn begin_join(&mut self, peers: &Arc<[Addr]>, now: Time, effects: &mut Effects) {
+        if let Some(membership) = &mut self.membership {
+            membership.look_at(peers.clone());
+        }
         if self.phase != Phase::Joining {
             return;
         }

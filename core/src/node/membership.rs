@@ -47,11 +47,13 @@ impl Node {
         let Identity { name, addr, zone, weight, .. } = self.identity.clone();
         let life = Life { boot: self.me.boot, incarnation: 0 };
         let own = Member { life, zone, weight, ..Member::new(name, addr) };
+        // Whoever leaves does so in any life.
+        let standing = if self.phase == Phase::Leaving { Standing::Left } else { Standing::Alive };
         let held = self.members.get(self.me.node);
-        if held.is_some_and(|held| held.life.boot == life.boot && held.standing == Standing::Alive) {
+        if held.is_some_and(|held| held.life.boot == life.boot && held.standing == standing) {
             return;
         }
-        self.members.put(own);
+        self.members.put(Member { standing, ..own });
         if self.phase != Phase::Joining
             && let Some(membership) = &mut self.membership
         {
@@ -111,9 +113,9 @@ impl Node {
         }
     }
 
-    pub(super) fn heard_answer(&mut self, nonce: u32, now: Time, effects: &mut Effects) {
+    pub(super) fn heard_answer(&mut self, packet: &Packet, now: Time, effects: &mut Effects) {
         if let Some((membership, mut local)) = lend!(self, now) {
-            membership.answered(nonce, &mut local, effects);
+            membership.answered(packet.sender, packet.nonce, &mut local, effects);
         }
     }
 
@@ -135,7 +137,9 @@ impl Node {
             && let Some(membership) = &mut self.membership
         {
             let mut news = Vec::new();
-            membership.take_announcements(&self.members, now, &mut news);
+            let room = (self.config.room() as usize).saturating_sub(packet_len(&Packet::default()));
+            let room = room.saturating_sub(SECTION_OVERHEAD);
+            membership.take_announcements(&self.members, now, room, &mut news);
             if !news.is_empty() {
                 let fill = |packet: &mut Packet| packet.members.extend_from_slice(&news);
                 let me = self.me.node;
@@ -156,6 +160,18 @@ impl Node {
         let introduces =
             || packet.members.iter().any(|told| told.node == packet.sender && told.card.is_some());
         if sender.is_none() && (self.membership.is_none() || !introduces()) {
+            let asks = matches!(packet.kind, PacketKind::Request | PacketKind::Ping | PacketKind::Ack);
+            if let Some(membership) = &self.membership
+                && asks
+                && self.phase == Phase::Serving
+            {
+                // To be told that it is not known makes it say who it is. It may not know this node either.
+                let (node, life, age) = (packet.sender, Life::default(), Span::ZERO);
+                let unknown =
+                    MemberUpdate { node, life, standing: Standing::Dead, age, accuser: node, card: None };
+                let own = membership.word_of(self.me.node, &self.members, now);
+                tell(from, [Some(unknown), own], self.me.node, effects);
+            }
             return false;
         }
         let Some(membership) = &mut self.membership else { return true };
@@ -164,7 +180,7 @@ impl Node {
             && let Some(gone) = membership.gone(packet.sender, &self.members, now)
             && !packet.members.iter().any(|update| update.node == gone.node && update.life > gone.life)
         {
-            tell(from, gone, self.me.node, effects);
+            tell(from, [Some(gone), None], self.me.node, effects);
         }
         true
     }
@@ -191,8 +207,8 @@ impl Node {
         self.take_in(packet, now, effects);
         let Some((membership, mut local)) = lend!(self, now) else { return };
         match packet.subject {
-            Some(subject) => membership.reported(packet.sender, subject, &local),
-            None => membership.answered(packet.nonce, &mut local, effects),
+            Some(subject) => membership.reported(packet.sender, packet.nonce, subject, &local),
+            None => membership.answered(packet.sender, packet.nonce, &mut local, effects),
         }
     }
 
@@ -205,15 +221,9 @@ impl Node {
         }
     }
 
-    /// Adds to a reply what is known of the groups of members that differ. Gives back how many bytes it takes.
-    pub(super) fn answer_members(
-        &self,
-        request: &Packet,
-        now: Time,
-        bytes: usize,
-        reply: &mut Packet,
-    ) -> usize {
-        let Some(membership) = self.membership.as_ref().filter(|_| request.has_digest) else { return 0 };
+    /// Adds to a reply what is known of the groups of members that differ, in at most `bytes`.
+    pub(super) fn answer_members(&self, request: &Packet, now: Time, bytes: usize, reply: &mut Packet) {
+        let Some(membership) = self.membership.as_ref().filter(|_| request.has_digest) else { return };
         let own = crate::repair::member_groups(&self.members, request.nonce);
         let mut left = bytes;
         let first = request.nonce as usize % GROUPS;
@@ -222,7 +232,6 @@ impl Node {
         {
             left -= membership.fill_group(&self.members, group, request.nonce, now, left, &mut reply.members);
         }
-        bytes - left
     }
 
     /// Takes in what a packet says of members, and keeps on disk whom to look for after a restart.
@@ -289,9 +298,9 @@ impl Node {
 }
 
 /// Tells a sender that it counts as gone here.
-fn tell(to: Addr, gone: MemberUpdate, me: NodeId, effects: &mut Effects) {
+fn tell(to: Addr, news: [Option<MemberUpdate>; 2], me: NodeId, effects: &mut Effects) {
     let mut ping = effects.packet();
     ping.reset(PacketKind::Ping, me);
-    ping.members.push(gone);
+    ping.members.extend(news.into_iter().flatten());
     effects.send(to, ping);
 }

@@ -66,7 +66,7 @@ impl Node {
         reply.reset(PacketKind::Reply, self.me.node);
         let room = self.config.room().min(self.config.reply_bytes);
         let room = self.repair.reply_room(room) as usize;
-        let room = room.saturating_sub(self.answer_members(packet, now, room / 2, &mut reply));
+        self.answer_members(packet, now, room / 2, &mut reply);
         let local = repair_local!(self, now);
         fill_reply(local, packet, room, &mut self.scratch, &mut reply);
         self.fill_news(now, &mut reply);
@@ -84,7 +84,7 @@ impl Node {
 
     fn replied(&mut self, from: Addr, packet: &Packet, now: Time, effects: &mut Effects) {
         self.take_in(packet, now, effects);
-        self.heard_answer(packet.nonce, now, effects);
+        self.heard_answer(packet, now, effects);
         if !self.repair.replied(packet, repair_local!(self, now)) {
             effects.events.push(Event::Rejected(Rejected::LateReply));
             return;

@@ -157,10 +157,10 @@ impl<'a> View<'a> {
         self.node.members.get(node).map(|member| member.addr)
     }
 
-    /// How many entries, lanes, heartbeats, recent entries, streams and waiting commands this node holds for
+    /// How many entries, lanes, heartbeats, recent entries, streams, waiting commands and members this node holds for
     /// itself, beyond its base. What a checker bounds.
     #[must_use]
-    pub fn private_sizes(&self) -> [usize; 6] {
+    pub fn private_sizes(&self) -> [usize; 7] {
         let node = self.node;
         [
             node.state.private_entries(),
@@ -169,6 +169,7 @@ impl<'a> View<'a> {
             node.recents.len(),
             node.sync.open_streams(),
             node.journal.waiting(),
+            node.members.diff_len(),
         ]
     }
 

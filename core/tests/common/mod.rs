@@ -80,6 +80,10 @@ pub struct Cluster {
     pub largest: usize,
     /// Whether a datagram from the first to the second node passes.
     pub reachable: Box<dyn Fn(usize, usize) -> bool>,
+    /// A node that is so much farther away from all others, each way.
+    pub far: Option<(usize, Span)>,
+    /// Nodes that stand still until then; what reaches them waits.
+    pub paused: BTreeMap<usize, Time>,
     base: Arc<Base>,
     config: Arc<Config>,
     seed: Seed,
@@ -119,6 +123,8 @@ impl Cluster {
             bytes: 0,
             largest: 0,
             reachable: Box::new(|_, _| true),
+            far: None,
+            paused: BTreeMap::new(),
             base,
             config: Arc::new(config),
             seed: Seed(seed),
@@ -159,15 +165,30 @@ impl Cluster {
         self.build_named(node, of, Some(Snapshot { records }), boot, &base);
     }
 
-    /// Starts a node that knows nobody, from its disk if it has one, and has it join through a peer.
-    pub fn start_stranger(&mut self, node: usize, through: Option<usize>) {
+    /// Starts a node that knows nobody, from its disk if it has one, and has it join through peers if there are any.
+    pub fn start_stranger(&mut self, node: usize, through: &[usize]) {
         self.boots[node] += 1;
         let records = self.disks[node].synced.clone();
         let base = Arc::new(Base::default());
         self.build(node, Some(Snapshot { records }), Boot(self.boots[node]), &base);
-        if let Some(peer) = through {
-            self.command(node, &Command::Join { peers: [addr(peer)].into() });
+        if !through.is_empty() {
+            self.command(node, &Command::Join { peers: through.iter().map(|&peer| addr(peer)).collect() });
         }
+    }
+
+    /// Empties the disk of a node that is down.
+    pub fn forget_disk(&mut self, node: usize) {
+        self.disks[node] = Disk { synced: Vec::new(), unsynced: Vec::new() };
+    }
+
+    /// Starts a node of another name at a place, without a disk, and has it join through a peer.
+    pub fn start_other(&mut self, node: usize, other: &str, through: usize) {
+        self.disks[node] = Disk { synced: Vec::new(), unsynced: Vec::new() };
+        let identity = Identity::new(name(other), Boot(1), addr(node));
+        let (config, base, now) = (self.config.clone(), Arc::new(Base::default()), self.local(node));
+        self.nodes[node] = Some(Node::new(identity, config, &base, None, self.seed, now));
+        self.reschedule(node);
+        self.command(node, &Command::Join { peers: [addr(through)].into() });
     }
 
     /// Starts a node whose disk is gone, in a given life: it knows nothing and must join.
@@ -375,7 +396,8 @@ impl Cluster {
         }
         let copies = 1 + u32::from(self.rng.below(1_000) < self.weather.duplicate_permille);
         for _ in 0..copies {
-            let at = self.now + self.latency();
+            let detour = self.far.filter(|(far, _)| *far == from || *far == to);
+            let at = self.now + self.latency() + detour.map_or(Span::ZERO, |(_, detour)| detour);
             self.push(at, to, Happening::Datagram { from, packet: packet.clone() });
         }
     }
@@ -395,6 +417,12 @@ impl Cluster {
     }
 
     fn happen(&mut self, to: usize, happening: Happening) {
+        if let Some(&until) = self.paused.get(&to)
+            && self.now < until
+        {
+            self.push(until, to, happening);
+            return;
+        }
         match happening {
             Happening::Wake => {
                 if self.wakes[to] - self.skews[to] <= self.now {

@@ -1,7 +1,7 @@
 //! Every planted bug has a law that catches it.
 
 use crate::law::Law;
-use crate::{claims, deltas, fences, freshness, intervals, join, log, membership, repair, streams};
+use crate::{claims, deltas, fences, freshness, intervals, join, log, membership, outages, repair, streams};
 use heck_core::mutant::Mutant;
 
 /// Which law catches which bug.
@@ -9,6 +9,7 @@ const KILLERS: &[(Mutant, Law)] = &[
     (Mutant::TrustSilence, membership::LOSS_IS_NOT_DEATH),
     (Mutant::IgnoreHeard, membership::PARTITIONS_HEAL),
     (Mutant::ForgetRefutation, membership::PARTITIONS_HEAL),
+    (Mutant::TrustSleep, outages::SLEEP_IS_NOT_SILENCE),
     (Mutant::KeepName, membership::COPIES_PART),
     (Mutant::ForgetReaped, membership::THE_FORGOTTEN_STAY_DEAD),
     (Mutant::AbandonDead, membership::PARTITIONS_HEAL),

@@ -13,6 +13,7 @@ mod killers;
 mod law;
 mod log;
 mod membership;
+mod outages;
 mod repair;
 mod streams;
 mod study;

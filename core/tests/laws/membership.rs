@@ -13,17 +13,17 @@ use heck_core::time::{Span, Time};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
-fn formed(count: usize, loss_permille: u32, seed: u16, trial: &Config) -> Cluster {
+pub fn formed(count: usize, loss_permille: u32, seed: u16, trial: &Config) -> Cluster {
     let weather = Weather { loss_permille, ..Weather::default() };
     Cluster::formed(count, trial.clone(), weather, u64::from(seed))
 }
 
-fn node(at: usize) -> NodeId {
+pub fn node(at: usize) -> NodeId {
     NodeId::of(&name(&format!("node-{at}")))
 }
 
 /// Who came to hold whom dead, and when.
-fn deaths(cluster: &Cluster) -> Vec<(Time, usize, NodeId)> {
+pub fn deaths(cluster: &Cluster) -> Vec<(Time, usize, NodeId)> {
     let death = |&(time, at, ref event): &(Time, usize, Event)| match event {
         Event::Member { node, standing: Standing::Dead } => Some((time, at, *node)),
         _ => None,
@@ -229,7 +229,7 @@ fn a_stranger_joins_through_one_peer_and_knows_everyone_after_a_restart() {
     cluster.run_for(Span::from_secs(5));
     cluster.crash(5);
     cluster.run_for(Span::from_secs(30));
-    cluster.start_stranger(5, Some(0));
+    cluster.start_stranger(5, &[0]);
     cluster.run_for(Span::from_secs(20));
     let live = |cluster: &Cluster| -> Vec<usize> {
         cluster.running().map(|node| node.view().members().len()).collect()
@@ -237,7 +237,7 @@ fn a_stranger_joins_through_one_peer_and_knows_everyone_after_a_restart() {
     assert_eq!(live(&cluster), [6; 6]);
     cluster.crash(5);
     cluster.run_for(Span::from_secs(5));
-    cluster.start_stranger(5, None);
+    cluster.start_stranger(5, &[]);
     assert_eq!(cluster.node(5).view().members().len(), 6);
     cluster.run_for(Span::from_secs(10));
     assert_eq!(live(&cluster), [6; 6]);

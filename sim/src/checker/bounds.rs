@@ -37,7 +37,7 @@ impl Bounds {
     /// lane is one that differs. Beyond these a node holds bounded queues, and what the cluster began with if it is bare.
     #[must_use]
     pub fn memory(&self, node: &Node, written: usize, is_bare: bool) -> Option<String> {
-        let [entries, lanes, beats, recents, streams, _] = node.view().private_sizes();
+        let [entries, lanes, beats, recents, streams, _, members] = node.view().private_sizes();
         let (log_bytes, _) = node.view().state().log_size();
         let own = 3 * written + if is_bare { self.at_start } else { 0 };
         let allowed = [
@@ -46,6 +46,7 @@ impl Bounds {
             ("heartbeats", beats as u64, 2 * u64::from(self.nodes)),
             ("recent entries", recents as u64, self.recent_limit.into()),
             ("streams", streams as u64, STREAM_LIMIT as u64),
+            ("members", members as u64, 2 * u64::from(self.nodes)),
             ("bytes of messages", log_bytes, self.log_bytes),
         ];
         let (what, held, most) = allowed.into_iter().find(|(_, held, most)| held > most)?;

@@ -3,43 +3,40 @@
 use std::collections::BTreeMap;
 
 use heck_core::entry::Scope;
-use heck_core::id::{Boot, Name, NodeId, Writer};
+use heck_core::id::{Name, Writer};
 use heck_core::node::Node;
 use heck_core::time::{Span, Time};
 
 use super::history::History;
 
 /// When each node said its heartbeats, by world time.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Beats {
-    indices: BTreeMap<NodeId, u32>,
-    said: Vec<Vec<(Boot, u32, Time)>>,
+    said: BTreeMap<Writer, Vec<(u32, Time)>>,
     /// The last of each node, in a table that stays in the processor's cache.
     last: Vec<u32>,
 }
 
 impl Beats {
-    /// Nodes with these names, none of which has said anything.
-    #[must_use]
-    pub fn new(names: &[Name]) -> Self {
-        let indices = names.iter().map(NodeId::of).zip(0..).collect();
-        Self { indices, said: vec![Vec::new(); names.len()], last: vec![0; names.len()] }
-    }
-
     /// Looks whether a node has just said one.
     #[inline]
     pub fn after_step(&mut self, index: u32, node: &Node, time: Time) {
         let number = node.view().heartbeats_said();
+        if self.last.len() <= index as usize {
+            self.last.resize(index as usize + 1, 0);
+        }
         let last = &mut self.last[index as usize];
         if *last != number {
             *last = number;
-            self.said[index as usize].push((node.view().writer().boot, number, time));
+            self.said.entry(node.view().writer()).or_default().push((number, time));
         }
     }
 
     /// A node has begun a new life, and counts anew.
     pub fn restarted(&mut self, index: u32) {
-        self.last[index as usize] = 0;
+        if let Some(last) = self.last.get_mut(index as usize) {
+            *last = 0;
+        }
     }
 
     /// When a heartbeat was said. Number 0 is what the cluster began with.
@@ -47,8 +44,9 @@ impl Beats {
         if number == 0 {
             return Some(Time::ZERO);
         }
-        let said = &self.said[*self.indices.get(&writer.node)? as usize];
-        said.iter().find(|(boot, said, _)| (*boot, *said) == (writer.boot, number)).map(|(.., time)| *time)
+        // Of two that live under one name the later one counts.
+        let said = self.said.get(&writer)?;
+        said.iter().rev().find(|(said, _)| *said == number).map(|(_, time)| *time)
     }
 }
 

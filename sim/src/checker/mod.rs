@@ -8,6 +8,7 @@ mod bounds;
 mod changes;
 mod freshness;
 mod history;
+mod members;
 mod reason;
 mod visit;
 mod witness;
@@ -27,6 +28,8 @@ use crate::engine::observer::Step;
 use crate::protocol::heck::Heck;
 use freshness::Beats;
 use history::History;
+use members::Standings;
+pub use members::lists_differ;
 use visit::turns;
 use witness::Witness;
 
@@ -56,6 +59,10 @@ pub enum Check {
     Fingerprint,
     /// After quiet, all nodes hold the same.
     Agreement,
+    /// What is held of a member never goes back: whoever died or left does not come back by old news.
+    MemberOrder,
+    /// After quiet, all lists of members hold the same, and exactly those who are up.
+    ListsRight,
     /// Datagrams keep to their limit.
     DatagramSize,
     /// A node holds no more than what was written explains.
@@ -64,7 +71,7 @@ pub enum Check {
 
 impl Check {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::UniqueDots,
         Self::NoOverClaim,
         Self::NoResurrection,
@@ -75,6 +82,8 @@ impl Check {
         Self::Fresh,
         Self::Fingerprint,
         Self::Agreement,
+        Self::MemberOrder,
+        Self::ListsRight,
         Self::DatagramSize,
         Self::MemoryBounded,
     ];
@@ -93,6 +102,8 @@ impl Check {
             Self::Fresh => "age not understated",
             Self::Fingerprint => "fingerprints true",
             Self::Agreement => "agreement after quiet",
+            Self::MemberOrder => "members never go back",
+            Self::ListsRight => "lists right after quiet",
             Self::DatagramSize => "datagram size",
             Self::MemoryBounded => "memory bounded",
         }
@@ -136,6 +147,7 @@ pub struct Checkers {
     history: History,
     witnesses: Vec<Witness>,
     beats: Beats,
+    standings: Standings,
     origins: Vec<Name>,
     bounds: Bounds,
     transit_holds: bool,
@@ -153,7 +165,8 @@ impl Checkers {
             findings: Vec::new(),
             history: History::new(state),
             witnesses: bare.into_iter().map(witness).collect(),
-            beats: Beats::new(&names),
+            beats: Beats::default(),
+            standings: Standings::new(names.len()),
             origins,
             bounds,
             transit_holds,
@@ -191,12 +204,27 @@ impl Checkers {
         self.beats.after_step(step.node, step.protocol.node(), step.time);
         if !step.outbox.reported().is_empty() {
             self.events(step);
+            let broken = self.standings.after_step(step.node, step.protocol.node(), step.outbox.reported());
+            self.note(Check::MemberOrder, step.time, step.node, broken);
+        }
+    }
+
+    /// A node has a copy of another one's disk: what that one had acknowledged and seen, it has, too.
+    pub fn copied(&mut self, index: u32, of: u32) {
+        self.witnesses[index as usize] = self.witnesses[of as usize].clone();
+    }
+
+    /// Notes what is wrong with the lists of members after quiet, and where.
+    pub fn note_lists(&mut self, time: Time, broken: Option<(u32, String)>) {
+        if let Some((index, detail)) = broken {
+            self.note(Check::ListsRight, time, index, Some(detail));
         }
     }
 
     /// A node begins a new life with what a crash left on its disk. Whatever was there stays as it was.
     pub fn restarted(&mut self, time: Time, index: u32, node: &Node, loss: DiskLoss) {
         self.beats.restarted(index);
+        self.standings.restarted(index);
         let state = node.view().state();
         let (history, witness) = (&self.history, &mut self.witnesses[index as usize]);
         let is_live = |dot| state.entry(&dot).is_some();

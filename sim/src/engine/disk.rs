@@ -136,6 +136,18 @@ impl<R> Disks<R> {
         disk.busy_until_us = 0;
     }
 
+    /// Gives a node what is safe on another one's disk, in the place of what its own held.
+    pub(super) fn copy(&mut self, from: u32, to: u32)
+    where
+        R: Clone,
+    {
+        let from = self.node_mut(from);
+        let records = from.records[..from.synced].to_vec();
+        let disk = self.node_mut(to);
+        (disk.synced, disk.before, disk.busy_until_us) = (records.len(), records.len(), 0);
+        disk.records = records;
+    }
+
     /// The records on a node's disk, synced or not, with their sequence numbers in the order of writing.
     #[must_use]
     pub fn records(&self, node: u32) -> &[(u64, R)] {

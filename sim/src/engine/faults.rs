@@ -22,6 +22,7 @@ enum Fault {
     Clock = 6,
     Cut = 7,
     Feed = 8,
+    Copy = 9,
 }
 
 impl<P: Protocol, Q: EventQueue> World<P, Q> {
@@ -55,6 +56,17 @@ impl<P: Protocol, Q: EventQueue> World<P, Q> {
         self.nodes[node as usize].condition = self.condition_unpaused(node);
         self.fold_fault(node, Fault::Restart);
         self.arm(node, self.now);
+        true
+    }
+
+    /// Gives a node that is down a copy of what is safe on another one's disk, in the place of what its own held. False
+    /// if it is not down.
+    pub fn copy_disk(&mut self, from: u32, to: u32) -> bool {
+        if self.condition(to) != Some(Condition::Crashed) {
+            return false;
+        }
+        self.disks.copy(from, to);
+        self.fold_fault(to, Fault::Copy);
         true
     }
 

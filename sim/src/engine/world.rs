@@ -154,6 +154,15 @@ impl<P: Protocol, Q: EventQueue> World<P, Q> {
         index
     }
 
+    /// Adds a node that is down, as one that has yet to be installed; [`restart`](Self::restart) starts it.
+    pub fn add_absent_node(&mut self, zone: u16) -> u32 {
+        let index = self.nodes.len() as u32;
+        self.nodes.push(Node { condition: Condition::Crashed, ..Node::new() });
+        self.network.add_node(zone);
+        self.protocols.push(None);
+        index
+    }
+
     /// Gives a node a command at a world time, or now if that has passed. A node that is down misses it.
     pub fn command_at(&mut self, time: Time, node: u32, token: u64, command: P::Command) {
         if node as usize >= self.nodes.len() {

@@ -64,6 +64,7 @@ fn run(seed: u64, loss: f64, nodes: u32) -> RunOutcome {
             push: sent(10, 120),
             request: sent(40, 200 + (loss * 100.0) as u64),
             reply: sent(20, 300),
+            probe: sent(1, 80),
             beat: sent(8, 60),
             stream: Sent::default(),
         },
@@ -71,6 +72,9 @@ fn run(seed: u64, loss: f64, nodes: u32) -> RunOutcome {
         datagrams_per_node_round: 1.95,
         agreement_us: Some(31_000_000 + seed),
         opinions: Opinions::default(),
+        lists_right_us: Some(0),
+        list_lengths: 0,
+        peak_overlay: 300 + seed,
         violations: Vec::<Violation>::new(),
     }
 }

@@ -65,6 +65,13 @@ pub struct RunOutcome {
     pub agreement_us: Option<u64>,
     /// What nodes came to hold of each other.
     pub opinions: Opinions,
+    /// From the last crash, start, join or departure until all lists of members were right, if they ever were; 0 where
+    /// nothing of that kind happened.
+    pub lists_right_us: Option<u64>,
+    /// How many different lengths of lists nodes held on the way there.
+    pub list_lengths: u32,
+    /// Entries, lanes, heartbeats and members that a node holds for itself beside what all share: the most that was seen.
+    pub peak_overlay: u64,
     /// What the checkers found; empty in a good run.
     pub violations: Vec<Violation>,
 }
@@ -80,6 +87,8 @@ pub struct Opinions {
     pub healthy_deaths: u64,
     /// A node refuted what others said of it.
     pub refutations: u64,
+    /// Someone was held dead who had said that it leaves.
+    pub left_deaths: u64,
 }
 
 /// One update, followed from the node where it happened to all others.
@@ -109,6 +118,8 @@ pub struct Traffic {
     pub request: Sent,
     /// Replies to them.
     pub reply: Sent,
+    /// Pings and acks: asking for someone who did not answer, and introductions.
+    pub probe: Sent,
     /// Heartbeats of freshness. They ride on the other packets, so they are bytes and no datagrams; those packets are
     /// counted without them.
     pub beat: Sent,
@@ -167,7 +178,7 @@ impl Traffic {
     /// Datagrams of all categories (streams are not datagrams).
     #[must_use]
     pub const fn datagrams(&self) -> u64 {
-        self.push.count + self.request.count + self.reply.count + self.beat.count
+        self.push.count + self.request.count + self.reply.count + self.probe.count + self.beat.count
     }
 
     /// Bytes of requests for repair and of the replies to them, without the heartbeats on them.
@@ -179,7 +190,8 @@ impl Traffic {
     /// Bytes of all categories, streams included.
     #[must_use]
     pub const fn bytes(&self) -> u64 {
-        self.push.bytes + self.request.bytes + self.reply.bytes + self.beat.bytes + self.stream.bytes
+        let repair = self.push.bytes + self.request.bytes + self.reply.bytes;
+        repair + self.probe.bytes + self.beat.bytes + self.stream.bytes
     }
 }
 

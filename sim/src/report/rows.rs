@@ -60,6 +60,8 @@ pub struct RunRow {
     pub request_bytes_per_node_s: Decimal<2>,
     pub reply_datagrams_per_node_s: Decimal<4>,
     pub reply_bytes_per_node_s: Decimal<2>,
+    pub probe_datagrams_per_node_s: Decimal<4>,
+    pub probe_bytes_per_node_s: Decimal<2>,
     pub beat_datagrams_per_node_s: Decimal<4>,
     pub beat_bytes_per_node_s: Decimal<2>,
     pub stream_bytes_per_node_s: Decimal<2>,
@@ -68,7 +70,11 @@ pub struct RunRow {
     pub suspicions: u64,
     pub false_deaths: u64,
     pub healthy_deaths: u64,
+    pub left_deaths: u64,
     pub refutations: u64,
+    pub lists_right_s: Option<Decimal<6>>,
+    pub list_lengths: u32,
+    pub peak_overlay: u64,
     pub violations: u32,
 }
 

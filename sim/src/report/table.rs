@@ -119,10 +119,12 @@ fn traffic(tables: &Tables, point: &PointOutcome) -> Vec<String> {
             if point.kinds().is_empty() { "" } else { " until the last node has it" },
         ),
         format!(
-            "  bytes: push {:.0}, request {:.0}, reply {:.0}, beat {:.0}, stream {:.0}; largest datagram {} bytes",
+            "  bytes: push {:.0}, request {:.0}, reply {:.0}, probe {:.0}, beat {:.0}, stream {:.0}; largest datagram {} \
+             bytes",
             mean(|row| row.push_bytes_per_node_s.0),
             mean(|row| row.request_bytes_per_node_s.0),
             mean(|row| row.reply_bytes_per_node_s.0),
+            mean(|row| row.probe_bytes_per_node_s.0),
             mean(|row| row.beat_bytes_per_node_s.0),
             mean(|row| row.stream_bytes_per_node_s.0),
             thousands(f64::from(largest)),
@@ -131,7 +133,24 @@ fn traffic(tables: &Tables, point: &PointOutcome) -> Vec<String> {
     lines.extend(delivery(tables, point));
     lines.extend(agreement(&point.runs));
     lines.extend(opinions(&point.runs));
+    lines.extend(lists(&point.runs));
     lines
+}
+
+/// When the lists of members were right again; nothing where nothing happened to them.
+fn lists(runs: &[RunOutcome]) -> Option<String> {
+    if runs.iter().all(|run| run.lists_right_us == Some(0)) {
+        return None;
+    }
+    let times = runs.iter().map(|run| run.lists_right_us.map_or(f64::INFINITY, |us| us as f64 / 1e6));
+    let times = Sample::new(times);
+    let lengths = runs.iter().map(|run| run.list_lengths).max().unwrap_or_default();
+    Some(format!(
+        "lists of members right after the last change: median {} s, slowest run {} s; up to {lengths} different lengths \
+         of lists on the way",
+        number(times.median()),
+        number(times.quantile(1.0)),
+    ))
 }
 
 /// What nodes held of each other, over all runs; nothing where nobody ever doubted anyone.

@@ -174,6 +174,8 @@ fn run_row(point: &PointOutcome, run: &RunOutcome) -> RunRow {
         request_bytes_per_node_s: Decimal(rate(traffic.request.bytes)),
         reply_datagrams_per_node_s: Decimal(rate(traffic.reply.count)),
         reply_bytes_per_node_s: Decimal(rate(traffic.reply.bytes)),
+        probe_datagrams_per_node_s: Decimal(rate(traffic.probe.count)),
+        probe_bytes_per_node_s: Decimal(rate(traffic.probe.bytes)),
         beat_datagrams_per_node_s: Decimal(rate(traffic.beat.count)),
         beat_bytes_per_node_s: Decimal(rate(traffic.beat.bytes)),
         stream_bytes_per_node_s: Decimal(rate(traffic.stream.bytes)),
@@ -182,7 +184,11 @@ fn run_row(point: &PointOutcome, run: &RunOutcome) -> RunRow {
         suspicions: run.opinions.suspicions,
         false_deaths: run.opinions.false_deaths,
         healthy_deaths: run.opinions.healthy_deaths,
+        left_deaths: run.opinions.left_deaths,
         refutations: run.opinions.refutations,
+        lists_right_s: run.lists_right_us.map(|us| Decimal(seconds(us))),
+        list_lengths: run.list_lengths,
+        peak_overlay: run.peak_overlay,
         violations: run.violations.len() as u32,
         ..RunRow::default()
     }

@@ -11,10 +11,11 @@ use crate::stats::Sample;
 type Category = (&'static str, fn(&RunRow) -> f64);
 
 /// In the order in which bars are stacked: what should not grow first.
-const CATEGORIES: [Category; 5] = [
+const CATEGORIES: [Category; 6] = [
     ("requests for repair", |row| row.request_bytes_per_node_s.0),
     ("replies to them", |row| row.reply_bytes_per_node_s.0),
     ("new updates", |row| row.push_bytes_per_node_s.0),
+    ("pings and acks", |row| row.probe_bytes_per_node_s.0),
     ("streams", |row| row.stream_bytes_per_node_s.0),
     ("heartbeats", |row| row.beat_bytes_per_node_s.0),
 ];

@@ -1,22 +1,33 @@
-//! Who is held dead by whom: how soon a crash is known to all, and how many deaths were none.
+//! What nodes hold of each other: how soon a crash, a join or a departure is known to all, how many deaths were none,
+//! and when all lists are right.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use heck_core::effects::Event;
-use heck_core::id::NodeId;
+use heck_core::id::{Name, NodeId};
 use heck_core::member::Standing;
 use heck_core::time::Time;
 
 use crate::report::outcome::{Opinions, UpdateOutcome};
 
-/// The name of a crash among the followed updates.
+/// The names of followed changes of the member list.
 pub const CRASH: &str = "crash known";
+/// A node joined.
+pub const JOIN: &str = "join known";
+/// A node left.
+pub const LEAVE: &str = "leave known";
 
-/// One crash.
-struct Crash {
+/// So many changes of the list are followed one by one; in a storm of them only the list counts.
+const FOLLOWED: usize = 128;
+
+/// One change of the list that everyone should hear of.
+struct Turn {
+    kind: &'static str,
     node: u32,
     at: Time,
-    /// When the node started again: what was not known by then never will be.
+    /// When something else happened to the node: what was not known by then never will be.
     ended: Option<Time>,
-    /// Who was up at the crash and has been since.
+    /// Who was up then and has been since.
     awaited: Vec<bool>,
     population: u32,
     reached_us: Vec<u64>,
@@ -24,55 +35,144 @@ struct Crash {
 
 /// Watches what nodes hold of each other.
 pub struct Deaths {
-    identities: Vec<(NodeId, u32)>,
-    crashes: Vec<Crash>,
+    identities: BTreeMap<NodeId, u32>,
+    turns: Vec<Turn>,
     up: Vec<bool>,
+    /// Nodes that said that they leave.
+    left: Vec<bool>,
     /// Whether some fault has ever been about the node.
     touched: Vec<bool>,
     opinions: Opinions,
+    /// Who holds whom dead that is up: of these nobody will say so again when they crash.
+    wrong: BTreeSet<(u32, u32)>,
+    changed: Time,
+    right_since: Option<Time>,
+    sizes: BTreeSet<u32>,
 }
 
 impl Deaths {
-    /// All nodes are up. `touched` are those that some fault of the scenario is about.
+    /// The first `present` nodes are up. `touched` are those that some fault of the scenario is about.
     #[must_use]
-    pub fn new(identities: impl Iterator<Item = NodeId>, touched: Vec<bool>) -> Self {
-        let mut identities: Vec<(NodeId, u32)> = identities.zip(0..).collect();
-        identities.sort_unstable();
-        let up = vec![true; identities.len()];
-        Self { identities, crashes: Vec::new(), up, touched, opinions: Opinions::default() }
+    pub fn new(names: &[Name], present: u32, touched: Vec<bool>) -> Self {
+        let identities: BTreeMap<_, _> = names.iter().map(NodeId::of).zip(0..).collect();
+        let up: Vec<bool> = (0..names.len() as u32).map(|node| node < present).collect();
+        Self {
+            identities,
+            turns: Vec::new(),
+            left: vec![false; up.len()],
+            up,
+            touched,
+            opinions: Opinions::default(),
+            wrong: BTreeSet::new(),
+            changed: Time::ZERO,
+            right_since: Some(Time::ZERO),
+            sizes: BTreeSet::new(),
+        }
+    }
+
+    /// How many nodes are up and have not said that they leave.
+    #[must_use]
+    pub fn staying(&self) -> usize {
+        self.up.iter().zip(&self.left).filter(|(up, left)| **up && !**left).count()
+    }
+
+    /// Whether a node is up and has not said that it leaves.
+    #[must_use]
+    pub fn stays(&self, node: u32) -> bool {
+        self.up[node as usize] && !self.left[node as usize]
+    }
+
+    /// Something has changed that lists have to follow.
+    pub fn changed(&mut self, now: Time) {
+        self.changed = now;
+        self.right_since = None;
+    }
+
+    /// Whether lists have yet to become right.
+    #[must_use]
+    pub const fn is_unsettled(&self) -> bool {
+        self.right_since.is_none()
+    }
+
+    /// How long the lists are that nodes hold now, and whether all of them are right.
+    pub fn settle(&mut self, sizes: impl Iterator<Item = u32>, are_right: bool, now: Time) {
+        self.sizes.extend(sizes);
+        if are_right {
+            self.right_since.get_or_insert(now);
+        }
+    }
+
+    /// How many different lengths of lists there were while they were not right.
+    #[must_use]
+    pub fn distinct_sizes(&self) -> u32 {
+        self.sizes.len() as u32
+    }
+
+    /// From the last change until all lists were right, if they ever were; nothing where there was no change.
+    #[must_use]
+    pub fn right_us(&self) -> Option<u64> {
+        self.right_since.map(|since| since.since(self.changed).as_us())
     }
 
     /// Nodes have crashed.
     pub fn crashed(&mut self, nodes: &[u32], now: Time) {
         for &node in nodes {
             self.up[node as usize] = false;
+            self.over(node, now);
         }
         for &node in nodes {
-            for crash in &mut self.crashes {
-                // Whoever crashes itself cannot hear of an earlier crash any more.
-                if crash.ended.is_none() && std::mem::take(&mut crash.awaited[node as usize]) {
-                    crash.population -= 1;
+            for turn in &mut self.turns {
+                // Whoever crashes itself cannot hear of an earlier change any more.
+                if turn.ended.is_none() && std::mem::take(&mut turn.awaited[node as usize]) {
+                    turn.population -= 1;
                 }
             }
-            let awaited = self.up.clone();
-            let population = awaited.iter().filter(|up| **up).count() as u32;
-            self.crashes.push(Crash {
-                node,
-                at: now,
-                ended: None,
-                awaited,
-                population,
-                reached_us: Vec::new(),
-            });
+            if !self.left[node as usize] {
+                self.follow(CRASH, node, now);
+            }
+            self.changed(now);
+        }
+        let wrong = std::mem::take(&mut self.wrong);
+        for &(observer, subject) in wrong.iter().filter(|(_, subject)| nodes.contains(subject)) {
+            self.reached(observer, subject, CRASH, now);
+        }
+        self.wrong = wrong.into_iter().filter(|(_, subject)| !nodes.contains(subject)).collect();
+    }
+
+    fn follow(&mut self, kind: &'static str, node: u32, at: Time) {
+        if self.turns.len() == FOLLOWED {
+            return;
+        }
+        let mut awaited = self.up.clone();
+        awaited[node as usize] = false;
+        let population = awaited.iter().filter(|awaited| **awaited).count() as u32;
+        self.turns.push(Turn { kind, node, at, ended: None, awaited, population, reached_us: Vec::new() });
+    }
+
+    fn over(&mut self, node: u32, now: Time) {
+        for turn in self.turns.iter_mut().filter(|turn| turn.node == node) {
+            turn.ended.get_or_insert(now);
         }
     }
 
-    /// A node has started again.
-    pub fn restarted(&mut self, node: u32, now: Time) {
-        self.up[node as usize] = true;
-        for crash in self.crashes.iter_mut().filter(|crash| crash.node == node) {
-            crash.ended.get_or_insert(now);
+    /// A node says that it leaves.
+    pub fn leaves(&mut self, node: u32, now: Time) {
+        if self.stays(node) {
+            self.left[node as usize] = true;
+            self.follow(LEAVE, node, now);
+            self.changed(now);
         }
+    }
+
+    /// A node has started; as a newcomer, or after a crash.
+    pub fn started(&mut self, node: u32, is_new: bool, now: Time) {
+        self.over(node, now);
+        (self.up[node as usize], self.left[node as usize]) = (true, false);
+        self.wrong.retain(|(observer, _)| *observer != node);
+        if is_new {
+            self.follow(JOIN, node, now);
+        }
+        self.changed(now);
     }
 
     /// What a node's step said of others.
@@ -81,43 +181,56 @@ impl Deaths {
             match event {
                 Event::Member { node, standing } => self.judged(observer, *node, *standing, now),
                 Event::Refuted(_) => self.opinions.refutations += 1,
+                Event::Renamed(name) => _ = self.identities.insert(NodeId::of(name), observer),
                 _ => {}
             }
         }
     }
 
     fn judged(&mut self, observer: u32, node: NodeId, standing: Standing, now: Time) {
-        let Ok(at) = self.identities.binary_search_by_key(&node, |(identity, _)| *identity) else { return };
-        let (_, subject) = self.identities[at];
+        let Some(&subject) = self.identities.get(&node) else { return };
         self.opinions.suspicions += u64::from(standing == Standing::Suspect);
-        if standing != Standing::Dead {
-            return;
-        }
-        if self.up[subject as usize] {
-            self.opinions.false_deaths += 1;
-            self.opinions.healthy_deaths += u64::from(!self.touched[subject as usize]);
-            return;
-        }
-        let last = self.crashes.iter_mut().rev().find(|crash| crash.node == subject);
-        if let Some(crash) = last
-            && std::mem::take(&mut crash.awaited[observer as usize])
+        self.wrong.remove(&(observer, subject));
+        let kind = match standing {
+            Standing::Suspect => return,
+            Standing::Alive => JOIN,
+            Standing::Left => LEAVE,
+            Standing::Dead if self.left[subject as usize] => {
+                self.opinions.left_deaths += 1;
+                return;
+            }
+            Standing::Dead if self.up[subject as usize] => {
+                self.opinions.false_deaths += 1;
+                self.opinions.healthy_deaths += u64::from(!self.touched[subject as usize]);
+                self.wrong.insert((observer, subject));
+                return;
+            }
+            Standing::Dead => CRASH,
+        };
+        self.reached(observer, subject, kind, now);
+    }
+
+    fn reached(&mut self, observer: u32, subject: u32, kind: &str, now: Time) {
+        let last = self.turns.iter_mut().rev().find(|turn| turn.node == subject && turn.kind == kind);
+        if let Some(turn) = last
+            && std::mem::take(&mut turn.awaited[observer as usize])
         {
-            crash.reached_us.push(now.since(crash.at).as_us());
+            turn.reached_us.push(now.since(turn.at).as_us());
         }
     }
 
     /// What came of it.
     #[must_use]
     pub fn outcome(self, now: Time) -> (Vec<UpdateOutcome>, Opinions) {
-        let update = |crash: Crash| UpdateOutcome {
-            kind: CRASH.to_owned(),
-            node: crash.node,
-            population: crash.population,
-            reached_us: crash.reached_us,
-            observed_us: crash.ended.unwrap_or(now).since(crash.at).as_us(),
+        let update = |turn: Turn| UpdateOutcome {
+            kind: turn.kind.to_owned(),
+            node: turn.node,
+            population: turn.population,
+            reached_us: turn.reached_us,
+            observed_us: turn.ended.unwrap_or(now).since(turn.at).as_us(),
             delivery_ratio_p95: None,
         };
-        (self.crashes.into_iter().map(update).collect(), self.opinions)
+        (self.turns.into_iter().map(update).collect(), self.opinions)
     }
 }
 
@@ -130,13 +243,25 @@ mod tests {
         Time::ZERO + Span::from_secs(secs)
     }
 
-    fn death(node: u64) -> [Event; 1] {
-        [Event::Member { node: NodeId(node), standing: Standing::Dead }]
+    fn name(node: u32) -> Name {
+        Name::new(&format!("n{node}")).expect("a name")
+    }
+
+    fn four(touched: [bool; 4]) -> Deaths {
+        Deaths::new(&[0, 1, 2, 3].map(name), 4, touched.into())
+    }
+
+    fn news(node: u32, standing: Standing) -> [Event; 1] {
+        [Event::Member { node: NodeId::of(&name(node)), standing }]
+    }
+
+    fn death(node: u32) -> [Event; 1] {
+        news(node, Standing::Dead)
     }
 
     #[test]
     fn a_crash_is_followed_to_whoever_stays_up() {
-        let mut deaths = Deaths::new((0..4).map(NodeId), vec![false; 4]);
+        let mut deaths = four([false; 4]);
         deaths.crashed(&[1], at(10));
         deaths.heard(0, &death(1), at(15));
         deaths.crashed(&[3], at(16));
@@ -150,13 +275,39 @@ mod tests {
 
     #[test]
     fn the_death_of_someone_who_is_up_is_false() {
-        let mut deaths = Deaths::new((0..4).map(NodeId), vec![false, true, false, false]);
+        let mut deaths = four([false, true, false, false]);
         deaths.heard(0, &death(1), at(1));
         deaths.heard(0, &death(2), at(2));
         deaths.crashed(&[3], at(3));
-        deaths.restarted(3, at(4));
+        deaths.started(3, false, at(4));
         deaths.heard(0, &death(3), at(5));
         let (_, opinions) = deaths.outcome(at(6));
         assert_eq!((opinions.false_deaths, opinions.healthy_deaths), (3, 2));
+    }
+
+    #[test]
+    fn whoever_held_a_node_dead_too_early_knows_of_its_crash_at_once() {
+        let mut deaths = four([false; 4]);
+        deaths.heard(0, &death(1), at(1));
+        deaths.heard(2, &death(1), at(2));
+        deaths.heard(2, &news(1, Standing::Alive), at(3));
+        deaths.crashed(&[1], at(4));
+        assert_eq!(deaths.outcome(at(6)).0[0].reached_us, [0]);
+    }
+
+    #[test]
+    fn joins_and_departures_are_followed_and_who_left_is_not_to_be_held_dead() {
+        let mut deaths = Deaths::new(&[0, 1, 2, 3].map(name), 3, vec![false; 4]);
+        deaths.started(3, true, at(1));
+        deaths.heard(0, &news(3, Standing::Alive), at(2));
+        deaths.leaves(1, at(4));
+        deaths.heard(0, &news(1, Standing::Left), at(5));
+        deaths.crashed(&[1], at(6));
+        deaths.heard(2, &death(1), at(9));
+        assert_eq!(deaths.staying(), 3);
+        let (updates, opinions) = deaths.outcome(at(10));
+        let seen: Vec<_> = updates.iter().map(|update| (update.kind.as_str(), &*update.reached_us)).collect();
+        assert_eq!(seen, [(JOIN, &[1_000_000_u64][..]), (LEAVE, &[1_000_000][..])]);
+        assert_eq!((opinions.false_deaths, opinions.left_deaths), (0, 1));
     }
 }

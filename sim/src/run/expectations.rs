@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use super::deaths::CRASH;
+use super::deaths::{CRASH, JOIN, LEAVE};
 use crate::report::outcome::{
     EVERYONE, Expectation, MILESTONES, Outcome, PointOutcome, RunOutcome, Traffic, UpdateOutcome, Verdict,
 };
@@ -119,7 +119,30 @@ impl Judge {
             let what = format!("{prefix}from the first to the last node that knows of a crash, median");
             self.at_most(&what, spread().median(), limit.as_us() as f64 / 1e6, in_seconds);
         }
+        for (what, kind, limit) in [
+            ("a join is known after, greatest", JOIN, expect.join_known_max),
+            ("a departure is known after, greatest", LEAVE, expect.leave_known_max),
+        ] {
+            if let Some(limit) = limit {
+                let last = |turn: &UpdateOutcome| {
+                    let all = turn.reached_us.len() as u64 == u64::from(turn.population);
+                    if all {
+                        turn.reached_us.last().map_or(0.0, |&us| us as f64 / 1e6)
+                    } else {
+                        f64::INFINITY
+                    }
+                };
+                let slowest = point.updates_of(kind).map(|(_, turn)| last(turn)).fold(0.0, f64::max);
+                self.at_most(&format!("{prefix}{what}"), slowest, limit.as_us() as f64 / 1e6, in_seconds);
+            }
+        }
+        self.lists(prefix, expect, point);
         let counts = [
+            (
+                "observers that held someone dead who had left",
+                expect.left_deaths_max,
+                point.runs.iter().map(|run| run.opinions.left_deaths).sum(),
+            ),
             (
                 "crashes of which some node did not hear",
                 expect.crashes_missed_max,
@@ -139,6 +162,29 @@ impl Judge {
         for (what, limit, count) in counts {
             if let Some(limit) = limit {
                 self.at_most(&format!("{prefix}{what}"), count as f64, limit.into(), plain(0));
+            }
+        }
+    }
+
+    fn lists(&mut self, prefix: &str, expect: &Expect, point: &PointOutcome) {
+        if let Some(limit) = expect.lists_right_max {
+            let times =
+                point.runs.iter().map(|run| run.lists_right_us.map_or(f64::INFINITY, |us| us as f64 / 1e6));
+            let what = format!("{prefix}all lists of members are right after, slowest run");
+            self.at_most(&what, times.fold(0.0, f64::max), limit.as_us() as f64 / 1e6, in_seconds);
+        }
+        let most =
+            |value: fn(&RunOutcome) -> u64| point.runs.iter().map(value).max().unwrap_or_default() as f64;
+        for (what, limit, most) in [
+            (
+                "different lengths of lists, worst run",
+                expect.list_lengths_max,
+                most(|run| run.list_lengths.into()),
+            ),
+            ("held by one node for itself", expect.peak_overlay_max, most(|run| run.peak_overlay)),
+        ] {
+            if let Some(limit) = limit {
+                self.at_most(&format!("{prefix}{what}"), most, limit.into(), plain(0));
             }
         }
     }

@@ -7,7 +7,7 @@ use heck_core::effects::{Phase, Record};
 use heck_core::input::Command;
 use heck_core::journal::Snapshot;
 use heck_core::mutant::Mutant;
-use heck_core::node::Node;
+use heck_core::node::{Identity, Node};
 use heck_core::rng::Seed;
 
 use super::in_force::InForce;
@@ -38,6 +38,22 @@ pub struct Faults<'a> {
     losses: Vec<DiskLoss>,
     /// Nodes that have lost their disk at some time, and with it what they began with.
     bare: Vec<bool>,
+    /// Whose name, and what that one began with, each node has: its own, unless its disk is a copy.
+    named: Vec<u32>,
+    /// Nodes that were never there, or have left.
+    away: Vec<bool>,
+    /// Through whom nodes were told to join.
+    through: BTreeMap<u32, Vec<u32>>,
+}
+
+/// A node has begun a life.
+pub struct Begun {
+    /// Which.
+    pub node: u32,
+    /// What its last crash took from its disk.
+    pub loss: DiskLoss,
+    /// Whose disk it has a copy of.
+    pub copy_of: Option<u32>,
 }
 
 impl<'a> Faults<'a> {
@@ -66,12 +82,19 @@ impl<'a> Faults<'a> {
             lives: vec![1; nodes],
             losses: vec![DiskLoss::Nothing; nodes],
             bare: vec![false; nodes],
+            named: (0..nodes as u32).collect(),
+            through: BTreeMap::new(),
+            away: (0..nodes as u32).map(|node| node >= scenario.cluster.present()).collect(),
         })
     }
 
-    /// Lets an event happen now. Gives the nodes that began a new life, and what their last crash took from
-    /// their disks.
-    pub fn apply(&mut self, event: &Event, world: &mut World<Heck>) -> Vec<(u32, DiskLoss)> {
+    /// Whether all who are listed at the start are taken to live for ever.
+    pub fn is_fixed(&self) -> bool {
+        self.setup.config.membership.is_none()
+    }
+
+    /// Lets an event happen now. Gives the nodes that began a new life.
+    pub fn apply(&mut self, event: &Event, world: &mut World<Heck>) -> Vec<Begun> {
         match &event.kind {
             EventKind::Crash { nodes, disk } => {
                 for &node in nodes {
@@ -87,9 +110,12 @@ impl<'a> Faults<'a> {
                 }
             }
             EventKind::Restart { nodes } => {
-                let begun = nodes.iter().copied().filter(|&node| self.restart(node, world));
+                // Whoever left stays away.
+                let here = nodes.iter().copied().filter(|&node| !self.away[node as usize]);
+                let here: Vec<u32> = here.collect();
+                let begun = here.into_iter().filter(|&node| self.restart(node, world));
                 let begun: Vec<u32> = begun.collect();
-                return begun.into_iter().map(|node| (node, self.losses[node as usize])).collect();
+                return begun.into_iter().map(|node| self.begun(node, None)).collect();
             }
             EventKind::Pause { nodes } => {
                 for &node in nodes {
@@ -140,8 +166,62 @@ impl<'a> Faults<'a> {
                     world.break_streams(node, false);
                 }
             }
+            EventKind::Join { .. }
+            | EventKind::Leave { .. }
+            | EventKind::Stop { .. }
+            | EventKind::CopyDisk { .. }
+            | EventKind::Describe { .. } => return self.come_or_go(&event.kind, world),
         }
         Vec::new()
+    }
+
+    fn come_or_go(&mut self, kind: &EventKind, world: &mut World<Heck>) -> Vec<Begun> {
+        match kind {
+            EventKind::Join { node, through } => {
+                let is_away = std::mem::take(&mut self.away[*node as usize]);
+                self.through.insert(*node, through.clone());
+                if is_away && self.restart(*node, world) {
+                    return vec![self.begun(*node, None)];
+                }
+            }
+            EventKind::Leave { node } => {
+                world.command_at(world.now(), *node, 0, HeckCommand::Client(Command::Leave));
+            }
+            EventKind::Stop { node } => {
+                let is_leaving = |heck: &Heck| heck.node().view().phase() == Phase::Leaving;
+                if world.node(*node).is_some_and(is_leaving) && world.crash(*node, DiskLoss::Nothing) {
+                    self.losses[*node as usize] = DiskLoss::Nothing;
+                    self.away[*node as usize] = true;
+                }
+            }
+            EventKind::CopyDisk { from, to } => {
+                if world.copy_disk(*from, *to) {
+                    self.named[*to as usize] = self.named[*from as usize];
+                    self.lives[*to as usize] = self.lives[*from as usize];
+                    self.bare[*to as usize] = self.bare[*from as usize];
+                    self.away[*to as usize] = false;
+                    self.losses[*to as usize] = DiskLoss::Unsynced;
+                    if self.restart(*to, world) {
+                        return vec![self.begun(*to, Some(*from))];
+                    }
+                }
+            }
+            EventKind::Describe { nodes, weight } => {
+                for &node in nodes {
+                    let identity = identity(&self.setup.names, node, 0);
+                    let (addr, zone) = (identity.addr, identity.zone);
+                    let describe =
+                        Command::Describe { addr, zone, weight: (*weight).min(u16::MAX.into()) as u16 };
+                    world.command_at(world.now(), node, 0, HeckCommand::Client(describe));
+                }
+            }
+            _ => {}
+        }
+        Vec::new()
+    }
+
+    fn begun(&self, node: u32, copy_of: Option<u32>) -> Begun {
+        Begun { node, loss: self.losses[node as usize], copy_of }
     }
 
     /// Ends a fault. What it overlaid is as it was before, or as the last fault that is still in force has it.
@@ -165,16 +245,20 @@ impl<'a> Faults<'a> {
     /// node that crashed before its first join was complete. False if it is not down.
     fn restart(&mut self, node: u32, world: &mut World<Heck>) -> bool {
         let (setup, index) = (self.setup, node as usize);
-        let base =
-            if self.bare[index] { &setup.bare } else { setup.base_of(node, self.scenario.cluster.start) };
+        let named = self.named[index];
+        let base = if self.bare[index] { &setup.bare } else { setup.base_of(named, &self.scenario.cluster) };
         // A planted bug: the driver forgets that the life it begins was lived before.
         let is_new = !setup.config.planted.is(Mutant::ReuseBoot);
         let life = self.lives[index] + u64::from(is_new);
         let (now, seed) = (world.clock(node), self.seed);
         let restarted = world.restart(node, |records| {
             let records: Vec<Record> = records.iter().map(|(_, record)| record.clone()).collect();
-            let identity = identity(&setup.names, node, life);
-            let snapshot = Some(Snapshot { records });
+            let snapshot = Snapshot { records };
+            // The driver begins a life after all that its disk tells of.
+            let stored = snapshot.boot().map_or(0, |boot| boot.0 + u64::from(is_new));
+            let identity =
+                Identity { addr: addr_of(node), ..identity(&setup.names, named, life.max(stored)) };
+            let snapshot = Some(snapshot);
             Heck::new(Node::new(identity, setup.config.clone(), base, snapshot, seed, now))
         });
         if !restarted {
@@ -182,7 +266,13 @@ impl<'a> Faults<'a> {
         }
         self.lives[index] = life;
         if world.node(node).is_some_and(|heck| heck.node().view().phase() == Phase::Joining) {
-            let peers = join_peers(node, setup.names.len() as u32);
+            let through = self.through.get(&node);
+            let named =
+                through.map(|peers| peers.iter().filter(|peer| **peer != node).map(|&peer| addr_of(peer)));
+            let peers = match named {
+                Some(peers) => peers.collect(),
+                None => join_peers(node, self.scenario.cluster.present()),
+            };
             world.command_at(world.now(), node, 0, HeckCommand::Client(Command::Join { peers }));
         }
         true

@@ -7,7 +7,7 @@ use heck_core::state::State;
 use heck_core::time::{Span, Time};
 
 use super::deaths::Deaths;
-use super::faults::{Faults, join_peers};
+use super::faults::{Begun, Faults, join_peers};
 use super::plan::{Followed, Plan};
 use super::setup::{self, Setup, identity};
 use super::watch::Watch;
@@ -46,12 +46,11 @@ pub fn run(
     let nodes = scenario.cluster.nodes;
     let checkers = Checkers::new(beginning(scenario, setup, &schedule));
     let warm = Time::ZERO + scenario.workload.warmup;
-    let identities = setup.names.iter().map(heck_core::id::NodeId::of);
-    let deaths = Deaths::new(identities, touched(&schedule, nodes));
+    let deaths = Deaths::new(&setup.names, scenario.cluster.present(), touched(&schedule, nodes));
     let watch =
         Watch::new(plan.followed.clone(), nodes, setup.config.sealing_reserve, warm, deaths, checkers);
     let faults = Faults::new(scenario, setup, seed).map_err(RunError::Impossible)?;
-    let mut run = Run { scenario, world, watch, faults, visited: 0 };
+    let mut run = Run { scenario, world, watch, faults, visited: 0, peak_overlay: 0 };
     let end = Time::ZERO + scenario.run.duration;
     let quiet = end - scenario.measure.quiet;
     let agreement_us = match run.go(&schedule, plan.last, quiet, end) {
@@ -96,7 +95,7 @@ fn beginning(scenario: &Scenario, setup: &Setup, schedule: &[Event]) -> Beginnin
         names: setup.names.to_vec(),
         state: State::new(&setup.base.state, config.retention, config.planted),
         origins: (0..cluster.origins).map(setup::origin_name).collect(),
-        bare: (0..cluster.nodes).map(|node| !setup.base_of(node, cluster.start).formed).collect(),
+        bare: (0..cluster.nodes).map(|node| !setup.base_of(node, cluster).formed).collect(),
         bounds,
         transit_holds: !pauses && transit <= config.max_transit,
     }
@@ -118,17 +117,26 @@ pub fn world(
     config.wire = options.wire;
     config.disk = DiskConfig {
         sync: Latency::Constant { us: scenario.cluster.disk_sync.as_us() },
-        stored: schedule.iter().any(|event| matches!(event.kind, EventKind::Restart { .. })),
+        stored: schedule.iter().any(|event| {
+            matches!(
+                event.kind,
+                EventKind::Restart { .. } | EventKind::Join { .. } | EventKind::CopyDisk { .. }
+            )
+        }),
     };
     let mut world = World::new(config);
     let start = scenario.cluster.start;
     for (node, zone) in (0..).zip(zones) {
+        if node >= scenario.cluster.present() {
+            world.add_absent_node(zone);
+            continue;
+        }
         let identity = identity(&setup.names, node, 1);
-        let base = setup.base_of(node, start);
+        let base = setup.base_of(node, &scenario.cluster);
         let built = Node::new(identity, setup.config.clone(), base, None, seed, Time::ZERO);
         world.add_node(zone, Heck::new(built));
         if start == Start::Cold && node != 0 {
-            let peers = join_peers(node, scenario.cluster.nodes);
+            let peers = join_peers(node, scenario.cluster.present());
             world.command_at(Time::ZERO, node, 0, HeckCommand::Client(Command::Join { peers }));
         }
     }
@@ -142,6 +150,8 @@ struct Run<'a> {
     faults: Faults<'a>,
     /// The node that was visited last.
     visited: u32,
+    /// The most that a node was seen to hold for itself.
+    peak_overlay: u64,
 }
 
 impl Run<'_> {
@@ -160,22 +170,12 @@ impl Run<'_> {
             let step_end = (now + AGREEMENT_STEP).min(end);
             while let Some(event) = events.next_if(|event| event.at <= step_end) {
                 self.world.run_until(event.at, &mut self.watch)?;
-                if let EventKind::Crash { nodes, .. } = &event.kind {
-                    let up: Vec<u32> =
-                        nodes.iter().copied().filter(|&node| self.world.node(node).is_some()).collect();
-                    self.watch.deaths.crashed(&up, event.at);
-                }
-                for (index, loss) in self.faults.apply(event, &mut self.world) {
-                    let now = self.world.now();
-                    self.watch.deaths.restarted(index, now);
-                    if let Some(heck) = self.world.node(index) {
-                        self.watch.checkers.restarted(now, index, heck.node(), loss);
-                    }
-                }
+                self.happen(event);
             }
             self.world.run_until(step_end, &mut self.watch)?;
             now = step_end;
             self.visit_some();
+            self.look_at_lists();
             if self.scenario.measure.quiet == Span::ZERO || now < last_write || !self.agrees() {
                 agreed = None;
                 continue;
@@ -189,6 +189,55 @@ impl Run<'_> {
         }
         self.visit_all(end > quiet);
         Ok(agreed.map(|agreed| agreed.since(last_write).as_us()))
+    }
+
+    fn happen(&mut self, event: &Event) {
+        match &event.kind {
+            EventKind::Crash { nodes, .. } => self.gone(nodes, event.at),
+            EventKind::Leave { node } if self.world.node(*node).is_some() => {
+                self.watch.deaths.leaves(*node, event.at);
+            }
+            EventKind::Stop { node } if !self.watch.deaths.stays(*node) => self.gone(&[*node], event.at),
+            // Who can reach whom decides who should be in whose list.
+            EventKind::Loss { .. } | EventKind::End { .. } => self.watch.deaths.changed(event.at),
+            _ => {}
+        }
+        for Begun { node, loss, copy_of } in self.faults.apply(event, &mut self.world) {
+            let now = self.world.now();
+            let is_new = matches!(event.kind, EventKind::Join { .. });
+            self.watch.deaths.started(node, is_new, now);
+            if let Some(heck) = self.world.node(node) {
+                if let Some(of) = copy_of {
+                    self.watch.checkers.copied(node, of);
+                }
+                self.watch.checkers.restarted(now, node, heck.node(), loss);
+            }
+        }
+    }
+
+    fn gone(&mut self, nodes: &[u32], at: Time) {
+        let up = nodes.iter().copied().filter(|&node| self.world.node(node).is_some());
+        self.watch.deaths.crashed(&up.collect::<Vec<_>>(), at);
+    }
+
+    /// Whether every node that is up and stays lists exactly those who do.
+    fn look_at_lists(&mut self) {
+        if !self.watch.deaths.is_unsettled() || self.faults.is_fixed() {
+            return;
+        }
+        let deaths = &self.watch.deaths;
+        let staying = deaths.staying();
+        let lists: Vec<(u32, u64)> = self
+            .world
+            .running()
+            .filter(|(index, _)| deaths.stays(*index))
+            .map(|(_, heck)| heck.node().view().members())
+            .map(|members| (members.len() as u32, members.hash()))
+            .collect();
+        let first = lists.first().copied();
+        let are_right = lists.iter().all(|list| list.0 as usize == staying && Some(*list) == first);
+        let now = self.world.now();
+        self.watch.deaths.settle(lists.into_iter().map(|(len, _)| len), are_right, now);
     }
 
     fn agrees(&self) -> bool {
@@ -208,6 +257,8 @@ impl Run<'_> {
     fn visit(&mut self, index: u32, effort: Effort) {
         let now = Now { world: self.world.now(), local: self.world.clock(index) };
         if let Some(heck) = self.world.node(index) {
+            let [entries, lanes, beats, .., members] = heck.node().view().private_sizes();
+            self.peak_overlay = self.peak_overlay.max((entries + lanes + beats + members) as u64);
             self.watch.checkers.visit(now, index, heck.node(), effort);
         }
     }
@@ -219,9 +270,22 @@ impl Run<'_> {
             self.visit(index, effort);
         }
         if had_quiet {
+            self.compare_lists();
             let nodes = self.world.running().map(|(index, heck)| (index, heck.node()));
             self.watch.checkers.compare(self.world.now(), nodes, effort);
         }
+    }
+
+    /// After quiet, all lists hold the same, and exactly those who are up.
+    fn compare_lists(&mut self) {
+        if self.faults.is_fixed() {
+            return;
+        }
+        let deaths = &self.watch.deaths;
+        let staying = self.world.running().filter(|(index, _)| deaths.stays(*index));
+        let lists: Vec<_> = staying.map(|(index, heck)| (index, heck.node().view().members())).collect();
+        let broken = crate::checker::lists_differ(&lists, deaths.staying());
+        self.watch.checkers.note_lists(self.world.now(), broken);
     }
 
     fn outcome(self, seed: Seed, agreement_us: Option<u64>, options: &Options) -> RunOutcome {
@@ -242,6 +306,8 @@ impl Run<'_> {
             replay: format!("{} --seed {} --runs 1", options.replay, seed.0),
         });
         let violations = violations.collect();
+        let (lists_right_us, list_lengths) =
+            (self.watch.deaths.right_us(), self.watch.deaths.distinct_sizes());
         let (updates, opinions) = self.watch.updates(now, latency_p95_us);
         RunOutcome {
             seed: seed.0,
@@ -258,6 +324,9 @@ impl Run<'_> {
             agreement_us,
             violations,
             opinions,
+            lists_right_us: if self.faults.is_fixed() { Some(0) } else { lists_right_us },
+            list_lengths,
+            peak_overlay: self.peak_overlay,
             updates,
         }
     }

@@ -17,7 +17,7 @@ use crate::engine::loss::{Change, GilbertElliott, Scope as BurstScope};
 use crate::engine::network::{Network as EngineNetwork, Path as EnginePath};
 use crate::engine::uplink::Uplink;
 use crate::protocol::heck::addr_of;
-use crate::scenario::{Burst, BurstAt, Latency, Path, Scenario, Start};
+use crate::scenario::{Burst, BurstAt, Cluster, Latency, Path, Scenario, Start};
 use crate::units::Fraction;
 
 /// What all runs of one point share, whatever their seed.
@@ -29,6 +29,8 @@ pub struct Setup {
     pub base: Arc<Base>,
     /// What nodes without state start from: the list of members alone.
     pub bare: Arc<Base>,
+    /// What a node starts from that was never there: nothing.
+    pub nothing: Arc<Base>,
     /// The names of all nodes, by index.
     pub names: Arc<Vec<Name>>,
     /// The owner of each origin at the start, by number of the origin.
@@ -71,16 +73,17 @@ impl Setup {
         let names: Vec<Name> = (0..cluster.nodes).map(node_name).collect();
         let members = names
             .iter()
-            .zip(0..)
+            .zip(0..cluster.present())
             .map(|(name, node)| Member::new(name.clone(), addr_of(node)).in_life(Boot(1)));
         let members = Members::new(members.collect());
-        let candidates: Vec<Candidate<'_>> = names.iter().map(Candidate::new).collect();
+        let present = &names[..cluster.present() as usize];
+        let candidates: Vec<Candidate<'_>> = present.iter().map(Candidate::new).collect();
         let owner_of = |number| owner(&origin_name(number), Scope::CLUSTER, &candidates).unwrap_or(0) as u32;
         let owners: Vec<u32> = (0..cluster.origins).map(owner_of).collect();
         let bare = Base { members: members.clone(), ..Base::default() };
         let state = formed_state(scenario, &config, &names, &owners);
         let mut freshness = Freshness::default();
-        for name in &names {
+        for name in present {
             let writer = Writer { node: NodeId::of(name), boot: Boot(1) };
             let serial = state.context().progress(writer, heck_core::id::Store::Health).serial;
             let fresh = Fresh { boot: writer.boot, number: 0, serial, as_of: Time::ZERO, hops: 0 };
@@ -91,6 +94,7 @@ impl Setup {
             config: Arc::new(config),
             base: Arc::new(base),
             bare: Arc::new(bare),
+            nothing: Arc::default(),
             names: Arc::new(names),
             owners: Arc::new(owners),
         }
@@ -98,8 +102,14 @@ impl Setup {
 
     /// What a node has before its first step.
     #[must_use]
-    pub fn base_of(&self, node: u32, start: Start) -> &Arc<Base> {
-        if start == Start::Formed || node == 0 { &self.base } else { &self.bare }
+    pub fn base_of(&self, node: u32, cluster: &Cluster) -> &Arc<Base> {
+        if node >= cluster.present() {
+            &self.nothing
+        } else if cluster.start == Start::Formed || node == 0 {
+            &self.base
+        } else {
+            &self.bare
+        }
     }
 }
 
@@ -110,7 +120,7 @@ fn formed_state(scenario: &Scenario, config: &Config, names: &[Name], owners: &[
     let mut changes = Vec::new();
     let cold = scenario.cluster.start == Start::Cold;
     let writer = |node: u32| {
-        let node = if cold { 0 } else { node % scenario.cluster.nodes };
+        let node = if cold { 0 } else { node % scenario.cluster.present() };
         Writer { node: NodeId::of(&names[node as usize]), boot: Boot(1) }
     };
     let source = short_name("start", 0);

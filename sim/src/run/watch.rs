@@ -158,6 +158,7 @@ impl Watch {
             let category = match sent.packet.kind {
                 PacketKind::Push => &mut self.traffic.push,
                 PacketKind::Request => &mut self.traffic.request,
+                PacketKind::Ping | PacketKind::Ack => &mut self.traffic.probe,
                 _ => &mut self.traffic.reply,
             };
             // Heartbeats ride on packets that would be sent anyway: they are bytes, and no datagrams.

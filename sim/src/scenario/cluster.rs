@@ -49,6 +49,8 @@ section! {
     pub struct Cluster {
         /// Number of nodes.
         nodes: u32 = plain().at_least("1").at_most("10000000"),
+        /// How many of them, the last ones, are not there when a run begins. They may join.
+        spare: u32 = default("0").at_most("10000000"),
         /// What the nodes know when a run begins: the whole state, or nothing.
         start: Start = default("formed"),
         /// Origins in the registry, each with a health entry.
@@ -76,6 +78,12 @@ pub struct ZoneNodes<'a> {
 }
 
 impl Cluster {
+    /// How many nodes there are when a run begins: all but the spare ones.
+    #[must_use]
+    pub const fn present(&self) -> u32 {
+        self.nodes.saturating_sub(self.spare)
+    }
+
     /// The zones with their nodes; without any in the file, one zone `default` with all nodes.
     #[must_use]
     pub fn zones(&self) -> Vec<ZoneNodes<'_>> {

@@ -62,6 +62,19 @@ section! {
         false_deaths_max: Option<u32> = plain(),
         /// Of these, how often someone whom no fault was about.
         healthy_deaths_max: Option<u32> = plain(),
+        /// How often a node held someone dead who had said that it leaves.
+        left_deaths_max: Option<u32> = plain(),
+        /// Time until a node that joins is known to a node that was up then: the greatest.
+        join_known_max: Option<Span> = plain(),
+        /// Time until it is known to a node that another leaves: the greatest.
+        leave_known_max: Option<Span> = plain(),
+        /// Time from the last crash, start, join or departure, or change of what reaches whom, until every node that is up
+        /// lists exactly those who are: that of the slowest run.
+        lists_right_max: Option<Span> = plain(),
+        /// How many different lengths of lists there are on the way: those of the worst run.
+        list_lengths_max: Option<u32> = plain(),
+        /// Entries, lanes, heartbeats and members that a node holds for itself: the most of any node.
+        peak_overlay_max: Option<u32> = plain(),
         /// Limits for changes of health.
         health_flip: Option<Limits> = plain(),
         /// Limits for added origins.

@@ -6,7 +6,6 @@ use super::network::Latency;
 use super::node_set::NodeSet;
 use super::read::{default, plain};
 use super::section::{choice, one_of, section};
-use super::value::Unsupported;
 use crate::units::{EventRate, Fraction};
 
 choice! {
@@ -184,6 +183,55 @@ section! {
 }
 
 section! {
+    "join"
+    /// Nodes join that are not there, be they spare, or gone because they left. A node that left does so with its disk.
+    pub struct Join {
+        /// Which nodes.
+        nodes: NodeSet = plain(),
+        /// Through whom: the addresses that each of them is given.
+        through: NodeSet = default("[0]"),
+        /// In what time they do so, one after the other in even steps; at once by default.
+        over: Span = default("0s"),
+    }
+}
+
+section! {
+    "leave"
+    /// Nodes say that they leave, and stop a while later. They stay away until they join again.
+    pub struct Leave {
+        /// Which nodes.
+        nodes: NodeSet = plain(),
+        /// How long they go on before they stop.
+        stops_after: Span = default("1s").at_least("1us"),
+        /// In what time they begin to leave, one after the other in even steps; at once by default.
+        over: Span = default("0s"),
+    }
+}
+
+section! {
+    "copy_disk"
+    /// A node that is not there starts from a copy of another one's disk, under its name and at its own address: a virtual
+    /// machine that was cloned or, where the other one is down, moved.
+    pub struct CopyDisk {
+        /// Whose disk.
+        from: u32 = plain(),
+        /// Which node starts from it.
+        to: u32 = plain(),
+    }
+}
+
+section! {
+    "describe"
+    /// Nodes say something else of themselves from now on.
+    pub struct Describe {
+        /// Which nodes.
+        nodes: NodeSet = plain(),
+        /// Their share of the work; 100 is usual.
+        weight: u32 = plain().at_most("65535"),
+    }
+}
+
+section! {
     "[[fault]]"
     /// Something that goes wrong at a given time. Each entry names one kind of fault; several entries may overlap.
     pub struct Fault {
@@ -211,6 +259,14 @@ section! {
         clock_drift: Option<ClockDrift> = plain(),
         /// Nodes read what reaches them too late.
         starve: Option<Starve> = plain(),
+        /// Nodes join.
+        join: Option<Join> = plain(),
+        /// Nodes leave.
+        leave: Option<Leave> = plain(),
+        /// A node starts from a copy of another one's disk.
+        copy_disk: Option<CopyDisk> = plain(),
+        /// Nodes say something else of themselves.
+        describe: Option<Describe> = plain(),
     }
 }
 
@@ -231,10 +287,10 @@ section! {
         from: Span = default("0s"),
         /// When the last node may crash; without it, at the start of the quiet time.
         until: Option<Span> = plain(),
-        /// New nodes that join.
-        join: Option<Unsupported> = plain(),
-        /// Nodes that say that they leave.
-        leave: Option<Unsupported> = plain(),
+        /// Spare nodes that join, each once, in their order.
+        join: Option<EventRate> = plain(),
+        /// Nodes that leave for good.
+        leave: Option<EventRate> = plain(),
     }
 }
 
@@ -251,6 +307,10 @@ impl Fault {
         "slow_disk",
         "clock_drift",
         "starve",
+        "join",
+        "leave",
+        "copy_disk",
+        "describe",
     ];
 
     /// The kinds that this entry names; a checked one names exactly one.
@@ -267,6 +327,10 @@ impl Fault {
             self.slow_disk.is_some(),
             self.clock_drift.is_some(),
             self.starve.is_some(),
+            self.join.is_some(),
+            self.leave.is_some(),
+            self.copy_disk.is_some(),
+            self.describe.is_some(),
         ];
         Self::KINDS.iter().zip(named).filter_map(|(kind, named)| named.then_some(*kind)).collect()
     }

@@ -47,8 +47,8 @@ use xxhash_rust::xxh3::xxh3_64;
 pub use cluster::{Cluster, Group, Start, Zone, ZoneNodes};
 pub use expect::{Expect, Limits, Missed, limit_names};
 pub use fault::{
-    Churn, ClockDrift, Crash, CutStreams, Disk, Drift, DriftRange, Fault, LossFault, Partition, Pause,
-    Restart, Resume, SlowDisk, Starve,
+    Churn, ClockDrift, CopyDisk, Crash, CutStreams, Describe, Disk, Drift, DriftRange, Fault, Join, Leave,
+    LossFault, Partition, Pause, Restart, Resume, SlowDisk, Starve,
 };
 pub use file::{LoadError, Point, ScenarioFile, name_of};
 pub use measure::Measure;

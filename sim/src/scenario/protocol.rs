@@ -138,8 +138,11 @@ section! {
         /// Time between two attempts of a node to reach someone who is dead, in a cluster of up to 50; in a larger one
         /// proportionally more.
         heal_interval: Span = default("5s").at_least("100ms").at_most("1d"),
-        /// How long a member that comes back from the dead at once does not count, the first time; each time doubles it.
+        /// How long a member does not count that died and came back at once for the second time within ten minutes;
+        /// each further time doubles it.
         quarantine: Span = default("30s").at_most("1d"),
+        /// How long a member that died or left stays in the list. It is looked for longer than that.
+        reap_after: Span = default("1d").at_least("1s").at_most("365d"),
     }
 }
 
@@ -205,6 +208,7 @@ impl Protocol {
             news_sends: self.news_sends,
             heal_interval: self.heal_interval,
             quarantine: self.quarantine,
+            reap_after: self.reap_after,
         })
     }
 }

@@ -7,7 +7,7 @@ use heck_core::time::{Span, Time};
 use super::Scenario;
 use super::fault::{Churn, Disk, Drift, Fault, Partition};
 use super::node_set::NodeSet;
-use crate::units::Fraction;
+use crate::units::{EventRate, Fraction};
 
 /// Names of the random streams of a schedule, far from those of nodes, which count up from 0.
 const FAULT_STREAM: u64 = u64::from_be_bytes(*b"\0\0faults");
@@ -89,6 +89,37 @@ pub enum EventKind {
         /// Which nodes.
         nodes: Vec<u32>,
     },
+    /// A node starts that was not there, and joins. Nothing happens to one that is up, or that crashed.
+    Join {
+        /// Which node.
+        node: u32,
+        /// Through whom.
+        through: Vec<u32>,
+    },
+    /// A node says that it leaves.
+    Leave {
+        /// Which node.
+        node: u32,
+    },
+    /// A node that said that it leaves stops.
+    Stop {
+        /// Which node.
+        node: u32,
+    },
+    /// A node that was not there starts from a copy of another one's disk, under its name.
+    CopyDisk {
+        /// Whose disk.
+        from: u32,
+        /// Which node.
+        to: u32,
+    },
+    /// The nodes say that they have this weight.
+    Describe {
+        /// Which nodes.
+        nodes: Vec<u32>,
+        /// Their share of the work.
+        weight: u32,
+    },
 }
 
 impl EventKind {
@@ -102,7 +133,10 @@ impl EventKind {
             | Self::Resume { nodes }
             | Self::SlowDisk { nodes, .. }
             | Self::Starve { nodes, .. }
+            | Self::Describe { nodes, .. }
             | Self::CutStreams { nodes } => nodes.clone(),
+            Self::Join { node, .. } | Self::Leave { node } | Self::Stop { node } => vec![*node],
+            Self::CopyDisk { from, to } => vec![*from, *to],
             Self::ClockDrift { clocks, .. } => clocks.iter().map(|(node, _)| *node).collect(),
             Self::Loss { links, .. } => {
                 let few = links.iter().map(|(from, to)| if from.len() <= to.len() { from } else { to });
@@ -251,6 +285,7 @@ impl Draw<'_> {
         if let Some(resume) = &fault.resume {
             events.push(Event { at, kind: EventKind::Resume { nodes: self.nodes(&resume.nodes, &[]) } });
         }
+        self.comings_and_goings(fault, events);
         if let Some(cut) = &fault.cut_streams {
             let nodes = self.nodes(&cut.nodes, &[]);
             let times = cut.lasts.as_us() / cut.every.as_us().max(1);
@@ -258,6 +293,33 @@ impl Draw<'_> {
                 at: at + cut.every.times(time),
                 kind: EventKind::CutStreams { nodes: nodes.clone() },
             }));
+        }
+    }
+
+    fn comings_and_goings(&mut self, fault: &Fault, events: &mut Vec<Event>) {
+        let at = Time::ZERO + fault.at;
+        let in_turn = |nodes: &[u32], over: Span, turn: usize| {
+            at + Span(over.as_us() * turn as u64 / (nodes.len() as u64).max(1))
+        };
+        if let Some(join) = &fault.join {
+            let (nodes, through) = (self.nodes(&join.nodes, &[]), self.nodes(&join.through, &[]));
+            events.extend(nodes.iter().enumerate().map(|(turn, &node)| Event {
+                at: in_turn(&nodes, join.over, turn),
+                kind: EventKind::Join { node, through: through.clone() },
+            }));
+        }
+        if let Some(leave) = &fault.leave {
+            let nodes = self.nodes(&leave.nodes, &[]);
+            for (turn, &node) in nodes.iter().enumerate() {
+                leave_and_stop(node, in_turn(&nodes, leave.over, turn), leave.stops_after, events);
+            }
+        }
+        if let Some(copy) = &fault.copy_disk {
+            events.push(Event { at, kind: EventKind::CopyDisk { from: copy.from, to: copy.to } });
+        }
+        if let Some(describe) = &fault.describe {
+            let nodes = self.nodes(&describe.nodes, &[]);
+            events.push(Event { at, kind: EventKind::Describe { nodes, weight: describe.weight } });
         }
     }
 
@@ -305,11 +367,17 @@ impl Draw<'_> {
     /// the rate holds as long as half of the nodes are up; after 32 vain draws the crash falls out.
     fn churn(&mut self, churn: &Churn, events: &mut Vec<Event>) {
         let nodes = self.nodes(&churn.nodes, &[]);
-        let Some(mean_gap_us) = churn.crash.mean_gap_us() else { return };
-        let Ok(count) = u32::try_from(nodes.len()) else { return };
         let quiet =
             Span(self.scenario.run.duration.as_us().saturating_sub(self.scenario.measure.quiet.as_us()));
         let until = Time::ZERO + churn.until.unwrap_or(quiet);
+        self.crashes(churn, &nodes, until, events);
+        self.joins(churn, until, events);
+        self.leaves(churn, &nodes, until, events);
+    }
+
+    fn crashes(&mut self, churn: &Churn, nodes: &[u32], until: Time, events: &mut Vec<Event>) {
+        let Some(mean_gap_us) = churn.crash.mean_gap_us() else { return };
+        let Ok(count) = u32::try_from(nodes.len()) else { return };
         let mut back = vec![Time::ZERO; nodes.len()];
         let mut at = Time::ZERO + churn.from;
         loop {
@@ -327,11 +395,46 @@ impl Draw<'_> {
         }
     }
 
+    /// A Poisson process of spare nodes that join through the first three, until there are no more.
+    fn joins(&mut self, churn: &Churn, until: Time, events: &mut Vec<Event>) {
+        let Some(mean_gap_us) = churn.join.and_then(EventRate::mean_gap_us) else { return };
+        let cluster = &self.scenario.cluster;
+        let through: Vec<u32> = (0..cluster.present().min(3)).collect();
+        let mut at = Time::ZERO + churn.from;
+        for node in cluster.present()..cluster.nodes {
+            at += self.exponential(mean_gap_us);
+            if at >= until {
+                return;
+            }
+            events.push(Event { at, kind: EventKind::Join { node, through: through.clone() } });
+        }
+    }
+
+    /// A Poisson process of nodes that leave, each once.
+    fn leaves(&mut self, churn: &Churn, nodes: &[u32], until: Time, events: &mut Vec<Event>) {
+        let Some(mean_gap_us) = churn.leave.and_then(EventRate::mean_gap_us) else { return };
+        let mut left = nodes.to_vec();
+        let mut at = Time::ZERO + churn.from;
+        loop {
+            at += self.exponential(mean_gap_us);
+            if at >= until || left.is_empty() {
+                return;
+            }
+            let node = left.swap_remove(self.random.below(left.len() as u32) as usize);
+            leave_and_stop(node, at, Span::from_secs(1), events);
+        }
+    }
+
     /// An exponentially distributed time with this mean, at least 1 µs.
     fn exponential(&mut self, mean_us: f64) -> Span {
         let uniform = ((self.random.next_u64() >> 11) + 1) as f64 / (1_u64 << 53) as f64;
         Span(((-libm::log(uniform) * mean_us) as u64).max(1))
     }
+}
+
+fn leave_and_stop(node: u32, at: Time, stops_after: Span, events: &mut Vec<Event>) {
+    events.push(Event { at, kind: EventKind::Leave { node } });
+    events.push(Event { at: at + stops_after, kind: EventKind::Stop { node } });
 }
 
 /// The links from `from` to `to` and back, as products of which no two share a pair of nodes. Both are ascending.

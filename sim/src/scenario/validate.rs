@@ -79,6 +79,10 @@ impl Check<'_> {
                 self.wrong(&key, "is taken", "a name that no other zone has, and not *");
             }
         }
+        if cluster.spare >= cluster.nodes {
+            let allowed = format!("at most {}, so that one node is there", cluster.nodes - 1);
+            self.wrong("cluster.spare", "leaves nobody", allowed);
+        }
         for (index, (zone, placed)) in cluster.zone.iter().zip(cluster.zones()).enumerate() {
             let asked = zone.nodes.of(cluster.nodes);
             let given = placed.nodes.end.saturating_sub(placed.nodes.start);
@@ -273,6 +277,15 @@ impl Check<'_> {
         }
         if let Some(drift) = &fault.clock_drift {
             self.drift(&format!("{key}.clock_drift.ppm"), &drift.ppm);
+        }
+        if let Some(copy) = &fault.copy_disk {
+            let nodes = self.scenario.cluster.nodes;
+            for (end, node) in [("from", copy.from), ("to", copy.to)] {
+                if node >= nodes || copy.from == copy.to {
+                    let allowed = format!("two different indices from 0 to {}", nodes - 1);
+                    self.wrong(&format!("{key}.copy_disk.{end}"), "is no node to copy between", allowed);
+                }
+            }
         }
         if let Some(partition) = &fault.partition {
             let sides = partition.sides.len();
@@ -490,7 +503,19 @@ fn node_sets(scenario: &Scenario) -> Vec<(String, &NodeSet, bool)> {
     for (index, fault) in scenario.fault.iter().enumerate() {
         let mut add = |kind: &str, set| sets.push((format!("fault.{index}.{kind}"), set, false));
         let Fault {
-            crash, restart, pause, resume, loss, cut_streams, slow_disk, clock_drift, starve, ..
+            crash,
+            restart,
+            pause,
+            resume,
+            loss,
+            cut_streams,
+            slow_disk,
+            clock_drift,
+            starve,
+            join,
+            leave,
+            describe,
+            ..
         } = fault;
         crash.iter().for_each(|crash| add("crash.nodes", &crash.nodes));
         restart.iter().for_each(|restart| add("restart.nodes", &restart.nodes));
@@ -500,6 +525,10 @@ fn node_sets(scenario: &Scenario) -> Vec<(String, &NodeSet, bool)> {
         slow_disk.iter().for_each(|slow| add("slow_disk.nodes", &slow.nodes));
         clock_drift.iter().for_each(|drift| add("clock_drift.nodes", &drift.nodes));
         starve.iter().for_each(|starve| add("starve.nodes", &starve.nodes));
+        join.iter().for_each(|join| add("join.nodes", &join.nodes));
+        join.iter().for_each(|join| add("join.through", &join.through));
+        leave.iter().for_each(|leave| add("leave.nodes", &leave.nodes));
+        describe.iter().for_each(|describe| add("describe.nodes", &describe.nodes));
         if let Some(loss) = loss {
             add("loss.from", &loss.from);
             add("loss.to", &loss.to);

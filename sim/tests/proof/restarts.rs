@@ -49,7 +49,8 @@ impl<'a> Fleet<'a> {
     }
 
     fn apply(&mut self, kind: EventKind) -> Vec<(u32, DiskLoss)> {
-        self.faults.apply(&Event { at: self.world.now(), kind }, &mut self.world)
+        let begun = self.faults.apply(&Event { at: self.world.now(), kind }, &mut self.world);
+        begun.into_iter().map(|begun| (begun.node, begun.loss)).collect()
     }
 
     fn crash(&mut self, node: u32, disk: Disk) {

@@ -1,0 +1,87 @@
+//! Members that come and go: one that died and came back again and again is not counted for a while.
+
+use super::{Gone, Local, Membership};
+use crate::effects::{Effects, Event};
+use crate::id::{Boot, NodeId};
+use crate::member::{Member, Standing};
+use crate::time::{Span, Time};
+
+/// A death after which the member was back within this time is a flap.
+const FALSE_WITHIN: Span = Span::from_secs(60);
+/// So long without a flap, and the next one is the first again.
+const FORGIVEN_AFTER: Span = Span::from_secs(600);
+/// Deaths so close to each other are one event: a partition, or a rack.
+const TOGETHER: Span = Span::from_secs(30);
+/// From so many deaths on.
+const MANY: usize = 3;
+/// Quarantine doubles no further.
+const FLAPS_LIMIT: u32 = 6;
+
+impl Membership {
+    /// Whether a live member is counted: one that died and came back again and again is not for a while.
+    #[must_use]
+    pub fn is_counted(&self, member: &Member, now: Time) -> bool {
+        let is_held = || self.gone.get(&member.node).is_some_and(|gone| now < gone.held_until);
+        member.standing.is_live() && !is_held()
+    }
+
+    /// A member is back from the dead. The first time is free; a partition is no flapping; a restart counts half.
+    pub(super) fn come_back(&mut self, node: NodeId, is_restart: bool, local: &Local<'_>) {
+        let Some(gone) = self.gone.get(&node) else { return };
+        let (since, now) = (gone.since, local.now);
+        let together = |other: &&Gone| other.since.since(since).max(since.since(other.since)) <= TOGETHER;
+        let is_many = self.gone.values().filter(together).count() >= MANY;
+        let Some(gone) = self.gone.get_mut(&node) else { return };
+        gone.reaped = None;
+        if now.since(since) > FALSE_WITHIN || is_many {
+            return;
+        }
+        if now.since(gone.flapped) > FORGIVEN_AFTER {
+            gone.flaps = 0;
+        }
+        gone.flapped = now;
+        gone.flaps = gone.flaps.saturating_add(if is_restart { 1 } else { 2 });
+        if gone.flaps > 2 {
+            let doublings = (gone.flaps / 2 - 1).min(FLAPS_LIMIT);
+            gone.held_until = now + local.config.quarantine.times(1 << doublings);
+            self.next_release = self.next_release.min(gone.held_until);
+        }
+    }
+
+    /// Says of those whose quarantine is over that they are back.
+    pub(super) fn release(&mut self, local: &Local<'_>, effects: &mut Effects) {
+        if local.now < self.next_release {
+            return;
+        }
+        let (before, now) = (self.next_release, local.now);
+        self.next_release = Time::NEVER;
+        for (&node, gone) in &self.gone {
+            if gone.held_until > now {
+                self.next_release = self.next_release.min(gone.held_until);
+            } else if gone.held_until >= before
+                && local.members.get(node).is_some_and(|held| held.standing.is_live())
+            {
+                effects.events.push(Event::Member { node, standing: Standing::Alive });
+            }
+        }
+    }
+
+    /// Someone that was gone is alive in this life.
+    pub(super) fn welcome(
+        &mut self,
+        node: NodeId,
+        before: Option<(Standing, Boot)>,
+        boot: Boot,
+        local: &Local<'_>,
+    ) {
+        match before {
+            Some((Standing::Dead, dead)) => self.come_back(node, dead != boot, local),
+            Some(_) => {}
+            None => {
+                if let Some(gone) = self.gone.get_mut(&node) {
+                    gone.reaped = None;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! What is held of members: it never goes back, and in the end it is right.
+
+use std::collections::BTreeMap;
+
+use heck_core::effects::Event;
+use heck_core::id::NodeId;
+use heck_core::member::{Life, Members, Standing};
+use heck_core::node::Node;
+
+/// The greatest opinion that each node has held of others, of those about whom it has reported anything.
+#[derive(Debug)]
+pub struct Standings {
+    held: Vec<BTreeMap<NodeId, (Life, Standing)>>,
+}
+
+impl Standings {
+    /// Nobody has reported anything.
+    #[must_use]
+    pub fn new(nodes: usize) -> Self {
+        Self { held: vec![BTreeMap::new(); nodes] }
+    }
+
+    /// A node begins with what its disk holds: it may have heard more before.
+    pub fn restarted(&mut self, index: u32) {
+        self.held[index as usize].clear();
+    }
+
+    /// Looks at what a node has come to hold.
+    pub fn after_step(&mut self, index: u32, node: &Node, events: &[Event]) -> Option<String> {
+        let members = node.view().members();
+        let mut broken = None;
+        for event in events {
+            let Event::Member { node: subject, .. } = event else { continue };
+            let Some(now) = members.get(*subject).map(|member| member.opinion()) else { continue };
+            let before = self.held[index as usize].insert(*subject, now);
+            if let Some(before) = before.filter(|before| *before > now) {
+                broken.get_or_insert_with(|| {
+                    format!("holds {now:?} of {subject:?}, of whom it has held {before:?}")
+                });
+            }
+        }
+        broken
+    }
+}
+
+/// Whether a list does not hold exactly the nodes that are up, `staying` of them, or not what the first list holds; and
+/// whose it is.
+#[must_use]
+pub fn lists_differ(lists: &[(u32, &Members)], staying: usize) -> Option<(u32, String)> {
+    let (_, first) = lists.first()?;
+    lists.iter().find_map(|(index, members)| {
+        let wrong = if members.len() == staying {
+            let theirs = || {
+                let differing = members.all().find(|held| {
+                    first
+                        .get(held.node)
+                        .is_none_or(|other| other.life != held.life || other.addr != held.addr)
+                });
+                differing
+                    .map_or("nothing that the first one does not hold".to_owned(), |held| format!("{held:?}"))
+            };
+            (members.hash() != first.hash()).then(|| format!("holds {}, unlike the first node", theirs()))
+        } else {
+            Some(format!("lists {} live members, but {staying} are up", members.len()))
+        };
+        wrong.map(|wrong| (*index, wrong))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use heck_core::id::{Addr, Boot, Name};
+    use heck_core::member::Member;
+
+    fn list(boots: &[u64]) -> Members {
+        let member = |(at, &boot): (usize, &u64)| {
+            let name = Name::new(&format!("n{at}")).expect("a name");
+            Member::new(name, Addr::default()).in_life(Boot(boot))
+        };
+        Members::new(boots.iter().enumerate().map(member).collect())
+    }
+
+    #[test]
+    fn lists_are_right_when_they_are_equal_and_hold_who_is_up() {
+        let (one, same, other, short) = (list(&[1, 1]), list(&[1, 1]), list(&[1, 2]), list(&[1]));
+        let differ = |second: &Members| lists_differ(&[(0, &one), (1, second)], 2).map(|(index, _)| index);
+        assert_eq!([differ(&same), differ(&other), differ(&short)], [None, Some(1), Some(1)]);
+        assert_eq!(lists_differ(&[(0, &one), (1, &same)], 3).map(|(index, _)| index), Some(0));
+    }
+}
