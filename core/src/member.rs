@@ -140,6 +140,8 @@ pub struct Members {
     diff: BTreeMap<NodeId, Option<Member>>,
     /// Those in `diff` that are not in the base, to draw from.
     added: Vec<NodeId>,
+    /// How many of the base are hidden.
+    hidden: usize,
     live: usize,
     prints: Prints,
 }
@@ -156,7 +158,7 @@ impl Members {
             let group = &mut prints.0[member_group(member.node)];
             *group = group.wrapping_add(member.print());
         }
-        Self { base: Arc::new(sorted), diff: BTreeMap::new(), added: Vec::new(), live, prints }
+        Self { base: Arc::new(sorted), diff: BTreeMap::new(), added: Vec::new(), hidden: 0, live, prints }
     }
 
     /// How many take part.
@@ -293,7 +295,7 @@ impl Members {
         match self.get(member.node) {
             Some(held) => (minus, was_live) = (held.print(), held.standing.is_live()),
             None if self.in_base(member.node).is_none() => self.added.push(member.node),
-            None => {}
+            None => self.hidden -= 1,
         }
         let print = &mut self.prints.0[group];
         *print = print.wrapping_add(member.print()).wrapping_sub(minus);
@@ -313,6 +315,7 @@ impl Members {
         *group = group.wrapping_sub(print);
         self.live -= usize::from(was_live);
         if self.in_base(node).is_some() {
+            self.hidden += 1;
             self.diff.insert(node, None);
         } else {
             self.diff.remove(&node);
@@ -323,14 +326,14 @@ impl Members {
     /// How many are known, those that are gone included.
     #[must_use]
     pub fn known(&self) -> usize {
-        let hidden = self.diff.values().filter(|held| held.is_none()).count();
-        self.places() - hidden
+        self.places() - self.hidden
     }
 
     /// Keeps what is visible and changes what it is a difference of.
     pub fn rebase(&mut self, base: &Self) {
         let diff = base.base.iter().map(|member| (member.node, None)).collect();
-        let mut rebased = Self { base: base.base.clone(), diff, ..Self::default() };
+        let hidden = base.base.len();
+        let mut rebased = Self { base: base.base.clone(), diff, hidden, ..Self::default() };
         self.all().for_each(|member| rebased.put(member.clone()));
         *self = rebased;
     }
@@ -424,6 +427,11 @@ mod tests {
             let mut list = members(base);
             let mut plain: BTreeMap<NodeId, Member> = list.all().map(|m| (m.node, m.clone())).collect();
             for (n, boot, standing) in changes {
+                if boot == 2 {
+                    plain.remove(&member(n).node);
+                    list.remove(member(n).node);
+                    continue;
+                }
                 let mut changed = member(n).in_life(Boot(boot));
                 changed.standing = Standing::from_u8(standing).unwrap();
                 plain.insert(changed.node, changed.clone());
@@ -436,6 +444,7 @@ mod tests {
                 let fresh = Members::new(plain.values().cloned().collect());
                 prop_assert_eq!(list.all().cloned().collect::<Vec<_>>(), fresh.all().cloned().collect::<Vec<_>>());
                 prop_assert_eq!((list.len(), list.hash()), (fresh.len(), fresh.hash()));
+                prop_assert_eq!(list.known(), plain.len());
                 let mut places: Vec<NodeId> = (0..list.places()).filter_map(|at| list.at(at)).map(|m| m.node).collect();
                 places.sort();
                 prop_assert_eq!(places, plain.keys().copied().collect::<Vec<_>>());

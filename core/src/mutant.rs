@@ -99,6 +99,10 @@ mutants! {
     AbandonDead,
     /// A node that slept takes the silence of that time for the others'.
     TrustSleep,
+    /// What was said last of a member counts, however old it is.
+    BelieveOldNews,
+    /// Whoever asks for what it lacks is told nothing of members.
+    OmitMembers,
     /// Of two nodes with one name both keep it.
     KeepName,
     /// Whoever was taken from the list enters it again by old news.

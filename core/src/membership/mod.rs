@@ -174,7 +174,8 @@ impl Membership {
         }
         let held = local.members.get(update.node);
         let (known, offered) = (held.map(Member::opinion), (update.life, update.standing));
-        if known.is_some_and(|known| known > offered || (known == offered && !takes_name(update, held))) {
+        let is_older = |known| known > offered && !local.planted.is(Mutant::BelieveOldNews);
+        if known.is_some_and(|known| is_older(known) || (known == offered && !takes_name(update, held))) {
             if update.standing == Standing::Suspect && known == Some(offered) {
                 self.accused(update, local);
             }
@@ -291,6 +292,7 @@ impl Membership {
     pub fn change(&mut self, member: Member, age: Span, local: &mut Local<'_>, effects: &mut Effects) {
         let (node, standing, now) = (member.node, member.standing, local.now);
         let before = local.members.get(node).map(|held| (held.standing, held.life.boot));
+        let was_held = self.is_held(node, now);
         let boot = member.life.boot;
         local.members.put(member);
         self.gossip.push(node, self.sends(local));
@@ -311,7 +313,9 @@ impl Membership {
                 self.accusers.remove(&node);
             }
         }
-        let is_news = before.map(|(standing, _)| standing) != Some(standing);
+        // What becomes of someone in quarantine is nobody's business until it is over.
+        let is_quiet = was_held || (standing.is_live() && self.is_held(node, now));
+        let is_news = before.map(|(standing, _)| standing) != Some(standing) && !is_quiet;
         if is_news && node != local.me {
             effects.events.push(Event::Member { node, standing });
         }
@@ -346,9 +350,18 @@ impl Membership {
 
     /// Tells everyone at once, unless much is to be told: then gossip does.
     pub fn announce(&mut self, node: NodeId, now: Time) {
+        self.announce_times(ANNOUNCEMENTS, node, now);
+    }
+
+    /// The same for what is less urgent than a death.
+    pub fn announce_once(&mut self, node: NodeId, now: Time) {
+        self.announce_times(1, node, now);
+    }
+
+    fn announce_times(&mut self, times: u32, node: NodeId, now: Time) {
         self.announced.retain(|(other, _)| *other != node);
         if self.announced.len() < ANNOUNCED_AT_ONCE {
-            self.announced.push((node, ANNOUNCEMENTS));
+            self.announced.push((node, times));
             self.next_announcement = self.next_announcement.min(now);
         }
     }

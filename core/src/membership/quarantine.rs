@@ -21,11 +21,15 @@ impl Membership {
     /// Whether a live member is counted: one that died and came back again and again is not for a while.
     #[must_use]
     pub fn is_counted(&self, member: &Member, now: Time) -> bool {
-        let is_held = || self.gone.get(&member.node).is_some_and(|gone| now < gone.held_until);
-        member.standing.is_live() && !is_held()
+        member.standing.is_live() && !self.is_held(member.node, now)
     }
 
-    /// A member is back from the dead. The first time is free; a partition is no flapping; a restart counts half.
+    pub(super) fn is_held(&self, node: NodeId, now: Time) -> bool {
+        self.gone.get(&node).is_some_and(|gone| now < gone.held_until)
+    }
+
+    /// A member is back from the dead. The first time is free; a restart, or a return with many others, as after a
+    /// partition, counts half.
     pub(super) fn come_back(&mut self, node: NodeId, is_restart: bool, local: &Local<'_>) {
         let Some(gone) = self.gone.get(&node) else { return };
         let (since, now) = (gone.since, local.now);
@@ -33,14 +37,14 @@ impl Membership {
         let is_many = self.gone.values().filter(together).count() >= MANY;
         let Some(gone) = self.gone.get_mut(&node) else { return };
         gone.reaped = None;
-        if now.since(since) > FALSE_WITHIN || is_many {
+        if now.since(since) > FALSE_WITHIN {
             return;
         }
         if now.since(gone.flapped) > FORGIVEN_AFTER {
             gone.flaps = 0;
         }
         gone.flapped = now;
-        gone.flaps = gone.flaps.saturating_add(if is_restart { 1 } else { 2 });
+        gone.flaps = gone.flaps.saturating_add(if is_restart || is_many { 1 } else { 2 });
         if gone.flaps > 2 {
             let doublings = (gone.flaps / 2 - 1).min(FLAPS_LIMIT);
             gone.held_until = now + local.config.quarantine.times(1 << doublings);

@@ -22,6 +22,10 @@ const WITNESSES: usize = 3;
 const WITNESSES_KEPT: usize = 32;
 /// After so many asks they become rarer, down to one in [`SELDOM`].
 const PATIENCE: u32 = 16;
+/// Whoever refuted so often while it hardly ever answered lives, and is of no use: it is buried for that.
+const REFUTATIONS: u32 = 3;
+/// But not before it was given this time.
+const PERSISTENT: Span = Span::from_secs(20);
 const SELDOM: Span = Span::from_secs(10);
 
 /// What is open about one member.
@@ -40,6 +44,8 @@ pub(super) struct Doubt {
     errands: VecDeque<(NodeId, u32, Option<Report>)>,
     pub next_ask: Time,
     pub asks: u32,
+    /// How often it was refuted.
+    refuted: u32,
 }
 
 /// What a helper said, and what that was worth.
@@ -69,6 +75,7 @@ impl Doubt {
             errands: VecDeque::new(),
             next_ask: now,
             asks: 0,
+            refuted: 0,
         }
     }
 
@@ -121,6 +128,7 @@ impl Doubt {
     pub fn soften(&mut self) {
         self.public = None;
         self.asks = 0;
+        self.refuted += 1;
         self.witnesses.iter_mut().for_each(|(_, score)| *score = (*score / 4).min(*score));
     }
 
@@ -175,7 +183,8 @@ impl Doubt {
                 let is_proven =
                     score >= BURY_AT.min(WITNESS_LIMIT * share) && self.silent_witnesses() >= needed;
                 let confirmations = Some(self.silent_witnesses().saturating_sub(1) + self.accusers.len());
-                let is_time = now >= since + timeout(config, live, confirmations);
+                let is_useless = self.refuted >= REFUTATIONS && now >= self.since + PERSISTENT;
+                let is_time = is_useless || now >= since + timeout(config, live, confirmations);
                 if is_proven && is_time { Verdict::Bury } else { Verdict::Wait }
             }
         }
@@ -307,6 +316,25 @@ mod tests {
         assert_eq!(doubt.pause(timeout), Span::from_secs(2));
         doubt.asks = 1_000_000;
         assert_eq!(doubt.pause(timeout), SELDOM);
+    }
+
+    #[test]
+    fn whoever_refutes_again_and_again_and_does_not_answer_is_buried_all_the_same() {
+        let mut doubt = Doubt::new(Life::default(), Time::ZERO);
+        let found_silent =
+            |doubt: &mut Doubt| (1..=3).for_each(|witness| doubt.testify(NodeId(witness), 20, 0, &good()));
+        let at = Time::ZERO + Span::from_secs(25);
+        for refuted in 0..=REFUTATIONS {
+            found_silent(&mut doubt);
+            doubt.public = Some(at);
+            let expected = if refuted < REFUTATIONS { Verdict::Wait } else { Verdict::Bury };
+            assert_eq!(doubt.verdict(&config(), 100, 99, at), expected, "refuted {refuted} times");
+            doubt.soften();
+        }
+        let mut early = doubt.clone();
+        found_silent(&mut early);
+        early.public = Some(Time::ZERO);
+        assert_eq!(early.verdict(&config(), 100, 99, Time::ZERO + Span::from_secs(5)), Verdict::Wait);
     }
 
     #[test]

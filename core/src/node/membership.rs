@@ -38,6 +38,11 @@ macro_rules! lend {
     }};
 }
 
+/// Members that a node is told of when it can't be served.
+const REDIRECTED: usize = 8;
+/// So many members in groups that differ are too many for datagrams.
+const STREAM_ABOVE_MEMBERS: usize = 200;
+
 impl Node {
     /// Enters this life into the own list; others hear of it by and by, or at once while this node takes part.
     pub(super) fn enter_own_life(&mut self, now: Time) {
@@ -81,7 +86,7 @@ impl Node {
     pub(super) fn say_hello(&mut self, now: Time) {
         if let Some((membership, local)) = lend!(self, now) {
             membership.pass_on(local.me, &local);
-            membership.announce(local.me, now);
+            membership.announce_once(local.me, now);
         }
     }
 
@@ -221,15 +226,53 @@ impl Node {
         }
     }
 
+    /// Tells a node that can't be served now who else there is. Where many join through one, those who have joined serve
+    /// the others.
+    pub(super) fn redirect(&mut self, peer: Addr, now: Time, effects: &mut Effects) {
+        let Some(membership) = self.membership.as_ref().filter(|_| self.phase == Phase::Serving) else {
+            return;
+        };
+        let mut ack = effects.packet();
+        ack.reset(PacketKind::Ack, self.me.node);
+        ack.members.extend(membership.word_of(self.me.node, &self.members, now));
+        for _ in 0..REDIRECTED {
+            if let Some(other) = self.members.random_peer(self.me.node, &mut self.rng) {
+                let node = other.node;
+                ack.members.extend(membership.word_of(node, &self.members, now));
+                if packet_len(&ack) > self.config.room() as usize {
+                    ack.members.pop();
+                }
+            }
+        }
+        effects.send(peer, ack);
+    }
+
+    /// Whom a joining node asks next: in turn those it was told of by its operator and those it has heard of since.
+    pub(super) fn next_host(&mut self, peers: &[Addr]) -> Addr {
+        let turn = self.join.tried;
+        self.join.tried += 1;
+        if self.membership.is_none() {
+            return peers[turn % peers.len()];
+        }
+        let is_others_turn = turn % 2 == 1;
+        let other = self.members.random_peer(self.me.node, &mut self.rng).filter(|_| is_others_turn);
+        other.map_or(peers[turn / 2 % peers.len()], |member| member.addr)
+    }
+
     /// Adds to a reply what is known of the groups of members that differ, in at most `bytes`.
     pub(super) fn answer_members(&self, request: &Packet, now: Time, bytes: usize, reply: &mut Packet) {
         let Some(membership) = self.membership.as_ref().filter(|_| request.has_digest) else { return };
+        if self.config.planted.is(Mutant::OmitMembers) {
+            return;
+        }
         let own = crate::repair::member_groups(&self.members, request.nonce);
         let mut left = bytes;
         let first = request.nonce as usize % GROUPS;
-        for group in
-            (first..GROUPS).chain(0..first).filter(|&group| own[group] != request.member_groups[group])
-        {
+        let differs = |group: &usize| own[*group] != request.member_groups[*group];
+        // Where most of a long list is unknown, it comes by stream.
+        let differing = (0..GROUPS).filter(differs).count();
+        reply.oversized |= differing * self.members.len() / GROUPS > STREAM_ABOVE_MEMBERS;
+        for group in (first..GROUPS).chain(0..first).filter(differs) {
             left -= membership.fill_group(&self.members, group, request.nonce, now, left, &mut reply.members);
         }
     }

@@ -215,7 +215,9 @@ impl Node {
         match input {
             Input::Timeout => {}
             Input::Datagram { from, packet } => self.datagram(from, packet, now, effects),
-            Input::StreamOpened { stream, ours, .. } => self.stream_opened(stream, ours, now, effects),
+            Input::StreamOpened { stream, peer, ours } => {
+                self.stream_opened(stream, peer, ours, now, effects);
+            }
             Input::StreamRefused { peer } => self.sync.refused(peer),
             Input::StreamFrame { stream, packet } => self.stream_frame(stream, packet, now, effects),
             Input::StreamClosed { stream } => self.sync.closed(stream),

@@ -160,7 +160,14 @@ impl Node {
         self.freshness.settle(self.state.context());
     }
 
-    pub(super) fn stream_opened(&mut self, stream: StreamId, ours: bool, now: Time, effects: &mut Effects) {
+    pub(super) fn stream_opened(
+        &mut self,
+        stream: StreamId,
+        peer: Addr,
+        ours: bool,
+        now: Time,
+        effects: &mut Effects,
+    ) {
         if !ours && self.phase == Phase::Joining {
             // Whoever asks here would take an empty state for the cluster's.
             effects.streams.push(StreamEffect::Close { stream });
@@ -170,6 +177,7 @@ impl Node {
         let local = sync_local!(self, now);
         if !self.sync.opened(stream, ours, local, effects) {
             effects.events.push(Event::Rejected(Rejected::TooManyStreams));
+            self.redirect(peer, now, effects);
         }
     }
 

@@ -87,8 +87,7 @@ impl Node {
         }
         let Some(peers) = self.join.peers.clone().filter(|peers| !peers.is_empty()) else { return };
         if !self.sync.is_fetching() {
-            let peer = peers[self.join.tried % peers.len()];
-            self.join.tried += 1;
+            let peer = self.next_host(&peers);
             self.sync.open(peer, now, effects);
         }
         // Between half and one and a half times the setting, so that a fleet that starts at once does not knock at

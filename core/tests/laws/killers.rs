@@ -55,8 +55,9 @@ const KILLERS: &[(Mutant, Law)] = &[
     (Mutant::SplitRanges, join::INFLATES),
 ];
 
-/// Bugs of disks and restarts, which the simulator's checkers find (`sim/tests/proof/mutants.rs`).
-const FOUND_BY_SIMULATION: &[Mutant] = &[Mutant::ReuseBoot, Mutant::AcknowledgeEarly];
+/// Bugs of disks, restarts and lists, which the simulator's checkers find (`sim/tests/proof/mutants.rs`).
+const FOUND_BY_SIMULATION: &[Mutant] =
+    &[Mutant::ReuseBoot, Mutant::AcknowledgeEarly, Mutant::BelieveOldNews, Mutant::OmitMembers];
 
 #[test]
 fn every_mutant_has_a_killer() {

@@ -11,7 +11,7 @@ use heck_core::entry::{
 use heck_core::id::{Addr, Boot, Lane, Name, NodeId, Shard, Store, StreamId, Writer};
 use heck_core::input::{Command, OwnedInput, ProbeOutcome};
 use heck_core::interval::IntervalSet;
-use heck_core::member::{Life, Member, Standing};
+use heck_core::member::{INCARNATION_LIMIT, Life, Member, Standing};
 use heck_core::packet::{
     Beat, Card, Carried, GROUPS, LaneAnswer, LaneSeen, MemberUpdate, Packet, PacketKind, Relay, Subject,
     Window,
@@ -221,7 +221,7 @@ fn card() -> impl Strategy<Value = Card> {
 }
 
 fn life() -> impl Strategy<Value = Life> {
-    (number(), any::<u32>()).prop_map(|(boot, incarnation)| Life { boot: Boot(boot), incarnation })
+    (number(), 0..=INCARNATION_LIMIT).prop_map(|(boot, incarnation)| Life { boot: Boot(boot), incarnation })
 }
 
 fn standing() -> impl Strategy<Value = Standing> {

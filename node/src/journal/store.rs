@@ -12,6 +12,8 @@ use std::mem;
 use std::sync::Arc;
 use tokio::task::{JoinHandle, spawn_blocking};
 
+/// Life, standing, address, zone and weight of a member.
+const KNOWN_OVERHEAD: usize = 48;
 /// Bytes that a record takes at most beside the entry or the ranges that it holds.
 const RECORD_OVERHEAD: usize = 64;
 
@@ -115,6 +117,8 @@ fn size_estimate(record: &Record) -> usize {
     RECORD_OVERHEAD
         + match record {
             Record::Boot(_) | Record::Member => 0,
+            Record::Known(member) => member.name.as_str().len() + KNOWN_OVERHEAD,
+            Record::Named(name) => name.as_str().len(),
             Record::Entry { carried, .. } => carried.entry.wire_len() as usize,
             Record::Joined(lanes) => {
                 let ranges = lanes.iter().map(|lane| 4 + lane.seen.ranges().len() + lane.live.ranges().len());

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use heck_core::effects::Event;
 use heck_core::id::NodeId;
-use heck_core::member::{Life, Members, Standing};
+use heck_core::member::{Life, Member, Members, Standing};
 use heck_core::node::Node;
 
 /// The greatest opinion that each node has held of others, of those about whom it has reported anything.
@@ -31,7 +31,7 @@ impl Standings {
         let mut broken = None;
         for event in events {
             let Event::Member { node: subject, .. } = event else { continue };
-            let Some(now) = members.get(*subject).map(|member| member.opinion()) else { continue };
+            let Some(now) = members.get(*subject).map(Member::opinion) else { continue };
             let before = self.held[index as usize].insert(*subject, now);
             if let Some(before) = before.filter(|before| *before > now) {
                 broken.get_or_insert_with(|| {
@@ -43,25 +43,23 @@ impl Standings {
     }
 }
 
-/// Whether a list does not hold exactly the nodes that are up, `staying` of them, or not what the first list holds; and
-/// whose it is.
+/// Whether a list does not hold exactly the nodes that are up, `staying` of them, or not the same lives as the first
+/// list; and whose it is. How often someone refuted others may differ: where much is lost that never rests.
 #[must_use]
 pub fn lists_differ(lists: &[(u32, &Members)], staying: usize) -> Option<(u32, String)> {
     let (_, first) = lists.first()?;
     lists.iter().find_map(|(index, members)| {
-        let wrong = if members.len() == staying {
-            let theirs = || {
-                let differing = members.all().find(|held| {
-                    first
-                        .get(held.node)
-                        .is_none_or(|other| other.life != held.life || other.addr != held.addr)
-                });
-                differing
-                    .map_or("nothing that the first one does not hold".to_owned(), |held| format!("{held:?}"))
-            };
-            (members.hash() != first.hash()).then(|| format!("holds {}, unlike the first node", theirs()))
-        } else {
+        let differs = |held: &&Member| {
+            first.get(held.node).is_none_or(|other| {
+                (other.life.boot, other.addr, other.standing.is_live()) != (held.life.boot, held.addr, true)
+            })
+        };
+        let wrong = if members.len() != staying {
             Some(format!("lists {} live members, but {staying} are up", members.len()))
+        } else if members.hash() == first.hash() {
+            None
+        } else {
+            members.iter().find(differs).map(|held| format!("lists {held:?}, unlike the first node"))
         };
         wrong.map(|wrong| (*index, wrong))
     })
@@ -71,7 +69,6 @@ pub fn lists_differ(lists: &[(u32, &Members)], staying: usize) -> Option<(u32, S
 mod tests {
     use super::*;
     use heck_core::id::{Addr, Boot, Name};
-    use heck_core::member::Member;
 
     fn list(boots: &[u64]) -> Members {
         let member = |(at, &boot): (usize, &u64)| {

@@ -61,7 +61,7 @@ pub enum Check {
     Agreement,
     /// What is held of a member never goes back: whoever died or left does not come back by old news.
     MemberOrder,
-    /// After quiet, all lists of members hold the same, and exactly those who are up.
+    /// In the quiet time all lists of members come to hold the same, and exactly those who are up.
     ListsRight,
     /// Datagrams keep to their limit.
     DatagramSize,

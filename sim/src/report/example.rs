@@ -64,7 +64,7 @@ fn run(seed: u64, loss: f64, nodes: u32) -> RunOutcome {
             push: sent(10, 120),
             request: sent(40, 200 + (loss * 100.0) as u64),
             reply: sent(20, 300),
-            probe: sent(1, 80),
+            probe: Sent::default(),
             beat: sent(8, 60),
             stream: Sent::default(),
         },
@@ -75,6 +75,7 @@ fn run(seed: u64, loss: f64, nodes: u32) -> RunOutcome {
         lists_right_us: Some(0),
         list_lengths: 0,
         peak_overlay: 300 + seed,
+        removed: 0,
         violations: Vec::<Violation>::new(),
     }
 }

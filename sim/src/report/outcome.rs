@@ -72,6 +72,8 @@ pub struct RunOutcome {
     pub list_lengths: u32,
     /// Entries, lanes, heartbeats and members that a node holds for itself beside what all share: the most that was seen.
     pub peak_overlay: u64,
+    /// Nodes that were up at the end and that most of the others did not count.
+    pub removed: u32,
     /// What the checkers found; empty in a good run.
     pub violations: Vec<Violation>,
 }

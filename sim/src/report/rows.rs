@@ -75,6 +75,7 @@ pub struct RunRow {
     pub lists_right_s: Option<Decimal<6>>,
     pub list_lengths: u32,
     pub peak_overlay: u64,
+    pub removed: u32,
     pub violations: u32,
 }
 

@@ -189,6 +189,7 @@ fn run_row(point: &PointOutcome, run: &RunOutcome) -> RunRow {
         lists_right_s: run.lists_right_us.map(|us| Decimal(seconds(us))),
         list_lengths: run.list_lengths,
         peak_overlay: run.peak_overlay,
+        removed: run.removed,
         violations: run.violations.len() as u32,
         ..RunRow::default()
     }

@@ -119,23 +119,7 @@ impl Judge {
             let what = format!("{prefix}from the first to the last node that knows of a crash, median");
             self.at_most(&what, spread().median(), limit.as_us() as f64 / 1e6, in_seconds);
         }
-        for (what, kind, limit) in [
-            ("a join is known after, greatest", JOIN, expect.join_known_max),
-            ("a departure is known after, greatest", LEAVE, expect.leave_known_max),
-        ] {
-            if let Some(limit) = limit {
-                let last = |turn: &UpdateOutcome| {
-                    let all = turn.reached_us.len() as u64 == u64::from(turn.population);
-                    if all {
-                        turn.reached_us.last().map_or(0.0, |&us| us as f64 / 1e6)
-                    } else {
-                        f64::INFINITY
-                    }
-                };
-                let slowest = point.updates_of(kind).map(|(_, turn)| last(turn)).fold(0.0, f64::max);
-                self.at_most(&format!("{prefix}{what}"), slowest, limit.as_us() as f64 / 1e6, in_seconds);
-            }
-        }
+        self.comings_and_goings(prefix, expect, point);
         self.lists(prefix, expect, point);
         let counts = [
             (
@@ -166,12 +150,39 @@ impl Judge {
         }
     }
 
+    fn comings_and_goings(&mut self, prefix: &str, expect: &Expect, point: &PointOutcome) {
+        for (what, kind, limit) in [
+            ("a join is known after, greatest", JOIN, expect.join_known_max),
+            ("a departure is known after, greatest", LEAVE, expect.leave_known_max),
+        ] {
+            if let Some(limit) = limit {
+                let last = |turn: &UpdateOutcome| {
+                    let all = turn.reached_us.len() as u64 == u64::from(turn.population);
+                    if all {
+                        turn.reached_us.last().map_or(0.0, |&us| us as f64 / 1e6)
+                    } else {
+                        f64::INFINITY
+                    }
+                };
+                let slowest = point.updates_of(kind).map(|(_, turn)| last(turn)).fold(0.0, f64::max);
+                self.at_most(&format!("{prefix}{what}"), slowest, limit.as_us() as f64 / 1e6, in_seconds);
+            }
+        }
+    }
+
     fn lists(&mut self, prefix: &str, expect: &Expect, point: &PointOutcome) {
         if let Some(limit) = expect.lists_right_max {
             let times =
                 point.runs.iter().map(|run| run.lists_right_us.map_or(f64::INFINITY, |us| us as f64 / 1e6));
             let what = format!("{prefix}all lists of members are right after, slowest run");
             self.at_most(&what, times.fold(0.0, f64::max), limit.as_us() as f64 / 1e6, in_seconds);
+        }
+        if let Some(count) = expect.removed_at_end {
+            let removed: Vec<u32> = point.runs.iter().map(|run| run.removed).collect();
+            let (least, most) = (removed.iter().min(), removed.iter().max());
+            let measured = format!("{} to {}", least.unwrap_or(&0), most.unwrap_or(&0));
+            let limit = format!("{prefix}nodes that are up and not counted at the end = {count}");
+            self.note(limit, measured, removed.iter().all(|&removed| removed == count));
         }
         let most =
             |value: fn(&RunOutcome) -> u64| point.runs.iter().map(value).max().unwrap_or_default() as f64;

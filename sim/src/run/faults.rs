@@ -137,27 +137,8 @@ impl<'a> Faults<'a> {
                 let ids = links.iter().map(install).collect();
                 self.rules.insert(*rule, ids);
             }
-            EventKind::SlowDisk { rule, nodes } => {
-                let Some(sync) = self.times.get(rule) else { return Vec::new() };
-                self.slow_disks.begin(*rule, nodes.iter().map(|&node| (node, sync.clone())));
-                for &node in nodes {
-                    world.disks_mut().set_sync(node, Some(sync.clone()));
-                }
-            }
-            EventKind::ClockDrift { rule, clocks } => {
-                self.drifts.begin(*rule, clocks.iter().copied());
-                for &(node, ppm) in clocks {
-                    world.set_drift(node, ppm);
-                }
-            }
-            EventKind::Starve { rule, nodes } => {
-                let fault = self.scenario.fault[*rule].starve.as_ref();
-                let Some((starve, stall)) = fault.zip(self.times.get(rule)) else { return Vec::new() };
-                let how = Starvation { run_us: starve.run.as_us(), stall: stall.clone() };
-                self.starved.begin(*rule, nodes.iter().map(|&node| (node, how.clone())));
-                for &node in nodes {
-                    world.starve(node, Some(how.clone()));
-                }
+            EventKind::SlowDisk { .. } | EventKind::ClockDrift { .. } | EventKind::Starve { .. } => {
+                self.slow_down(&event.kind, world);
             }
             EventKind::End { rule } => self.end(*rule, world),
             EventKind::CutStreams { nodes } => {
@@ -173,6 +154,35 @@ impl<'a> Faults<'a> {
             | EventKind::Describe { .. } => return self.come_or_go(&event.kind, world),
         }
         Vec::new()
+    }
+
+    /// Disks, clocks and processors that are not as they should be.
+    fn slow_down(&mut self, kind: &EventKind, world: &mut World<Heck>) {
+        match kind {
+            EventKind::SlowDisk { rule, nodes } => {
+                let Some(sync) = self.times.get(rule) else { return };
+                self.slow_disks.begin(*rule, nodes.iter().map(|&node| (node, sync.clone())));
+                for &node in nodes {
+                    world.disks_mut().set_sync(node, Some(sync.clone()));
+                }
+            }
+            EventKind::ClockDrift { rule, clocks } => {
+                self.drifts.begin(*rule, clocks.iter().copied());
+                for &(node, ppm) in clocks {
+                    world.set_drift(node, ppm);
+                }
+            }
+            EventKind::Starve { rule, nodes } => {
+                let fault = self.scenario.fault[*rule].starve.as_ref();
+                let Some((starve, stall)) = fault.zip(self.times.get(rule)) else { return };
+                let how = Starvation { run_us: starve.run.as_us(), stall: stall.clone() };
+                self.starved.begin(*rule, nodes.iter().map(|&node| (node, how.clone())));
+                for &node in nodes {
+                    world.starve(node, Some(how.clone()));
+                }
+            }
+            _ => {}
+        }
     }
 
     fn come_or_go(&mut self, kind: &EventKind, world: &mut World<Heck>) -> Vec<Begun> {
@@ -194,16 +204,14 @@ impl<'a> Faults<'a> {
                     self.away[*node as usize] = true;
                 }
             }
-            EventKind::CopyDisk { from, to } => {
-                if world.copy_disk(*from, *to) {
-                    self.named[*to as usize] = self.named[*from as usize];
-                    self.lives[*to as usize] = self.lives[*from as usize];
-                    self.bare[*to as usize] = self.bare[*from as usize];
-                    self.away[*to as usize] = false;
-                    self.losses[*to as usize] = DiskLoss::Unsynced;
-                    if self.restart(*to, world) {
-                        return vec![self.begun(*to, Some(*from))];
-                    }
+            EventKind::CopyDisk { from, to } if world.copy_disk(*from, *to) => {
+                self.named[*to as usize] = self.named[*from as usize];
+                self.lives[*to as usize] = self.lives[*from as usize];
+                self.bare[*to as usize] = self.bare[*from as usize];
+                self.away[*to as usize] = false;
+                self.losses[*to as usize] = DiskLoss::Unsynced;
+                if self.restart(*to, world) {
+                    return vec![self.begun(*to, Some(*from))];
                 }
             }
             EventKind::Describe { nodes, weight } => {

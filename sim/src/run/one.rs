@@ -1,6 +1,7 @@
 //! One run: one scenario under one seed.
 
 use heck_core::input::Command;
+use heck_core::member::Members;
 use heck_core::node::Node;
 use heck_core::rng::Seed;
 use heck_core::state::State;
@@ -12,7 +13,7 @@ use super::plan::{Followed, Plan};
 use super::setup::{self, Setup, identity};
 use super::watch::Watch;
 use super::{Options, RunError};
-use crate::checker::{Beginning, Bounds, Checkers, Effort, Now};
+use crate::checker::{Beginning, Bounds, Checkers, Effort, Now, lists_differ};
 use crate::engine::disk::DiskConfig;
 use crate::engine::latency::Latency;
 use crate::engine::world::{Halt, World, WorldConfig};
@@ -24,6 +25,8 @@ use crate::scenario::{Event, EventKind, Scenario, Start};
 const AGREEMENT_STEP: Span = Span::from_ms(100);
 /// Of this many nodes one is visited in a step: a visit costs as much as hundreds of events.
 const NODES_PER_VISIT: u32 = 1_024;
+/// So many observers are asked in the end whom they count.
+const OBSERVERS: usize = 101;
 /// How long agreement must last before a run that has nothing else to wait for ends.
 const AGREEMENT_LASTS: Span = Span::from_secs(1);
 
@@ -225,22 +228,49 @@ impl Run<'_> {
         if !self.watch.deaths.is_unsettled() || self.faults.is_fixed() {
             return;
         }
-        let deaths = &self.watch.deaths;
-        let staying = deaths.staying();
-        let lists: Vec<(u32, u64)> = self
-            .world
-            .running()
-            .filter(|(index, _)| deaths.stays(*index))
-            .map(|(_, heck)| heck.node().view().members())
-            .map(|members| (members.len() as u32, members.hash()))
-            .collect();
-        let first = lists.first().copied();
-        let are_right = lists.iter().all(|list| list.0 as usize == staying && Some(*list) == first);
-        let now = self.world.now();
-        self.watch.deaths.settle(lists.into_iter().map(|(len, _)| len), are_right, now);
+        let lengths: Vec<u32> = self.lists().map(|(_, members)| members.len() as u32).collect();
+        let (are_right, now) = (self.are_lists_right(), self.world.now());
+        self.watch.deaths.settle(lengths.into_iter(), are_right, now);
+    }
+
+    /// What those list who are up and stay.
+    fn lists(&self) -> impl Iterator<Item = (u32, &Members)> {
+        let staying = self.world.running().filter(|(index, _)| self.watch.deaths.stays(*index));
+        staying.map(|(index, heck)| (index, heck.node().view().members()))
+    }
+
+    fn are_lists_right(&self) -> bool {
+        let staying = self.watch.deaths.staying();
+        if self.lists().any(|(_, members)| members.len() != staying) {
+            return false;
+        }
+        lists_differ(&self.lists().collect::<Vec<_>>(), staying).is_none()
+    }
+
+    /// How many of those who are up most others do not count.
+    fn removed(&self) -> u32 {
+        let staying = || self.world.running().filter(|(index, _)| self.watch.deaths.stays(*index));
+        let nodes: Vec<&Node> = staying().map(|(_, heck)| heck.node()).collect();
+        let counts = |observer: &Node, node: &Node| {
+            let view = observer.view();
+            let held = view.members().get(node.view().writer().node);
+            held.is_some_and(|held| view.is_counted(held, self.world.now()))
+        };
+        // In a large fleet some observers are asked.
+        let asked = || nodes.iter().step_by(nodes.len().div_ceil(OBSERVERS).max(1));
+        let is_removed = |node: &&&Node| {
+            let others = asked().filter(|other| !std::ptr::eq(**other, **node));
+            let counted = others.clone().filter(|other| counts(other, node)).count();
+            2 * counted < others.count()
+        };
+        nodes.iter().filter(is_removed).count() as u32
     }
 
     fn agrees(&self) -> bool {
+        // Where much is lost someone refutes something all the time; the lists have to have been right once.
+        if !self.faults.is_fixed() && self.watch.deaths.is_unsettled() {
+            return false;
+        }
         let mut hashes = self.world.running().map(|(_, heck)| heck.node().view().hash());
         hashes.next().is_none_or(|first| hashes.all(|hash| hash == first))
     }
@@ -276,15 +306,13 @@ impl Run<'_> {
         }
     }
 
-    /// After quiet, all lists hold the same, and exactly those who are up.
+    /// After quiet, all lists have come to hold the same, and exactly those who are up.
     fn compare_lists(&mut self) {
-        if self.faults.is_fixed() {
+        if self.faults.is_fixed() || !self.watch.deaths.is_unsettled() {
             return;
         }
-        let deaths = &self.watch.deaths;
-        let staying = self.world.running().filter(|(index, _)| deaths.stays(*index));
-        let lists: Vec<_> = staying.map(|(index, heck)| (index, heck.node().view().members())).collect();
-        let broken = crate::checker::lists_differ(&lists, deaths.staying());
+        let lists: Vec<_> = self.lists().collect();
+        let broken = lists_differ(&lists, self.watch.deaths.staying());
         self.watch.checkers.note_lists(self.world.now(), broken);
     }
 
@@ -308,6 +336,7 @@ impl Run<'_> {
         let violations = violations.collect();
         let (lists_right_us, list_lengths) =
             (self.watch.deaths.right_us(), self.watch.deaths.distinct_sizes());
+        let removed = self.removed();
         let (updates, opinions) = self.watch.updates(now, latency_p95_us);
         RunOutcome {
             seed: seed.0,
@@ -327,6 +356,7 @@ impl Run<'_> {
             lists_right_us: if self.faults.is_fixed() { Some(0) } else { lists_right_us },
             list_lengths,
             peak_overlay: self.peak_overlay,
+            removed,
             updates,
         }
     }

@@ -73,6 +73,8 @@ section! {
         lists_right_max: Option<Span> = plain(),
         /// How many different lengths of lists there are on the way: those of the worst run.
         list_lengths_max: Option<u32> = plain(),
+        /// How many nodes that are up at the end of a run most of the others do not count: as many in every run.
+        removed_at_end: Option<u32> = plain(),
         /// Entries, lanes, heartbeats and members that a node holds for itself: the most of any node.
         peak_overlay_max: Option<u32> = plain(),
         /// Limits for changes of health.

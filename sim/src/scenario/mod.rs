@@ -60,7 +60,7 @@ pub use reference::reference;
 pub use run::Run;
 pub use schedule::{Event, EventKind};
 pub use sweep::{Sweep, SweepPoint};
-pub use value::{Literal, OneOrMore, Unsupported};
+pub use value::{Literal, OneOrMore};
 pub use window::Window;
 pub use workload::{Background, Follow, Kind, Workload};
 

@@ -319,22 +319,3 @@ impl Value for Literal {
         Some(self.0.clone())
     }
 }
-
-/// A key that the language knows and the simulator cannot run yet: naming it is an error, never silence.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Unsupported {}
-
-impl Value for Unsupported {
-    fn shape() -> Shape {
-        Shape::Scalar("not supported yet".to_owned())
-    }
-
-    fn read(node: &Node, key: &str, problems: &mut Problems) -> Option<Self> {
-        problems.at(node.place, key, "is not supported yet", "leaving this key out");
-        None
-    }
-
-    fn write(&self) -> Option<toml::Value> {
-        None
-    }
-}

@@ -200,7 +200,16 @@ fn a_fault_after_the_end_or_beyond_the_last_node_is_refused() {
     assert_eq!(
         complaint("[[fault]]\nat = \"1s\""),
         "topic/q.toml:7:1: fault.0: names no kind of fault; allowed: exactly one of crash, restart, pause, \
-         resume, partition, loss, cut_streams, slow_disk, clock_drift, starve"
+         resume, partition, loss, cut_streams, slow_disk, clock_drift, starve, join, leave, copy_disk, describe"
+    );
+    assert_eq!(
+        complaint("[[fault]]\nat = \"1s\"\ncopy_disk = { from = 3, to = 3 }"),
+        "topic/q.toml:9:22: fault.0.copy_disk.from: 3 is no node to copy between; allowed: two different indices from 0 \
+         to 9"
+    );
+    assert!(
+        complaint("cluster.spare = 10")
+            .ends_with("leaves nobody; allowed: at most 9, so that one node is there")
     );
     assert_eq!(
         complaint("[[fault]]\nat = \"1s\"\npartition = { sides = [[1]] }"),
@@ -229,13 +238,6 @@ fn a_name_that_does_not_exist_names_those_that_do() {
         )
     );
     assert!(complaint("[[missed]]\naim = \"never_max\"\nbar = 1\nreason = \"r\"").contains("names no limit"));
-}
-
-#[test]
-fn what_the_simulator_cannot_run_yet_is_refused_not_ignored() {
-    let expected = "is not supported yet; allowed: leaving this key out";
-    assert!(complaint("churn = { crash = \"1/s\", down = \"1s\", join = \"1/s\" }").ends_with(expected));
-    assert!(complaint("churn = { crash = \"1/s\", down = \"1s\", leave = \"1/s\" }").ends_with(expected));
 }
 
 #[test]
