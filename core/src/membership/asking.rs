@@ -279,7 +279,7 @@ impl Membership {
             let verdict = if local.planted.is(Mutant::TrustSilence) {
                 if doubt.public.is_some() { Verdict::Bury } else { Verdict::Suspect }
             } else {
-                doubt.verdict(local.config, live, witnesses, local.now)
+                doubt.verdict(local.config, &self.baseline, (live, witnesses), local.now)
             };
             match verdict {
                 Verdict::Clear => _ = self.doubts.remove(&node),

@@ -22,7 +22,7 @@ pub use evidence::Baseline;
 
 use crate::config::{Detector, MembershipConfig};
 use crate::effects::{Effects, Event};
-use crate::id::{Addr, NodeId};
+use crate::id::{Addr, Boot, NodeId};
 use crate::member::{INCARNATION_LIMIT, Life, Member, Members, Standing};
 use crate::mutant::{Mutant, Planted};
 use crate::packet::{Card, MemberUpdate, PacketKind};
@@ -299,7 +299,7 @@ impl Membership {
         match standing {
             Standing::Alive => {
                 self.welcome(node, before, boot, local);
-                self.end_doubt(node, boot, local.config.detector);
+                self.end_doubt(node, boot, local);
             }
             Standing::Suspect => {}
             Standing::Dead | Standing::Left => {
@@ -322,11 +322,11 @@ impl Membership {
     }
 
     /// The member has spoken for itself. Evidence against it stays: it may live and be out of reach all the same.
-    fn end_doubt(&mut self, node: NodeId, boot: crate::id::Boot, detector: Detector) {
+    fn end_doubt(&mut self, node: NodeId, boot: Boot, local: &Local<'_>) {
         self.accusers.remove(&node);
         match self.doubts.get_mut(&node) {
-            Some(doubt) if detector == Detector::Evidence && doubt.life.boot == boot => {
-                doubt.soften();
+            Some(doubt) if local.config.detector == Detector::Evidence && doubt.life.boot == boot => {
+                doubt.soften(local.now);
             }
             _ => _ = self.doubts.remove(&node),
         }

@@ -22,10 +22,8 @@ const WITNESSES: usize = 3;
 const WITNESSES_KEPT: usize = 32;
 /// After so many asks they become rarer, down to one in [`SELDOM`].
 const PATIENCE: u32 = 16;
-/// Whoever refuted so often while it hardly ever answered lives, and is of no use: it is buried for that.
-const REFUTATIONS: u32 = 3;
-/// But not before it was given this time.
-const PERSISTENT: Span = Span::from_secs(20);
+/// Whoever refuted and then left most of so many attempts unanswered lives, and is of no use: it is buried for that.
+const ATTEMPTS: u32 = 32;
 const SELDOM: Span = Span::from_secs(10);
 
 /// What is open about one member.
@@ -44,13 +42,22 @@ pub(super) struct Doubt {
     errands: VecDeque<(NodeId, u32, Option<Report>)>,
     pub next_ask: Time,
     pub asks: u32,
-    /// How often it was refuted.
-    refuted: u32,
+    /// Since when it is known that the member lives, and what became of attempts since then.
+    refuted: Option<Refuted>,
+}
+
+/// What became of attempts after a member had spoken for itself.
+#[derive(Clone, Copy, Debug)]
+struct Refuted {
+    since: Time,
+    tried: u32,
+    answered: u32,
 }
 
 /// What a helper said, and what that was worth.
 #[derive(Clone, Copy, Debug)]
 struct Report {
+    tried: u32,
     answered: bool,
     worth: i32,
 }
@@ -75,13 +82,21 @@ impl Doubt {
             errands: VecDeque::new(),
             next_ask: now,
             asks: 0,
-            refuted: 0,
+            refuted: None,
         }
     }
 
     /// Takes in what became of so many attempts of one witness.
     pub fn testify(&mut self, witness: NodeId, tried: u32, answered: u32, baseline: &Baseline) {
+        self.count(tried, answered);
         self.add(witness, baseline.weigh(tried, answered));
+    }
+
+    fn count(&mut self, tried: u32, answered: u32) {
+        if let Some(refuted) = &mut self.refuted {
+            refuted.tried = refuted.tried.saturating_add(tried);
+            refuted.answered = refuted.answered.saturating_add(answered);
+        }
     }
 
     fn add(&mut self, witness: NodeId, worth: i32) {
@@ -98,6 +113,7 @@ impl Doubt {
 
     /// Takes back what a late answer disproves.
     pub fn retract(&mut self, witness: NodeId, baseline: &Baseline) {
+        self.count(0, 1);
         self.add(witness, -baseline.miss() - 2 * BIT);
     }
 
@@ -116,19 +132,26 @@ impl Doubt {
         let Some((.., report)) = errand else { return };
         let worth = match report {
             None => baseline.weigh(tried, answered),
-            Some(Report { answered: false, worth }) if answered > 0 => -*worth - 2 * BIT,
+            Some(Report { answered: false, worth, .. }) if answered > 0 => -*worth - 2 * BIT,
             Some(_) => return,
         };
-        *report = Some(Report { answered: answered > 0, worth });
+        // What is taken back was wrong about all attempts, as far as anyone knows.
+        let (tried, answered_now) = report.map_or((tried, answered), |taken_back| (0, taken_back.tried));
+        *report = Some(Report { tried, answered: answered > 0, worth });
+        self.count(tried, answered_now);
         self.add(helper, worth);
     }
 
     /// The member has spoken for itself. What was found before counts for little from now on; it may live and be out
     /// of reach all the same.
-    pub fn soften(&mut self) {
+    pub fn soften(&mut self, now: Time) {
         self.public = None;
         self.asks = 0;
-        self.refuted += 1;
+        if self.refuted.is_none() {
+            self.refuted = Some(Refuted { since: now, tried: 0, answered: 0 });
+            // What helpers find out from before says nothing about now.
+            self.errands.clear();
+        }
         self.witnesses.iter_mut().for_each(|(_, score)| *score = (*score / 4).min(*score));
     }
 
@@ -166,7 +189,13 @@ impl Doubt {
 
     /// What is to be done now, in a cluster of so many live members, `witnesses` of which could be heard of the suspect,
     /// this node included: others that are suspected can't.
-    pub fn verdict(&self, config: &MembershipConfig, live: usize, witnesses: usize, now: Time) -> Verdict {
+    pub fn verdict(
+        &self,
+        config: &MembershipConfig,
+        baseline: &Baseline,
+        (live, witnesses): (usize, usize),
+        now: Time,
+    ) -> Verdict {
         if config.detector != Detector::Evidence {
             let confirmations =
                 if config.detector == Detector::Swim { None } else { Some(self.accusers.len()) };
@@ -175,19 +204,33 @@ impl Doubt {
         let needed = WITNESSES.min(witnesses).max(1);
         let share = needed as i32;
         let score = self.score();
+        let least = timeout(config, live, Some(CONFIRMED.len()));
+        let uselessness = self.uselessness(baseline, now, least);
+        if uselessness >= BURY_AT && self.witnesses.len() >= needed {
+            return Verdict::Bury;
+        }
         match self.public {
-            _ if score <= 0 => Verdict::Clear,
+            _ if score <= 0 && uselessness <= 0 => Verdict::Clear,
             None if score >= SUSPECT_AT.min(WITNESS_LIMIT * share - BIT) => Verdict::Suspect,
             None => Verdict::Wait,
             Some(since) => {
                 let is_proven =
                     score >= BURY_AT.min(WITNESS_LIMIT * share) && self.silent_witnesses() >= needed;
                 let confirmations = Some(self.silent_witnesses().saturating_sub(1) + self.accusers.len());
-                let is_useless = self.refuted >= REFUTATIONS && now >= self.since + PERSISTENT;
-                let is_time = is_useless || now >= since + timeout(config, live, confirmations);
+                let is_time = now >= since + timeout(config, live, confirmations);
                 if is_proven && is_time { Verdict::Bury } else { Verdict::Wait }
             }
         }
+    }
+
+    /// What attempts are worth that were made since the member spoke for itself; short of proof until there were many, for
+    /// as long as the shortest suspicion lasts.
+    fn uselessness(&self, baseline: &Baseline, now: Time, least: Span) -> i32 {
+        self.refuted.map_or(0, |refuted| {
+            let worth = baseline.weigh(refuted.tried, refuted.answered);
+            let is_early = refuted.tried < ATTEMPTS || now < refuted.since + least;
+            if is_early { worth.min(BURY_AT - 1) } else { worth }
+        })
     }
 
     fn by_timer(&self, timeout: Span, now: Time) -> Verdict {
@@ -267,15 +310,19 @@ mod tests {
     fn one_witness_buries_nobody_where_there_are_others() {
         let mut doubt = Doubt::new(Life::default(), Time::ZERO);
         doubt.testify(NodeId(1), 100, 0, &good());
-        assert_eq!(doubt.verdict(&config(), 10, 9, Time::ZERO), Verdict::Wait, "nor troubles everyone");
+        assert_eq!(
+            doubt.verdict(&config(), &good(), (10, 9), Time::ZERO),
+            Verdict::Wait,
+            "nor troubles everyone"
+        );
         doubt.public = Some(Time::ZERO);
         let late = Time::ZERO + Span::from_secs(1_000);
-        assert_eq!(doubt.verdict(&config(), 10, 9, late), Verdict::Wait);
+        assert_eq!(doubt.verdict(&config(), &good(), (10, 9), late), Verdict::Wait);
         // Of two members there is no other to ask.
-        assert_eq!(doubt.verdict(&config(), 2, 1, late), Verdict::Bury);
+        assert_eq!(doubt.verdict(&config(), &good(), (2, 1), late), Verdict::Bury);
         doubt.testify(NodeId(2), 5, 0, &good());
         doubt.testify(NodeId(3), 5, 0, &good());
-        assert_eq!(doubt.verdict(&config(), 10, 9, late), Verdict::Bury);
+        assert_eq!(doubt.verdict(&config(), &good(), (10, 9), late), Verdict::Bury);
     }
 
     #[test]
@@ -285,7 +332,7 @@ mod tests {
         for helper in 2..=4 {
             doubt.testify(NodeId(helper), 2, 2, &good());
         }
-        assert_eq!(doubt.verdict(&config(), 10, 9, Time::ZERO), Verdict::Clear);
+        assert_eq!(doubt.verdict(&config(), &good(), (10, 9), Time::ZERO), Verdict::Clear);
     }
 
     #[test]
@@ -319,22 +366,25 @@ mod tests {
     }
 
     #[test]
-    fn whoever_refutes_again_and_again_and_does_not_answer_is_buried_all_the_same() {
-        let mut doubt = Doubt::new(Life::default(), Time::ZERO);
-        let found_silent =
-            |doubt: &mut Doubt| (1..=3).for_each(|witness| doubt.testify(NodeId(witness), 20, 0, &good()));
-        let at = Time::ZERO + Span::from_secs(25);
-        for refuted in 0..=REFUTATIONS {
-            found_silent(&mut doubt);
+    fn whoever_refutes_and_still_does_not_answer_is_buried_all_the_same() {
+        let (at, later) = (Time::ZERO, Time::ZERO + Span::from_secs(9));
+        let witness = |doubt: &mut Doubt, answered| {
+            (1..=3).for_each(|witness| doubt.testify(NodeId(witness), 20, answered, &good()));
+        };
+        for (answered, expected) in [(4, Verdict::Bury), (15, Verdict::Clear)] {
+            let mut doubt = Doubt::new(Life::default(), at);
+            witness(&mut doubt, 0);
             doubt.public = Some(at);
-            let expected = if refuted < REFUTATIONS { Verdict::Wait } else { Verdict::Bury };
-            assert_eq!(doubt.verdict(&config(), 100, 99, at), expected, "refuted {refuted} times");
-            doubt.soften();
+            doubt.soften(at);
+            assert_eq!(doubt.verdict(&config(), &good(), (100, 99), later), Verdict::Wait, "nothing new yet");
+            witness(&mut doubt, answered);
+            doubt.public = Some(later);
+            assert_eq!(
+                doubt.verdict(&config(), &good(), (100, 99), later),
+                expected,
+                "{answered} of 20 answered"
+            );
         }
-        let mut early = doubt.clone();
-        found_silent(&mut early);
-        early.public = Some(Time::ZERO);
-        assert_eq!(early.verdict(&config(), 100, 99, Time::ZERO + Span::from_secs(5)), Verdict::Wait);
     }
 
     #[test]
@@ -343,7 +393,7 @@ mod tests {
         (1..=5).for_each(|witness| doubt.testify(NodeId(witness), 20, 0, &good()));
         doubt.public = Some(Time::ZERO);
         let (early, late) = (Time::ZERO + Span::from_secs(7), Time::ZERO + Span::from_secs(9));
-        assert_eq!(doubt.verdict(&config(), 100, 99, early), Verdict::Wait);
-        assert_eq!(doubt.verdict(&config(), 100, 99, late), Verdict::Bury);
+        assert_eq!(doubt.verdict(&config(), &good(), (100, 99), early), Verdict::Wait);
+        assert_eq!(doubt.verdict(&config(), &good(), (100, 99), late), Verdict::Bury);
     }
 }
