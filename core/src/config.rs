@@ -38,8 +38,9 @@ pub struct MembershipConfig {
     pub timeout: Span,
     /// Members asked to ask for someone. 3 unless set.
     pub helpers: u32,
-    /// A confirmed suspicion lasts this much of max(1, log10 of the members) periods, in percent. 270 unless set.
-    pub suspicion_factor_percent: u32,
+    /// A confirmed suspicion lasts this much of max(1, log10 of the members) periods, in percent. Unless set, 270 with
+    /// evidence, and 500 with SWIM and Lifeguard.
+    pub suspicion_factor_percent: Option<u32>,
     /// One that nobody confirms lasts so many times as long. 6 unless set.
     pub suspicion_max_factor: u32,
     /// Bytes of news of members in a datagram. 320 unless set.
@@ -58,13 +59,20 @@ pub struct MembershipConfig {
 }
 
 impl MembershipConfig {
+    /// How long a confirmed suspicion lasts, in percent of max(1, log10 of the members) periods.
+    #[must_use]
+    pub fn suspicion_percent(&self) -> u32 {
+        let usual = if self.detector == Detector::Evidence { 270 } else { 500 };
+        self.suspicion_factor_percent.unwrap_or(usual)
+    }
+
     fn validate(&self) -> Result<(), ConfigError> {
         let day_us = Span::from_secs(24 * 3_600).as_us();
         within(&[
             ("probe_period", self.period.as_us(), 10_000, day_us / 24),
             ("probe_timeout", self.timeout.as_us(), 1_000, 60_000_000),
             ("probe_helpers", self.helpers.into(), 0, 16),
-            ("suspicion_factor_percent", self.suspicion_factor_percent.into(), 10, 10_000),
+            ("suspicion_factor_percent", self.suspicion_percent().into(), 10, 10_000),
             ("suspicion_max_factor", self.suspicion_max_factor.into(), 1, 100),
             ("news_bytes", self.news_bytes.into(), 0, 1_000),
             ("news_sends", self.news_sends.into(), 1, 160),
@@ -87,7 +95,7 @@ impl Default for MembershipConfig {
             period: Span::from_secs(1),
             timeout: Span::from_ms(500),
             helpers: 3,
-            suspicion_factor_percent: 270,
+            suspicion_factor_percent: None,
             suspicion_max_factor: 6,
             news_bytes: 320,
             news_sends: 24,

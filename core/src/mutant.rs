@@ -107,6 +107,8 @@ mutants! {
     KeepName,
     /// Whoever was taken from the list enters it again by old news.
     ForgetReaped,
+    /// Whoever says twice that it suspects a member confirms itself.
+    ConfirmOneself,
 }
 
 /// Which bug is planted, if any.

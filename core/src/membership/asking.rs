@@ -3,7 +3,6 @@
 use super::evidence::BIT;
 use super::suspicion::{Doubt, Verdict};
 use super::{Local, Membership, Updates};
-use crate::config::Detector;
 use crate::effects::Effects;
 use crate::id::{Addr, NodeId};
 use crate::member::{Member, Standing};
@@ -62,7 +61,11 @@ pub(super) struct Errand {
 impl Membership {
     /// A round asks a member; its reply bears the nonce.
     pub fn asked(&mut self, node: NodeId, nonce: u32, local: &Local<'_>) {
-        self.await_answer(node, nonce, true, None, local);
+        if self.swim.is_on() {
+            self.swim.asked(node, nonce, local);
+        } else {
+            self.await_answer(node, nonce, true, None, local);
+        }
     }
 
     fn await_answer(
@@ -83,6 +86,7 @@ impl Membership {
     /// A member answered. It may be late: then the miss is taken back. Whoever else lives at its address by now does
     /// not answer for it.
     pub fn answered(&mut self, by: NodeId, nonce: u32, local: &mut Local<'_>, effects: &mut Effects) {
+        self.swim.answered(by, nonce);
         let is_it = |attempt: &Attempt| (attempt.nonce, attempt.node) == (nonce, by);
         let Some(at) = self.attempts.iter().position(is_it) else { return };
         let attempt = self.attempts.swap_remove(at);
@@ -94,11 +98,7 @@ impl Membership {
         }
         let me = local.me;
         if let Some(doubt) = self.doubts.get_mut(&attempt.node) {
-            if local.config.detector != Detector::Evidence {
-                if doubt.public.is_none() {
-                    self.doubts.remove(&attempt.node);
-                }
-            } else if attempt.missed {
+            if attempt.missed {
                 doubt.retract(me, &self.baseline);
             } else {
                 doubt.testify(me, 1, 1, &self.baseline);
@@ -107,12 +107,10 @@ impl Membership {
     }
 
     /// A helper tells what became of its errand.
-    pub fn reported(&mut self, helper: NodeId, nonce: u32, subject: Subject, local: &Local<'_>) {
-        let Some(doubt) = self.doubts.get_mut(&subject.node) else { return };
-        if local.config.detector == Detector::Evidence {
+    pub fn reported(&mut self, helper: NodeId, nonce: u32, subject: Subject) {
+        self.swim.reported(helper, nonce, subject);
+        if let Some(doubt) = self.doubts.get_mut(&subject.node) {
             doubt.report(helper, nonce, subject.tried.into(), subject.answered.into(), &self.baseline);
-        } else if subject.answered > 0 && doubt.public.is_none() {
-            self.doubts.remove(&subject.node);
         }
     }
 
@@ -165,19 +163,23 @@ impl Membership {
         let attempts = self.attempts.iter().filter(|attempt| !attempt.missed).map(|attempt| attempt.due);
         let doubts = self.doubts.values().map(|doubt| doubt.next_ask);
         let errands = self.errands.iter().map(|errand| errand.next);
-        let others = [self.next_heal, self.next_announcement, self.next_reap, self.next_release];
+        let swim = self.swim.next_wake(self.gossip.len() > 0);
+        let others = [self.next_heal, self.next_announcement, self.next_reap, self.next_release, swim];
         attempts.chain(doubts).chain(errands).chain(others).min().unwrap_or(Time::NEVER)
     }
 
     /// Does what is due.
     pub fn tick(&mut self, local: &mut Local<'_>, effects: &mut Effects) {
         let late = local.now.since(self.next_wake());
-        if late > ASLEEP && !local.planted.is(Mutant::TrustSleep) {
+        if late > ASLEEP && !local.planted.is(Mutant::TrustSleep) && !self.swim.is_on() {
             self.put_off(late);
         }
         self.count_misses(local);
         self.do_errands(local, effects);
         self.pursue(local, effects);
+        if self.swim.is_on() {
+            self.swim_tick(local, effects);
+        }
         self.heal(local, effects);
         self.reap(local);
         self.release(local, effects);
@@ -227,12 +229,17 @@ impl Membership {
             }
             errand.left -= 1;
             errand.tried += 1;
-            errand.next = local.now + if errand.left > 0 { ERRAND_STEP } else { local.config.timeout };
+            let patience = self.swim.helper_patience(local.config);
+            errand.next = local.now + if errand.left > 0 { ERRAND_STEP } else { patience };
             let (subject, addr, nonce) = (errand.subject, errand.addr, errand.nonce);
             self.ping(subject, addr, Some(nonce), local, effects);
         }
         for nonce in over {
-            self.report(nonce, false, local, effects);
+            if self.swim.has_nacks() {
+                self.report(nonce, false, local, effects);
+            } else {
+                self.errands.retain(|errand| errand.nonce != nonce);
+            }
         }
     }
 
@@ -248,9 +255,8 @@ impl Membership {
         let mut packet = effects.packet();
         packet.reset(PacketKind::Ping, local.me);
         packet.nonce = nonce;
-        // The buddy system of Lifeguard: whoever is suspected hears of it first.
         let subject = local.members.get(node).filter(|member| member.standing != Standing::Alive);
-        if let Some(member) = subject {
+        if let Some(member) = subject.filter(|_| self.swim.tells_suspects()) {
             packet.members.push(self.gone.update(member, &self.accusers, local.now));
         }
         effects.send(addr, packet);
@@ -293,11 +299,6 @@ impl Membership {
 
     fn suspect(&mut self, member: &Member, local: &mut Local<'_>, effects: &mut Effects) {
         let Some(doubt) = self.doubts.get_mut(&member.node) else { return };
-        if local.config.detector != Detector::Evidence && doubt.asks == 0 {
-            // SWIM asks others before it says so, and waits for them for the rest of its period.
-            self.ask_on(member, local, effects);
-            return;
-        }
         doubt.public = Some(local.now);
         doubt.life = member.life;
         self.accusers.entry(member.node).or_insert(local.me);
@@ -319,22 +320,16 @@ impl Membership {
         let Some(doubt) = self.doubts.get_mut(&member.node) else { return };
         let is_public = doubt.public.is_some();
         doubt.asks = doubt.asks.saturating_add(1);
-        let asks = doubt.asks;
-        let is_swim = local.config.detector != Detector::Evidence;
         // What says little need not be said often.
-        let is_urgent = !is_public && !is_swim && self.baseline.miss() >= 2 * BIT;
-        let pause = if is_swim { local.config.timeout } else { doubt.pause(local.config.timeout) };
+        let is_urgent = !is_public && self.baseline.miss() >= 2 * BIT;
+        let pause = doubt.pause(local.config.timeout);
         doubt.next_ask = local.now + if is_urgent { Span(pause.as_us() / 2) } else { pause };
         let needs_help = doubt.needs_help();
-        if is_swim && asks > 1 {
-            return;
-        }
         self.ping(member.node, member.addr, None, local, effects);
-        let (helpers, tries) = match (is_swim, is_public) {
-            (true, _) => (local.config.helpers, 1),
-            (false, true) => ((local.config.helpers * local.repeat).div_ceil(16).min(16), 4),
-            (false, false) if needs_help => (local.config.helpers, 2),
-            (false, false) => (0, 0),
+        let (helpers, tries) = match is_public {
+            true => ((local.config.helpers * local.repeat).div_ceil(16).min(16), 4),
+            false if needs_help => (local.config.helpers, 2),
+            false => (0, 0),
         };
         for _ in 0..helpers {
             let is_helper = |other: &&Member| {

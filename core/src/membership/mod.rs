@@ -13,14 +13,16 @@
 mod asking;
 mod evidence;
 mod gossip;
+mod local_health;
 mod order;
 mod quarantine;
 mod reaping;
 mod suspicion;
+mod swim;
 
 pub use evidence::Baseline;
 
-use crate::config::{Detector, MembershipConfig};
+use crate::config::MembershipConfig;
 use crate::effects::{Effects, Event};
 use crate::id::{Addr, Boot, NodeId};
 use crate::member::{INCARNATION_LIMIT, Life, Member, Members, Standing};
@@ -35,6 +37,7 @@ use asking::{Attempt, Errand};
 use gossip::Gossip;
 use order::Order;
 use suspicion::Doubt;
+use swim::Swim;
 
 /// How often an announcement is sent to everyone, and how long apart.
 const ANNOUNCEMENTS: u32 = 3;
@@ -60,6 +63,8 @@ pub struct Local<'a> {
     pub planted: Planted,
     /// How many sixteenths of a send it takes for one to arrive.
     pub repeat: u32,
+    /// Bytes of a datagram.
+    pub room: u32,
     /// The time.
     pub now: Time,
 }
@@ -103,6 +108,7 @@ pub struct Membership {
     attempts: Vec<Attempt>,
     errands: Vec<Errand>,
     doubts: BTreeMap<NodeId, Doubt>,
+    swim: Swim,
     accusers: BTreeMap<NodeId, NodeId>,
     gossip: Gossip,
     gone: BTreeMap<NodeId, Gone>,
@@ -127,6 +133,7 @@ impl Membership {
             attempts: Vec::new(),
             errands: Vec::new(),
             doubts: BTreeMap::new(),
+            swim: Swim::new(config.detector),
             accusers: BTreeMap::new(),
             gossip: Gossip::default(),
             gone: BTreeMap::new(),
@@ -146,13 +153,17 @@ impl Membership {
 
     /// Whom to ask in this round.
     pub fn next_peer(&mut self, members: &Members, me: NodeId, rng: &mut Stream) -> Option<(NodeId, Addr)> {
-        self.order.next(members, me, rng).map(|peer| (peer.node, peer.addr))
+        let peer = self.order.next(members, me, rng)?;
+        self.swim.note_peer(peer);
+        Some((peer.node, peer.addr))
     }
 
     /// How many members this node doubts, waits for, has news of, and remembers as gone: what a checker bounds.
     #[must_use]
     pub fn sizes(&self) -> [usize; 4] {
-        [self.doubts.len(), self.attempts.len() + self.errands.len(), self.gossip.len(), self.gone.len()]
+        let [suspicions, probes] = self.swim.sizes();
+        let asking = self.attempts.len() + self.errands.len() + probes;
+        [self.doubts.len() + suspicions, asking, self.gossip.len(), self.gone.len()]
     }
 
     /// How often exchanges get through.
@@ -188,6 +199,7 @@ impl Membership {
         let trusts = local.planted.is(Mutant::IgnoreHeard);
         if is_burial
             && !trusts
+            && !self.swim.is_on()
             && heard.is_some_and(|heard| heard < update.age)
             && held.is_some_and(|held| held.standing.is_live())
         {
@@ -226,12 +238,11 @@ impl Membership {
 
     /// Someone suspects a member: that is news, and to whom suspects it as well a confirmation.
     fn accused(&mut self, update: &MemberUpdate, local: &Local<'_>) {
-        self.accusers.insert(update.node, update.accuser);
-        if local.config.detector != Detector::Evidence {
-            // In SWIM whoever hears of a suspicion buries the suspect in time.
-            let doubt = self.doubts.entry(update.node).or_insert_with(|| Doubt::new(update.life, local.now));
-            doubt.public.get_or_insert(local.now);
+        if self.swim.is_on() {
+            self.accused_in_time(update.node, update.life, update.accuser, local);
+            return;
         }
+        self.accusers.insert(update.node, update.accuser);
         if let Some(doubt) = self.doubts.get_mut(&update.node) {
             doubt.accuse(update.accuser);
         }
@@ -264,7 +275,7 @@ impl Membership {
             return Learned::Outlived;
         }
         let is_doubted = update.standing != Standing::Alive || update.life > own.life;
-        if update.life < own.life && is_doubted {
+        if update.life < own.life && is_doubted && !self.swim.is_on() {
             // Whoever says so has not heard of what this node says of itself now.
             self.gossip.push(local.me, self.sends(local));
         }
@@ -281,7 +292,8 @@ impl Membership {
         let refuted = Member { life, ..own.clone() };
         local.members.put(refuted);
         self.gossip.push(local.me, self.sends(local));
-        if update.standing != Standing::Suspect {
+        self.swim.refuted();
+        if update.standing != Standing::Suspect && !self.swim.is_on() {
             self.announce(local.me, local.now);
         }
         effects.events.push(Event::Refuted(life.incarnation));
@@ -310,6 +322,7 @@ impl Membership {
                 (gone.since, gone.reaped) = (since, None);
                 self.next_reap = self.next_reap.min(since + local.config.reap_after);
                 self.doubts.remove(&node);
+                self.swim.forget(node);
                 self.accusers.remove(&node);
             }
         }
@@ -324,8 +337,9 @@ impl Membership {
     /// The member has spoken for itself. Evidence against it stays: it may live and be out of reach all the same.
     fn end_doubt(&mut self, node: NodeId, boot: Boot, local: &Local<'_>) {
         self.accusers.remove(&node);
+        self.swim.forget(node);
         match self.doubts.get_mut(&node) {
-            Some(doubt) if local.config.detector == Detector::Evidence && doubt.life.boot == boot => {
+            Some(doubt) if doubt.life.boot == boot => {
                 doubt.soften(local.now);
             }
             _ => _ = self.doubts.remove(&node),
@@ -333,6 +347,9 @@ impl Membership {
     }
 
     fn sends(&self, local: &Local<'_>) -> u32 {
+        if self.swim.is_on() {
+            return Swim::sends(local.members.len());
+        }
         let doublings = usize::BITS - local.members.len().leading_zeros();
         (doublings * local.config.news_sends * local.repeat).div_ceil(16 * 16).max(1)
     }
@@ -396,8 +413,18 @@ impl Membership {
     /// Adds news of members to a packet that is about to leave, in at most `bytes`.
     pub fn fill(&mut self, members: &Members, now: Time, bytes: usize, out: &mut Vec<MemberUpdate>) {
         let mut left = bytes;
-        let Self { gossip, gone, accusers, .. } = self;
+        let Self { gossip, gone, accusers, swim, .. } = self;
+        let buddy = swim.take_buddy().and_then(|node| members.get(node));
+        if let Some(update) = buddy.map(|member| gone.update(member, accusers, now))
+            && crate::codec::member_len(&update) <= left
+        {
+            left -= crate::codec::member_len(&update);
+            out.push(update);
+        }
         gossip.take(|node| {
+            if buddy.is_some_and(|buddy| buddy.node == node) {
+                return true;
+            }
             let Some(member) = members.get(node) else { return true };
             let update = gone.update(member, accusers, now);
             let len = crate::codec::member_len(&update);

@@ -1,7 +1,7 @@
 //! When a member that does not answer is suspected, and when it is buried.
 
 use super::evidence::{BIT, Baseline};
-use crate::config::{Detector, MembershipConfig};
+use crate::config::MembershipConfig;
 use crate::id::NodeId;
 use crate::member::Life;
 use crate::time::{Span, Time};
@@ -196,11 +196,6 @@ impl Doubt {
         (live, witnesses): (usize, usize),
         now: Time,
     ) -> Verdict {
-        if config.detector != Detector::Evidence {
-            let confirmations =
-                if config.detector == Detector::Swim { None } else { Some(self.accusers.len()) };
-            return self.by_timer(timeout(config, live, confirmations), now);
-        }
         let needed = WITNESSES.min(witnesses).max(1);
         let share = needed as i32;
         let score = self.score();
@@ -232,14 +227,6 @@ impl Doubt {
             if is_early { worth.min(BURY_AT - 1) } else { worth }
         })
     }
-
-    fn by_timer(&self, timeout: Span, now: Time) -> Verdict {
-        match self.public {
-            None => Verdict::Suspect,
-            Some(since) if now >= since + timeout => Verdict::Bury,
-            Some(_) => Verdict::Wait,
-        }
-    }
 }
 
 /// log10 in parts of 1,024 of 1 to 9, and of ten times as much by adding 1,024.
@@ -257,14 +244,16 @@ fn log10(n: usize) -> u64 {
     (log + low + (high - low) * rest / unit).max(1_024)
 }
 
-/// ln(n + 1) / ln(k + 1) in parts of 1,024, for k = 3 confirmations.
-const CONFIRMED: [u64; 4] = [0, 512, 811, 1_024];
+/// As many confirmations make a suspicion as short as it gets.
+pub(super) const CONFIRMATIONS: usize = 3;
+/// ln(n + 1) / ln(k + 1) in parts of 1,024, for k = [`CONFIRMATIONS`].
+const CONFIRMED: [u64; CONFIRMATIONS + 1] = [0, 512, 811, 1_024];
 
 /// How long a suspicion lasts, by the formula of Lifeguard (Dadgar et al. 2018, IV-B): from `max` without any
 /// confirmation to `min` with three; `None` is SWIM, which never waits longer than `min`.
 pub(super) fn timeout(config: &MembershipConfig, live: usize, confirmations: Option<usize>) -> Span {
     let period_us = config.period.as_us();
-    let min_us = period_us * u64::from(config.suspicion_factor_percent) * log10(live) / (100 * 1_024);
+    let min_us = period_us * u64::from(config.suspicion_percent()) * log10(live) / (100 * 1_024);
     let Some(confirmations) = confirmations else { return Span::from_us(min_us) };
     let max_us = min_us * u64::from(config.suspicion_max_factor);
     let part = CONFIRMED.get(confirmations).copied().unwrap_or(1_024);
@@ -276,7 +265,7 @@ mod tests {
     use super::*;
 
     fn config() -> MembershipConfig {
-        MembershipConfig { suspicion_factor_percent: 400, ..MembershipConfig::default() }
+        MembershipConfig { suspicion_factor_percent: Some(400), ..MembershipConfig::default() }
     }
 
     #[test]

@@ -30,6 +30,7 @@ macro_rules! lend {
                     rng: &mut $node.rng,
                     planted: $node.config.planted,
                     repeat,
+                    room: $node.config.room(),
                     now: $now,
                 },
             )),
@@ -212,7 +213,7 @@ impl Node {
         self.take_in(packet, now, effects);
         let Some((membership, mut local)) = lend!(self, now) else { return };
         match packet.subject {
-            Some(subject) => membership.reported(packet.sender, packet.nonce, subject, &local),
+            Some(subject) => membership.reported(packet.sender, packet.nonce, subject),
             None => membership.answered(packet.sender, packet.nonce, &mut local, effects),
         }
     }

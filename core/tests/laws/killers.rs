@@ -1,7 +1,9 @@
 //! Every planted bug has a law that catches it.
 
 use crate::law::Law;
-use crate::{claims, deltas, fences, freshness, intervals, join, log, membership, outages, repair, streams};
+use crate::{
+    claims, deltas, detectors, fences, freshness, intervals, join, log, membership, outages, repair, streams,
+};
 use heck_core::mutant::Mutant;
 
 /// Which law catches which bug.
@@ -13,6 +15,7 @@ const KILLERS: &[(Mutant, Law)] = &[
     (Mutant::KeepName, membership::COPIES_PART),
     (Mutant::ForgetReaped, membership::THE_FORGOTTEN_STAY_DEAD),
     (Mutant::AbandonDead, membership::PARTITIONS_HEAL),
+    (Mutant::ConfirmOneself, detectors::SUSPICIONS_LAST),
     (Mutant::AdoptTruncatedAnswer, deltas::NO_OVER_CLAIM),
     (Mutant::SeenThoughRefused, deltas::NO_OVER_CLAIM),
     (Mutant::DotlessRemove, deltas::WRITES_REPLACE),

@@ -4,6 +4,7 @@ mod claims;
 #[path = "../common/mod.rs"]
 mod common;
 mod deltas;
+mod detectors;
 mod fences;
 mod fleet;
 mod freshness;

@@ -87,6 +87,8 @@ pub struct Opinions {
     pub false_deaths: u64,
     /// Of these, those of nodes that no fault was about.
     pub healthy_deaths: u64,
+    /// Of these, those at observers that no fault was about either.
+    pub healthy_deaths_at_healthy: u64,
     /// A node refuted what others said of it.
     pub refutations: u64,
     /// Someone was held dead who had said that it leaves.

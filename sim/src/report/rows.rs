@@ -70,6 +70,7 @@ pub struct RunRow {
     pub suspicions: u64,
     pub false_deaths: u64,
     pub healthy_deaths: u64,
+    pub healthy_deaths_at_healthy: u64,
     pub left_deaths: u64,
     pub refutations: u64,
     pub lists_right_s: Option<Decimal<6>>,

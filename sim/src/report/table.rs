@@ -158,14 +158,16 @@ fn opinions(runs: &[RunOutcome]) -> Option<String> {
     let sum = |value: fn(&Opinions) -> u64| runs.iter().map(|run| value(&run.opinions)).sum::<u64>();
     let (suspicions, refutations) = (sum(|held| held.suspicions), sum(|held| held.refutations));
     let (deaths, healthy) = (sum(|held| held.false_deaths), sum(|held| held.healthy_deaths));
+    let at_healthy = sum(|held| held.healthy_deaths_at_healthy);
     (suspicions + refutations + deaths > 0).then(|| {
         format!(
             "opinions, all runs and observers: {} suspicions, {} refutations, {} deaths of nodes that were up, {} of \
-             them of nodes that no fault was about",
+             them of nodes that no fault was about, {} of these at such nodes",
             thousands(suspicions as f64),
             thousands(refutations as f64),
             thousands(deaths as f64),
             thousands(healthy as f64),
+            thousands(at_healthy as f64),
         )
     })
 }

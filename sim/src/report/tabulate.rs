@@ -184,6 +184,7 @@ fn run_row(point: &PointOutcome, run: &RunOutcome) -> RunRow {
         suspicions: run.opinions.suspicions,
         false_deaths: run.opinions.false_deaths,
         healthy_deaths: run.opinions.healthy_deaths,
+        healthy_deaths_at_healthy: run.opinions.healthy_deaths_at_healthy,
         left_deaths: run.opinions.left_deaths,
         refutations: run.opinions.refutations,
         lists_right_s: run.lists_right_us.map(|us| Decimal(seconds(us))),

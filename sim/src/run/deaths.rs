@@ -201,7 +201,10 @@ impl Deaths {
             }
             Standing::Dead if self.up[subject as usize] => {
                 self.opinions.false_deaths += 1;
-                self.opinions.healthy_deaths += u64::from(!self.touched[subject as usize]);
+                let is_untouched = |node: u32| !self.touched[node as usize];
+                let is_healthy = is_untouched(subject);
+                self.opinions.healthy_deaths += u64::from(is_healthy);
+                self.opinions.healthy_deaths_at_healthy += u64::from(is_healthy && is_untouched(observer));
                 self.wrong.insert((observer, subject));
                 return;
             }
@@ -282,7 +285,21 @@ mod tests {
         deaths.started(3, false, at(4));
         deaths.heard(0, &death(3), at(5));
         let (_, opinions) = deaths.outcome(at(6));
-        assert_eq!((opinions.false_deaths, opinions.healthy_deaths), (3, 2));
+        deaths_are(opinions, [3, 2, 2]);
+    }
+
+    #[test]
+    fn whom_a_fault_is_about_does_not_count_as_a_healthy_observer() {
+        let mut deaths = four([false, true, false, false]);
+        deaths.heard(1, &death(2), at(1));
+        deaths.heard(0, &death(2), at(2));
+        let (_, opinions) = deaths.outcome(at(6));
+        deaths_are(opinions, [2, 2, 1]);
+    }
+
+    fn deaths_are(opinions: Opinions, expected: [u64; 3]) {
+        let Opinions { false_deaths, healthy_deaths, healthy_deaths_at_healthy, .. } = opinions;
+        assert_eq!([false_deaths, healthy_deaths, healthy_deaths_at_healthy], expected);
     }
 
     #[test]

@@ -142,6 +142,11 @@ impl Judge {
                 expect.healthy_deaths_max,
                 point.runs.iter().map(|run| run.opinions.healthy_deaths).sum(),
             ),
+            (
+                "of these, observers whom no fault was about either",
+                expect.healthy_deaths_at_healthy_max,
+                point.runs.iter().map(|run| run.opinions.healthy_deaths_at_healthy).sum(),
+            ),
         ];
         for (what, limit, count) in counts {
             if let Some(limit) = limit {

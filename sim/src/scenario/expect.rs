@@ -62,6 +62,8 @@ section! {
         false_deaths_max: Option<u32> = plain(),
         /// Of these, how often someone whom no fault was about.
         healthy_deaths_max: Option<u32> = plain(),
+        /// Of these, how often at someone whom no fault was about either.
+        healthy_deaths_at_healthy_max: Option<u32> = plain(),
         /// How often a node held someone dead who had said that it leaves.
         left_deaths_max: Option<u32> = plain(),
         /// Time until a node that joins is known to a node that was up then: the greatest.
@@ -126,9 +128,11 @@ pub(super) fn check_bar(aim: &str, bar: &Node, key: &str, problems: &mut Problem
         "crash_known_p50_max" | "crash_known_p99_max" | "crash_known_max" | "crash_spread_p50_max" => {
             Span::read(bar, key, problems).is_some()
         }
-        "crashes_missed_max" | "false_deaths_max" | "healthy_deaths_max" | "never_reached_max" => {
-            u32::read(bar, key, problems).is_some()
-        }
+        "crashes_missed_max"
+        | "false_deaths_max"
+        | "healthy_deaths_max"
+        | "healthy_deaths_at_healthy_max"
+        | "never_reached_max" => u32::read(bar, key, problems).is_some(),
         "reached_min" | "reached_mean_min" => Fraction::read(bar, key, problems).is_some(),
         "largest_datagram_max" | "bytes_per_node_second_max" | "repair_bytes_per_node_second_max" => {
             Bytes::read(bar, key, problems).is_some()

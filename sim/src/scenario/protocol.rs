@@ -126,8 +126,9 @@ section! {
         probe_timeout: Span = default("500ms").at_least("1ms").at_most("1m"),
         /// Members asked to ask for someone who does not answer.
         probe_helpers: u32 = default("3").at_most("16"),
-        /// A confirmed suspicion lasts this many percent of max(1, log10 of the members) periods.
-        suspicion_factor_percent: u32 = default("270").at_least("10").at_most("10000"),
+        /// A confirmed suspicion lasts this many percent of max(1, log10 of the members) periods; without it 270 with
+        /// `"evidence"` and 500 with `"lifeguard"` and `"swim"`.
+        suspicion_factor_percent: Option<u32> = plain().at_least("10").at_most("10000"),
         /// One that nobody confirms lasts so many times as long.
         suspicion_max_factor: u32 = default("6").at_least("1").at_most("100"),
         /// Bytes of news of members in a datagram.
