@@ -17,6 +17,11 @@ pub fn judge(file: &ScenarioFile, outcome: &Outcome) -> Vec<Expectation> {
         let prefix = if point.label.is_empty() { String::new() } else { format!("{}: ", point.label) };
         judge.point(&prefix, &point.scenario, measured);
     }
+    if let Some((first, others)) = outcome.points.split_first() {
+        for (point, measured) in file.points.iter().skip(1).zip(others) {
+            judge.against(&format!("{}: ", point.label), &point.scenario.expect, first, measured);
+        }
+    }
     judge.missed(&file.scenario.missed);
     judge.found
 }
@@ -205,6 +210,33 @@ impl Judge {
         }
     }
 
+    /// Holds a point against the first one of the sweep.
+    fn against(&mut self, prefix: &str, expect: &Expect, first: &PointOutcome, point: &PointOutcome) {
+        let limits = [
+            (
+                "observers that held someone dead whom no fault was about",
+                expect.healthy_deaths_part_max,
+                (|run: &RunOutcome| run.opinions.healthy_deaths as f64) as fn(&RunOutcome) -> f64,
+            ),
+            (
+                "of these, observers whom no fault was about either",
+                expect.healthy_deaths_at_healthy_part_max,
+                |run| run.opinions.healthy_deaths_at_healthy as f64,
+            ),
+            ("datagrams", expect.datagrams_part_max, |run| {
+                run.traffic.datagrams() as f64 * 1e6 / run.measured_us.max(1) as f64
+            }),
+        ];
+        for (what, limit, count) in limits {
+            let Some(limit) = limit else { continue };
+            let sum = |point: &PointOutcome| point.runs.iter().map(count).sum::<f64>();
+            // Nothing is no more than nothing, and whatever else is no part of it.
+            let part = if sum(point) > 0.0 { sum(point) / sum(first) } else { 0.0 };
+            let what = format!("{prefix}{what}, of those in the first point");
+            self.at_most(&what, part, limit.as_f64(), percent);
+        }
+    }
+
     fn curve(&mut self, prefix: &str, name: &str, limits: &Limits, point: &PointOutcome) {
         let updates: Vec<&UpdateOutcome> = point.updates_of(name).map(|(_, update)| update).collect();
         let what = |text: &str| format!("{prefix}{name}, {text}");
@@ -279,6 +311,42 @@ fn unit(value: impl Display, unit: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::outcome::{Opinions, Sent};
+
+    #[test]
+    fn parts_are_of_what_the_first_point_counts() {
+        let text = r#"question = "q"
+source = "s"
+expectation = "e"
+run.duration = "100s"
+cluster.nodes = 3
+network.latency = "40ms"
+expect = { healthy_deaths_part_max = 0.25, healthy_deaths_at_healthy_part_max = 0.25, datagrams_part_max = 1.106 }
+sweep = { key = "cluster.protocol.membership", values = ["swim", "lifeguard", "evidence"] }
+"#;
+        let file = ScenarioFile::parse("q.toml", text, &[]).expect("a scenario");
+        let point = |healthy_deaths, count| {
+            let opinions = Opinions { healthy_deaths, ..Opinions::default() };
+            let push = Sent { count, bytes: 0 };
+            let traffic = Traffic { push, ..Traffic::default() };
+            let run = RunOutcome { opinions, traffic, measured_us: 1_000_000, ..RunOutcome::default() };
+            PointOutcome { runs: vec![run.clone(), run], ..PointOutcome::default() }
+        };
+        let points = vec![point(8, 100), point(2, 110), point(3, 111)];
+        let judged = judge(&file, &Outcome { points, ..Outcome::default() });
+        let shown: Vec<(&str, Verdict)> =
+            judged.iter().map(|expectation| (expectation.measured.as_str(), expectation.verdict)).collect();
+        let (met, failed) = (Verdict::Met, Verdict::Failed);
+        let expected = [
+            ("25 %", met),
+            ("0 %", met),
+            ("110 %", met),
+            ("37.5 %", failed),
+            ("0 %", met),
+            ("111 %", failed),
+        ];
+        assert_eq!(shown, expected);
+    }
 
     #[test]
     fn the_limits_of_a_table_come_before_those_of_its_kind_and_of_every_kind() {

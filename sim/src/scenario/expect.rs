@@ -64,6 +64,12 @@ section! {
         healthy_deaths_max: Option<u32> = plain(),
         /// Of these, how often at someone whom no fault was about either.
         healthy_deaths_at_healthy_max: Option<u32> = plain(),
+        /// `healthy_deaths_max` as a part of what the first point of the sweep counts under the same seeds.
+        healthy_deaths_part_max: Option<Number> = plain(),
+        /// `healthy_deaths_at_healthy_max` as such a part.
+        healthy_deaths_at_healthy_part_max: Option<Number> = plain(),
+        /// Datagrams of all types that nodes send, as such a part.
+        datagrams_part_max: Option<Number> = plain(),
         /// How often a node held someone dead who had said that it leaves.
         left_deaths_max: Option<u32> = plain(),
         /// Time until a node that joins is known to a node that was up then: the greatest.
