@@ -16,7 +16,8 @@ impl LocalHealth {
         self.0 = self.0.saturating_sub(1);
     }
 
-    /// A probe failed. A helper that is well says that it asked in vain; one of which nothing is heard either points to this node.
+    /// A probe failed. A helper that is well says that it asked in vain; where one is silent, too, the fault is rather
+    /// this node's.
     pub fn probe_failed(&mut self, silent_helpers: bool) {
         self.raise(1 + u32::from(silent_helpers));
     }

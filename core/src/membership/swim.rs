@@ -5,9 +5,11 @@
 //! nothing came by the end of the period; a suspect that does not refute is buried by everyone's own timer. News is
 //! gossiped every 200 ms to three members as well as on what is sent anyway. SWIM's timers are fixed. Lifeguard
 //! scales its probes by [`LocalHealth`], has helpers say when they ask in vain, shortens a suspicion as others
-//! confirm it, and tells a suspect first. None of heck's own ways counts here: no evidence, no announcement to all,
-//! no allowance for loss or for having been asleep. What is not part of a detector is shared with them: lists are compared in rounds
-//! of repair, and the dead are asked now and then.
+//! confirm it, and tells a suspect first.
+//!
+//! None of heck's own ways counts here: no evidence, no announcement to all, no allowance for loss or for having been
+//! asleep. What is not part of a detector is shared with them: lists are compared in rounds of repair, and the dead
+//! are asked now and then. The second ping that memberlist makes by TCP is left out.
 
 use super::local_health::LocalHealth;
 use super::suspicion::{CONFIRMATIONS, timeout};
