@@ -281,7 +281,7 @@ impl Check<'_> {
         if let Some(copy) = &fault.copy_disk {
             let nodes = self.scenario.cluster.nodes;
             for (end, node) in [("from", copy.from), ("to", copy.to)] {
-                if node >= nodes || copy.from == copy.to {
+                if node >= nodes || (end == "to" && copy.from == copy.to) {
                     let allowed = format!("two different indices from 0 to {}", nodes - 1);
                     self.wrong(&format!("{key}.copy_disk.{end}"), "is no node to copy between", allowed);
                 }

@@ -204,7 +204,7 @@ fn a_fault_after_the_end_or_beyond_the_last_node_is_refused() {
     );
     assert_eq!(
         complaint("[[fault]]\nat = \"1s\"\ncopy_disk = { from = 3, to = 3 }"),
-        "topic/q.toml:9:22: fault.0.copy_disk.from: 3 is no node to copy between; allowed: two different indices from 0 \
+        "topic/q.toml:9:30: fault.0.copy_disk.to: 3 is no node to copy between; allowed: two different indices from 0 \
          to 9"
     );
     assert!(
