@@ -11,6 +11,7 @@ extern crate alloc;
 extern crate std;
 
 mod broadcast;
+pub mod check;
 pub mod codec;
 pub mod config;
 pub mod effects;

@@ -109,6 +109,30 @@ mutants! {
     ForgetReaped,
     /// Whoever says twice that it suspects a member confirms itself.
     ConfirmOneself,
+    /// All origins that a node gains are due at once.
+    CheckAllAtOnce,
+    /// Probes start as soon as they are due, however many.
+    UnpacedProbes,
+    /// An isolated node checks the world at the usual intervals.
+    IgnoreCollapsedView,
+    /// An origin that changes hands is unknown at first.
+    ForgetCarried,
+    /// A failure counts although the checker itself was late, and so does a probe that nobody heard of again.
+    BlameOrigin,
+    /// A checker that is behind its schedule does not say so.
+    NeverLate,
+    /// An origin is given up without a word.
+    LoseWithoutRelease,
+    /// Heartbeats vouch for origins that are late or given up.
+    VouchWhileOwing,
+    /// The outcome of a probe that was given up counts as that of the next.
+    OutcomeOfAnyProbe,
+    /// An origin is called down without asking anybody.
+    AskNobody,
+    /// A confirmer whose answer arrives twice has two votes.
+    CountAnswersTwice,
+    /// What flaps rises as fast as anything else.
+    ForgetFlaps,
 }
 
 /// Which bug is planted, if any.

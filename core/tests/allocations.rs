@@ -7,9 +7,11 @@ use std::sync::Arc;
 
 use common::{addr, name};
 use heck_core::Node;
+use heck_core::check::{Action, Checker, Limits, Policy, ProbeId, Reply};
 use heck_core::config::Config;
 use heck_core::effects::Effects;
-use heck_core::id::Boot;
+use heck_core::entry::{Admin, HealthState, OriginSpec};
+use heck_core::id::{Boot, NodeId};
 use heck_core::input::{Command, Input};
 use heck_core::member::{Member, Members};
 use heck_core::node::{Base, Identity};
@@ -90,4 +92,63 @@ fn a_warm_exchange_allocates_nothing() {
     let steps = pair.steps - before;
     assert!(steps > 10_000, "an hour has over 10,000 steps, not {steps}");
     assert_eq!(counted.count_total, 0, "{steps} steps of ping, ack and heartbeats");
+}
+
+/// A checker whose probes all end after 20 ms; one in seven is bad, so that checks hurry and slow down again.
+struct Checks {
+    checker: Checker,
+    actions: Vec<Action>,
+    under_way: VecDeque<(Time, ProbeId)>,
+    now: Time,
+    probes: u64,
+}
+
+impl Checks {
+    fn run_for(&mut self, span: Span) {
+        let until = self.now + span;
+        loop {
+            let ends = self.under_way.front().map_or(Time::NEVER, |(at, _)| *at);
+            let wake = self.checker.next_wake();
+            if ends.min(wake) > until {
+                self.now = until;
+                return;
+            }
+            self.now = self.now.max(ends.min(wake));
+            if ends <= wake {
+                let Some((_, probe)) = self.under_way.pop_front() else { return };
+                let reply = Reply::Status(if self.probes.is_multiple_of(7) { 500 } else { 200 });
+                self.checker.outcome(probe, reply, Span::from_ms(20), self.now, &mut self.actions);
+            } else {
+                self.checker.tick(self.now, &mut self.actions);
+            }
+            for action in self.actions.drain(..) {
+                if let Action::Probe { probe, .. } = action {
+                    self.probes += 1;
+                    self.under_way.push_back((self.now + Span::from_ms(20), probe));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_warm_checker_of_10_000_origins_allocates_nothing() {
+    let mut checks = Checks {
+        checker: Checker::new(NodeId(1), Limits::default(), Time::ZERO),
+        actions: Vec::new(),
+        under_way: VecDeque::new(),
+        now: Time::ZERO,
+        probes: 0,
+    };
+    let policy = Arc::new(Policy::from(&OriginSpec::new("http://10.0.0.7/")));
+    for n in 0..10_000 {
+        let origin = name(&format!("origin-{n}"));
+        checks.checker.gain(&origin, &policy, Admin::Enabled, HealthState::Healthy, Time::ZERO);
+    }
+    checks.run_for(Span::from_secs(30));
+    let before = checks.probes;
+    let counted = allocation_counter::measure(|| checks.run_for(Span::from_secs(20)));
+    let probes = checks.probes - before;
+    assert!(probes > 40_000, "20 s have over 40,000 probes, not {probes}");
+    assert_eq!(counted.count_total, 0, "{probes} probes");
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: [(&str, &[&str]); 4] = [
     ("leaves", &["time", "id", "rng", "hash", "interval", "overlay", "mutant"]),
     ("data", &["entry", "packet", "codec", "config", "state", "recent", "member", "input", "effects"]),
-    ("mechanisms", &["broadcast", "repair", "heartbeat", "sync", "ownership", "journal", "membership"]),
+    ("mechanisms", &["broadcast", "repair", "heartbeat", "sync", "ownership", "journal", "membership", "check"]),
     ("composition", &["node", "lib"]),
 ];
 const MECHANISMS: usize = 2;

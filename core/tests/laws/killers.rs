@@ -2,7 +2,8 @@
 
 use crate::law::Law;
 use crate::{
-    claims, deltas, detectors, fences, freshness, intervals, join, log, membership, outages, repair, streams,
+    claims, deltas, detectors, fences, freshness, honesty, intervals, join, log, membership, outages, repair, schedule,
+    streams, verdicts,
 };
 use heck_core::mutant::Mutant;
 
@@ -56,6 +57,20 @@ const KILLERS: &[(Mutant, Law)] = &[
     (Mutant::UnboundedLog, log::LOG_IS_BOUNDED),
     (Mutant::SplitRanges, intervals::WELL_FORMED),
     (Mutant::SplitRanges, join::INFLATES),
+    (Mutant::CheckAllAtOnce, schedule::ON_TIME),
+    (Mutant::UnpacedProbes, schedule::SPREAD),
+    (Mutant::UnpacedProbes, schedule::BUDGET),
+    (Mutant::IgnoreCollapsedView, schedule::COLLAPSE),
+    (Mutant::ForgetCarried, verdicts::CARRIED),
+    (Mutant::BlameOrigin, honesty::NO_BLAME_WHILE_PAUSED),
+    (Mutant::BlameOrigin, honesty::OVERLOADED),
+    (Mutant::OutcomeOfAnyProbe, honesty::NO_BLAME),
+    (Mutant::NeverLate, honesty::VOUCHED),
+    (Mutant::LoseWithoutRelease, honesty::VOUCHED),
+    (Mutant::VouchWhileOwing, honesty::VOUCHED),
+    (Mutant::AskNobody, verdicts::CONFIRMED),
+    (Mutant::CountAnswersTwice, verdicts::CONFIRMED),
+    (Mutant::ForgetFlaps, verdicts::DAMPED),
 ];
 
 /// Bugs of disks, restarts and lists, which the simulator's checkers find (`sim/tests/proof/mutants.rs`).

@@ -1,6 +1,7 @@
 //! The laws of the core, each with the planted bugs that it catches.
 
 mod claims;
+mod clinic;
 #[path = "../common/mod.rs"]
 mod common;
 mod deltas;
@@ -8,6 +9,7 @@ mod detectors;
 mod fences;
 mod fleet;
 mod freshness;
+mod honesty;
 mod intervals;
 mod join;
 mod killers;
@@ -16,5 +18,7 @@ mod log;
 mod membership;
 mod outages;
 mod repair;
+mod schedule;
 mod streams;
 mod study;
+mod verdicts;

@@ -1,0 +1,314 @@
+//! What outcomes and answers lead to: states, questions, claims.
+
+use super::checker::{Action, Checker, Finding, Owed, ProbeId};
+use super::favour::Ready;
+use super::judge::Verdict;
+use super::policy::{Grade, Policy, Reply};
+use super::round::{Confirmation, Round};
+use crate::entry::{HealthState, Hold};
+use crate::id::{Name, NodeId};
+use crate::mutant::Mutant;
+use crate::time::{Span, Time};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+/// After how many contradicted suspicions the time between two questions grows no more.
+const BACKOFF_LIMIT: u8 = 5;
+
+impl Checker {
+    /// A probe ended. `took` is the time from its start to the answer, as whoever probed measured it. One that was
+    /// given up, or is of an origin lost meanwhile, is ignored.
+    pub fn outcome(
+        &mut self,
+        probe: ProbeId,
+        reply: Reply,
+        took: Span,
+        now: Time,
+        actions: &mut Vec<Action>,
+    ) {
+        self.note_lateness(now);
+        if let Some(number) = probe.favour() {
+            self.favour_outcome(number, reply, took, now, actions);
+        } else {
+            self.own_outcome(probe.origin(), reply, took, now, actions);
+        }
+        self.promise();
+    }
+
+    fn own_outcome(
+        &mut self,
+        (slot, sequence): (u32, u32),
+        reply: Reply,
+        took: Span,
+        now: Time,
+        actions: &mut Vec<Action>,
+    ) {
+        let is_current = self.sequences.get(slot as usize) == Some(&sequence);
+        if !is_current && !self.limits.planted.is(Mutant::OutcomeOfAnyProbe) {
+            return;
+        }
+        let Some(Some(origin)) = self.origins.get_mut(slot as usize) else { return };
+        let Some(started) = origin.started.take() else { return };
+        let (policy, limits) = (origin.policy.clone(), &self.limits);
+        let grade = policy.grade(reply, took);
+        let grace = limits.grace;
+        let circumstances = Circumstances { started, took, now, grace, starved: self.starved };
+        if circumstances.are_void(grade, &policy) && !limits.planted.is(Mutant::BlameOrigin) {
+            self.reschedule(slot, now);
+            self.rearm(slot);
+            return;
+        }
+        self.take_grade(slot, grade, now, actions);
+    }
+
+    /// A check has told something.
+    fn take_grade(&mut self, slot: u32, grade: Grade, now: Time, actions: &mut Vec<Action>) {
+        let limits = &self.limits;
+        let Some(Some(origin)) = self.origins.get_mut(slot as usize) else { return };
+        let rule = origin.policy.rule;
+        let was_in_time = origin.claimed.is_none() || now <= origin.told + origin.patience(limits.grace);
+        origin.told = now;
+        let verdict = origin.judge.observe(grade, rule, limits.flap_memory, now, limits.planted);
+        if origin.judge.is_calm(rule) {
+            origin.contradicted = 0;
+            origin.ask_after = Time::ZERO;
+        }
+        if verdict == Verdict::Suspects {
+            self.suspect(slot, now, actions);
+        } else {
+            self.rounds.remove(&slot);
+        }
+        self.reschedule(slot, now);
+        self.note_schedule(slot, was_in_time);
+        self.claim_news(slot, actions);
+        self.rearm(slot);
+    }
+
+    /// Whether an origin is on schedule: this check came before the node was late, and the next will have ended
+    /// before. So a node that is behind all the time says so once, instead of twice with each check.
+    fn note_schedule(&mut self, slot: u32, was_in_time: bool) {
+        let grace = self.limits.grace;
+        let Some(origin) = &mut self.origins[slot as usize] else { return };
+        let next_ends = origin.due + origin.policy.timeout + grace;
+        origin.on_schedule = was_in_time && next_ends <= origin.told + origin.patience(grace);
+    }
+
+    fn favour_outcome(
+        &mut self,
+        number: u32,
+        reply: Reply,
+        took: Span,
+        now: Time,
+        actions: &mut Vec<Action>,
+    ) {
+        let Some((started, policy)) = self.favours.probing(number) else { return };
+        let grade = policy.grade(reply, took);
+        let grace = self.limits.grace;
+        let circumstances = Circumstances { started, took, now, grace, starved: self.starved };
+        if circumstances.are_void(grade, policy) {
+            self.favours.drop_probe(number);
+            return;
+        }
+        actions.extend(self.favours.found(number, grade == Grade::Bad, now).map(Action::from));
+    }
+
+    /// Another owner asks whether an origin is down.
+    pub fn asked(
+        &mut self,
+        from: NodeId,
+        round: u32,
+        origin: &Name,
+        policy: &Arc<Policy>,
+        now: Time,
+        actions: &mut Vec<Action>,
+    ) {
+        self.note_lateness(now);
+        actions.extend(self.favours.ask(from, round, origin, policy, now).map(Action::from));
+        self.start_due(now, actions);
+        self.promise();
+    }
+
+    /// A confirmer answered. Answers to questions that are decided are ignored.
+    pub fn answer(
+        &mut self,
+        origin: &Name,
+        round: u32,
+        from: NodeId,
+        down: bool,
+        now: Time,
+        actions: &mut Vec<Action>,
+    ) {
+        self.note_lateness(now);
+        if let Some(&slot) = self.places.get(origin)
+            && let Some(open) = self.rounds.get_mut(&slot).filter(|open| open.number == round)
+        {
+            open.take(from, down, self.limits.planted);
+            if self.decide(slot, now) {
+                self.claim_news(slot, actions);
+            }
+            self.rearm(slot);
+        }
+        self.promise();
+    }
+
+    /// An origin looks unhealthy: asks others, unless they were asked a moment ago.
+    fn suspect(&mut self, slot: u32, now: Time, actions: &mut Vec<Action>) {
+        let Some(origin) = &self.origins[slot as usize] else { return };
+        if self.rounds.contains_key(&slot) || now < origin.ask_after {
+            return;
+        }
+        let is_alone = self.confirmers == 0 || self.limits.planted.is(Mutant::AskNobody);
+        let count = if is_alone { 0 } else { self.confirmers };
+        self.round = self.round.wrapping_add(1);
+        let deadline = now + origin.policy.timeout + self.limits.transit;
+        self.rounds.insert(slot, Round::new(self.round, count, deadline));
+        if count > 0 {
+            actions.push(Action::Ask { origin: origin.name.clone(), round: self.round, count });
+        }
+        self.decide(slot, now);
+    }
+
+    /// Decides a round that can be decided. Whether the origin is unhealthy since, which is then to be claimed.
+    fn decide(&mut self, slot: u32, now: Time) -> bool {
+        let Some(round) = self.rounds.get(&slot) else { return false };
+        let (Some(down), confirmation) = (round.decision(now), round.confirmation()) else { return false };
+        self.rounds.remove(&slot);
+        let Some(origin) = &mut self.origins[slot as usize] else { return false };
+        if down {
+            origin.judge.confirm_down(self.limits.flap_memory, now);
+            origin.confirmation = confirmation;
+        } else {
+            origin.contradicted = (origin.contradicted + 1).min(BACKOFF_LIMIT);
+            origin.ask_after = now + origin.policy.interval.times(1 << origin.contradicted);
+        }
+        down
+    }
+
+    /// Does what is due of an origin beside its next check.
+    pub(super) fn meet_deadline(&mut self, slot: u32, now: Time, actions: &mut Vec<Action>) {
+        let grace = self.limits.grace;
+        let Some(origin) = &mut self.origins[slot as usize] else { return };
+        if origin.started.is_some_and(|started| now >= given_up(started, &origin.policy, grace)) {
+            origin.started = None;
+            self.sequences[slot as usize] = self.sequences[slot as usize].wrapping_add(1);
+            if self.limits.planted.is(Mutant::BlameOrigin) {
+                self.take_grade(slot, Grade::Bad, now, actions);
+            } else {
+                self.reschedule(slot, now);
+            }
+        }
+        if self.decide(slot, now) {
+            self.claim_news(slot, actions);
+        }
+        let Some(origin) = &mut self.origins[slot as usize] else { return };
+        let is_held = origin.claimed.is_some_and(|(_, hold)| hold == Hold::Held);
+        if is_held && !origin.owes_late && now >= origin.told + origin.patience(grace) {
+            origin.owes_late = true;
+            origin.on_schedule = false;
+            if !self.limits.planted.is(Mutant::NeverLate) {
+                self.owed.push_back(Owed::Late(slot, origin.name.clone()));
+            }
+        }
+        self.rearm(slot);
+    }
+
+    /// Sets the deadline of an origin to the next thing that is due of it beside its next check.
+    pub(super) fn rearm(&mut self, slot: u32) {
+        let grace = self.limits.grace;
+        let Some(origin) = &self.origins[slot as usize] else { return };
+        let lost = origin.started.map_or(Time::NEVER, |started| given_up(started, &origin.policy, grace));
+        let decided = self.rounds.get(&slot).map_or(Time::NEVER, |round| round.deadline);
+        let is_held = origin.claimed.is_some_and(|(_, hold)| hold == Hold::Held) && !origin.owes_late;
+        let late = if is_held { origin.told + origin.patience(grace) } else { Time::NEVER };
+        self.deadlines.set(slot, lost.min(decided).min(late));
+    }
+
+    /// Claims what an origin is now, if it is not what was claimed last.
+    fn claim_news(&mut self, slot: u32, actions: &mut Vec<Action>) {
+        let Some(origin) = &mut self.origins[slot as usize] else { return };
+        let news = (origin.shown(), if origin.on_schedule { Hold::Held } else { Hold::Late });
+        origin.owes_late = false;
+        if origin.claimed == Some(news) {
+            return;
+        }
+        origin.claimed = Some(news);
+        let is_down = news.0 == HealthState::Unhealthy;
+        let confirmation = if is_down { origin.confirmation } else { Confirmation::default() };
+        let (state, hold) = news;
+        actions.push(Action::Claim(Finding { origin: origin.name.clone(), state, hold, confirmation }));
+    }
+
+    /// Claims what is owed, as fast as is allowed.
+    pub(super) fn pay_claims(&mut self, now: Time, actions: &mut Vec<Action>) {
+        while let Some(owed) = self.owed.front() {
+            let finding = match owed {
+                Owed::Late(slot, name) => self.late(*slot, name),
+                Owed::Released(name, state) => self.released(name, *state),
+            };
+            if let Some(finding) = finding {
+                if !self.claims.take(now) {
+                    return;
+                }
+                if let Owed::Late(slot, _) = *owed
+                    && let Some(origin) = &mut self.origins[slot as usize]
+                {
+                    origin.owes_late = false;
+                    origin.claimed = Some((finding.state, finding.hold));
+                }
+                actions.push(Action::Claim(finding));
+            }
+            self.owed.pop_front();
+        }
+    }
+
+    /// That an origin is late, unless it has been checked meanwhile.
+    fn late(&self, slot: u32, name: &Name) -> Option<Finding> {
+        let origin = self.origins.get(slot as usize)?.as_ref()?;
+        let (state, _) = origin.claimed.filter(|_| origin.owes_late && origin.name == *name)?;
+        let is_down = state == HealthState::Unhealthy;
+        let confirmation = if is_down { origin.confirmation } else { Confirmation::default() };
+        Some(Finding { origin: name.clone(), state, hold: Hold::Late, confirmation })
+    }
+
+    /// That an origin is released, unless it has come back and was claimed anew.
+    fn released(&self, name: &Name, state: HealthState) -> Option<Finding> {
+        let back = self.places.get(name).and_then(|slot| self.origins[*slot as usize].as_ref());
+        if back.is_some_and(|origin| origin.claimed.is_some()) {
+            return None;
+        }
+        let confirmation = Confirmation::default();
+        Some(Finding { origin: name.clone(), state, hold: Hold::Released, confirmation })
+    }
+}
+
+impl From<Ready> for Action {
+    fn from(ready: Ready) -> Self {
+        let Ready { to, round, origin, down } = ready;
+        Self::Answer { to, round, origin, down }
+    }
+}
+
+/// When a probe without an outcome is given up: just after the last moment at which one would tell something.
+fn given_up(started: Time, policy: &Policy, grace: Span) -> Time {
+    started + policy.timeout + grace + Span(1)
+}
+
+/// What a checker needs to know of its own part in an outcome.
+struct Circumstances {
+    started: Time,
+    took: Span,
+    now: Time,
+    grace: Span,
+    starved: Option<Time>,
+}
+
+impl Circumstances {
+    /// Whether an outcome tells nothing of the origin: it comes too late; or whoever measured was late to notice the
+    /// timeout; or it speaks against the origin and this node itself was woken late meanwhile.
+    fn are_void(&self, grade: Grade, policy: &Policy) -> bool {
+        let too_late = self.now >= given_up(self.started, policy, self.grace);
+        let noticed_late = self.took > policy.timeout + Span(self.grace.as_us() / 4);
+        let was_starved = self.starved.is_some_and(|starved| starved >= self.started);
+        too_late || noticed_late || (grade != Grade::Good && was_starved)
+    }
+}

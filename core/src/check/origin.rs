@@ -1,0 +1,65 @@
+//! One origin that this node checks.
+
+use super::judge::Judge;
+use super::policy::Policy;
+use super::round::Confirmation;
+use crate::entry::{HealthState, Hold};
+use crate::hash::{mix, name_hash};
+use crate::id::{Name, NodeId};
+use crate::time::{Span, Time};
+use alloc::sync::Arc;
+
+/// Everything that a checker keeps of an origin.
+#[derive(Clone, Debug)]
+pub(super) struct Origin {
+    pub(super) name: Name,
+    pub(super) policy: Arc<Policy>,
+    /// Whether its operator wants new traffic elsewhere.
+    pub(super) draining: bool,
+    pub(super) judge: Judge,
+    /// When the check under way started, if one is.
+    pub(super) started: Option<Time>,
+    /// When the last check was due, or the next one is: the schedule, whatever held a check up.
+    pub(super) due: Time,
+    /// When a check last told something.
+    pub(super) told: Time,
+    /// What this node has claimed last, if anything.
+    pub(super) claimed: Option<(HealthState, Hold)>,
+    /// Whether the last check and the one to come keep the schedule; told only once it was checked.
+    pub(super) on_schedule: bool,
+    /// Whether a claim that it is late waits to be made.
+    pub(super) owes_late: bool,
+    /// How often others have contradicted a suspicion since the origin was last fine, and when they may be asked
+    /// again.
+    pub(super) contradicted: u8,
+    pub(super) ask_after: Time,
+    /// What the confirmers said when it became unhealthy.
+    pub(super) confirmation: Confirmation,
+    /// Its share of the node's planned rate, in millionths of a probe per second.
+    pub(super) rate: u64,
+}
+
+impl Origin {
+    /// What users are told: an operator who drains overrules everything but an outage.
+    pub(super) const fn shown(&self) -> HealthState {
+        match self.judge.state() {
+            HealthState::Unhealthy => HealthState::Unhealthy,
+            _ if self.draining => HealthState::Draining,
+            state => state,
+        }
+    }
+
+    /// How old what is known may get before the node is late: one check may be missed. Stretched intervals are no
+    /// excuse, as whoever reads the claim knows the interval that was agreed.
+    pub(super) fn patience(&self, grace: Span) -> Span {
+        self.policy.interval.times(2) + self.policy.timeout + grace
+    }
+}
+
+/// Where in its interval an origin is checked by an owner: a place that spreads evenly over origins and
+/// owners, so that an origin which moves finds room at its new owner. From 1 µs to the whole interval.
+pub(super) fn phase(origin: &Name, owner: NodeId, interval: Span) -> Span {
+    let place = mix(name_hash(origin.as_str().as_bytes()), owner.0);
+    let us = (u128::from(place) * u128::from(interval.as_us())) >> 64;
+    Span(us as u64 + 1)
+}
