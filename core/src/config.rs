@@ -1,6 +1,8 @@
 //! The settings of the protocol, checked once.
 
+use crate::limits::Limits;
 use crate::mutant::Planted;
+use crate::settings::Settings;
 use crate::state::Retention;
 use crate::time::Span;
 use core::fmt;
@@ -173,6 +175,11 @@ pub struct Config {
     pub clock_drift_ppm: u32,
     /// How members are watched; unset, all are taken to live for ever.
     pub membership: Option<MembershipConfig>,
+    /// What the node may do to check the origins that it owns; unset, it checks none, and what is said of their health
+    /// comes from outside.
+    pub checks: Option<Limits>,
+    /// Who owns what. All nodes of a cluster must agree about it.
+    pub ownership: Settings,
     /// A planted bug, for tests.
     pub planted: Planted,
 }
@@ -209,6 +216,8 @@ impl Default for Config {
             max_transit: Span::from_secs(1),
             clock_drift_ppm: 200,
             membership: Some(MembershipConfig::default()),
+            checks: Some(Limits::default()),
+            ownership: Settings::default(),
             planted: Planted::NONE,
         }
     }
@@ -272,8 +281,10 @@ impl Config {
             ("entry_datagram_limit", self.entry_datagram_limit.into(), 100, u64::from(self.room()) - 100),
             span("max_transit", self.max_transit, Span::ZERO, day_us),
             ("clock_drift_ppm", self.clock_drift_ppm.into(), 0, 1_000_000),
+            ("confirmers", self.ownership.confirmers.into(), 0, 16),
         ];
         within(&checks)?;
+        self.checks.as_ref().map_or(Ok(()), Limits::validate)?;
         self.membership.as_ref().map_or(Ok(()), MembershipConfig::validate)
     }
 

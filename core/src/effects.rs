@@ -1,8 +1,10 @@
 //! What goes out through the core's door.
 
+use crate::config::ConfigError;
 use crate::id::{Addr, Boot, Dot, Name, NodeId, StreamId};
 use crate::member::{Member, Standing};
 use crate::packet::{Carried, LaneAnswer, Packet};
+use crate::probe::Probe;
 use crate::state::Change;
 use crate::time::Time;
 use alloc::boxed::Box;
@@ -20,6 +22,8 @@ pub struct Effects {
     pub streams: Vec<StreamEffect>,
     /// Records to write to disk, in order, each with its number.
     pub records: Vec<(u64, Record)>,
+    /// Probes to start; each is answered by an outcome, unless it is lost.
+    pub probes: Vec<Probe>,
     /// What happened.
     pub events: Vec<Event>,
     spare: Vec<Packet>,
@@ -126,12 +130,19 @@ pub enum Event {
     },
     /// Others doubted this node: it has said that it lives, for the so-manieth time in this life.
     Refuted(u32),
+    /// A member has other settings of ownership than this node: the two do not agree about owners.
+    Disagrees {
+        /// Whom.
+        node: NodeId,
+        /// The fingerprint of its settings.
+        settings: u64,
+    },
     /// A peer sent something that makes no sense here; it was dropped.
     Rejected(Rejected),
 }
 
 /// Why a command was refused.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Refusal {
     /// The node has not joined yet, or is leaving.
     NotServing(Phase),
@@ -139,6 +150,8 @@ pub enum Refusal {
     TooLarge(usize),
     /// There is no such origin or key.
     Missing,
+    /// A setting is outside its range.
+    OutOfRange(ConfigError),
 }
 
 /// Why something of a peer's was dropped.
@@ -160,6 +173,8 @@ pub enum Rejected {
     TooManyStreams,
     /// A stream to a node that has no state to give yet.
     StillJoining,
+    /// A question about an origin that is not known here, or an answer to a question that was not asked.
+    NotAsked,
 }
 
 impl Effects {
@@ -206,6 +221,7 @@ impl Effects {
         }
         self.targets.clear();
         self.records.clear();
+        self.probes.clear();
         self.events.clear();
     }
 }

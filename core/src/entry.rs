@@ -2,7 +2,8 @@
 
 use crate::codec::{self, NUMBER_LIMIT};
 use crate::id::{Boot, Dot, Lane, Name, Shard, Store, Writer};
-use crate::time::{Span, Time};
+use crate::policy::Policy;
+use crate::time::Time;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use smallvec::SmallVec;
@@ -30,35 +31,29 @@ pub enum Admin {
     Disabled = 2,
 }
 
-/// How an origin is to be checked.
+/// An origin as its operator describes it.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct OriginSpec {
     /// What to probe, such as `http://10.0.0.7:8080/healthz`; at most [`TARGET_LIMIT`] bytes.
     pub target: Arc<str>,
-    /// Time between two checks.
-    pub interval: Span,
-    /// How long one check may take.
-    pub timeout: Span,
-    /// Failures in a row that make a healthy origin unhealthy.
-    pub fall: u32,
-    /// Successes in a row that make an unhealthy origin healthy.
-    pub rise: u32,
     /// What the operator wants.
     pub admin: Admin,
+    /// How it is to be checked.
+    pub policy: Arc<Policy>,
 }
 
 impl OriginSpec {
-    /// The defaults of the project for a target: every 5 s, timeout 2 s, fall 3, rise 2, enabled.
+    /// A target that is enabled and checked as is usual.
     #[must_use]
     pub fn new(target: &str) -> Self {
-        Self {
-            target: target.into(),
-            interval: Span::from_secs(5),
-            timeout: Span::from_secs(2),
-            fall: 3,
-            rise: 2,
-            admin: Admin::Enabled,
-        }
+        Self { target: target.into(), admin: Admin::Enabled, policy: Arc::default() }
+    }
+
+    /// The same, checked in another way.
+    #[must_use]
+    pub fn with(mut self, change: impl FnOnce(&mut Policy)) -> Self {
+        change(Arc::make_mut(&mut self.policy));
+        self
     }
 }
 
@@ -77,6 +72,17 @@ pub enum HealthState {
     Degraded = 3,
     /// Taken out of use by its operator.
     Draining = 4,
+}
+
+/// Who was asked about an origin that is unhealthy, and what they said.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct Confirmation {
+    /// How many were asked.
+    pub asked: u8,
+    /// How many answered in time.
+    pub answered: u8,
+    /// How many of those found it down as well.
+    pub agreed: u8,
 }
 
 /// Whether the writer of a claim vouches for it with its heartbeats.
@@ -144,6 +150,8 @@ pub struct Claim {
     pub previous: HealthState,
     /// When `state` began, by the clock of the writer that saw it begin. For display only.
     pub since: Time,
+    /// What confirmers said when it became unhealthy; zeros in any other state.
+    pub confirmation: Confirmation,
 }
 
 /// A dot whose shard and store the context tells.

@@ -3,6 +3,7 @@
 use crate::entry::{HealthState, Hold, OriginSpec, Scope};
 use crate::id::{Addr, Name, StreamId};
 use crate::packet::Packet;
+use crate::probe::ProbeOutcome;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 
@@ -44,8 +45,10 @@ pub enum Input<'a> {
         /// Which.
         stream: StreamId,
     },
-    /// A check of an origin ended.
-    Probe(&'a ProbeOutcome),
+    /// A probe that this node asked for has ended.
+    Probe(ProbeOutcome),
+    /// Somebody beside the node has checked an origin.
+    Verdict(&'a Verdict),
     /// Every record up to this number is on disk.
     Persisted {
         /// The number of the last one.
@@ -100,6 +103,8 @@ pub enum OwnedInput {
     },
     /// As [`Input::Probe`].
     Probe(ProbeOutcome),
+    /// As [`Input::Verdict`].
+    Verdict(Verdict),
     /// As [`Input::Persisted`].
     Persisted {
         /// The number of the last one.
@@ -127,7 +132,8 @@ impl OwnedInput {
             Self::StreamRefused { peer } => Input::StreamRefused { peer: *peer },
             Self::StreamFrame { stream, packet } => Input::StreamFrame { stream: *stream, packet },
             Self::StreamClosed { stream } => Input::StreamClosed { stream: *stream },
-            Self::Probe(outcome) => Input::Probe(outcome),
+            Self::Probe(outcome) => Input::Probe(*outcome),
+            Self::Verdict(verdict) => Input::Verdict(verdict),
             Self::Persisted { up_to } => Input::Persisted { up_to: *up_to },
             Self::Command { token, command } => Input::Command { token: *token, command },
         }
@@ -145,16 +151,17 @@ impl From<Input<'_>> for OwnedInput {
                 Self::StreamFrame { stream, packet: Box::new(packet.clone()) }
             }
             Input::StreamClosed { stream } => Self::StreamClosed { stream },
-            Input::Probe(outcome) => Self::Probe(outcome.clone()),
+            Input::Probe(outcome) => Self::Probe(outcome),
+            Input::Verdict(verdict) => Self::Verdict(verdict.clone()),
             Input::Persisted { up_to } => Self::Persisted { up_to },
             Input::Command { token, command } => Self::Command { token, command: command.clone() },
         }
     }
 }
 
-/// What a check found. Whoever drives the checks decides which node makes them.
+/// What somebody beside the node found of an origin. It becomes a claim of this node, whoever owns the origin.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub struct ProbeOutcome {
+pub struct Verdict {
     /// Where the finding holds.
     pub scope: Scope,
     /// Of which origin.

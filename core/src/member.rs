@@ -6,6 +6,7 @@ use crate::hash::mix;
 use crate::id::{Addr, Boot, Name, NodeId};
 use crate::packet::{GROUPS, Relay};
 use crate::rng::Stream;
+use crate::settings::{Settings, Weight};
 use alloc::collections::BTreeMap;
 use alloc::collections::btree_map::Range as DiffRange;
 use alloc::sync::Arc;
@@ -79,6 +80,8 @@ pub struct Member {
     pub life: Life,
     /// What is held of it.
     pub standing: Standing,
+    /// The fingerprint of its settings of ownership.
+    pub settings: u64,
 }
 
 impl Member {
@@ -86,13 +89,27 @@ impl Member {
     #[must_use]
     pub fn new(name: Name, addr: Addr) -> Self {
         let (life, standing) = (Life::default(), Standing::Alive);
-        Self { node: NodeId::of(&name), name, addr, zone: Scope::default(), weight: 100, life, standing }
+        Self {
+            node: NodeId::of(&name),
+            name,
+            addr,
+            zone: Scope::default(),
+            weight: Weight::DEFAULT.0,
+            life,
+            standing,
+            settings: Settings::USUAL,
+        }
     }
 
     /// The same in this life.
     #[must_use]
     pub fn in_life(self, boot: Boot) -> Self {
         Self { life: Life { boot, incarnation: 0 }, ..self }
+    }
+
+    /// What there is to know of it for whoever finds owners.
+    const fn work(&self) -> (bool, Scope, u16) {
+        (self.standing.is_live(), self.zone, self.weight)
     }
 
     /// What two opinions are compared by.
@@ -143,7 +160,10 @@ pub struct Members {
     /// How many of the base are hidden.
     hidden: usize,
     live: usize,
+    dead: usize,
     prints: Prints,
+    /// Whose part in the work has changed, once somebody wants to know.
+    touched: Option<Vec<NodeId>>,
 }
 
 impl Members {
@@ -153,18 +173,44 @@ impl Members {
         sorted.sort_by_key(|member| member.node);
         sorted.dedup_by_key(|member| member.node);
         let live = sorted.iter().filter(|member| member.standing.is_live()).count();
+        let dead = sorted.iter().filter(|member| member.standing == Standing::Dead).count();
         let mut prints = Prints::default();
         for member in &sorted {
             let group = &mut prints.0[member_group(member.node)];
             *group = group.wrapping_add(member.print());
         }
-        Self { base: Arc::new(sorted), diff: BTreeMap::new(), added: Vec::new(), hidden: 0, live, prints }
+        Self {
+            base: Arc::new(sorted),
+            diff: BTreeMap::new(),
+            added: Vec::new(),
+            hidden: 0,
+            live,
+            dead,
+            prints,
+            touched: None,
+        }
     }
 
     /// How many take part.
     #[must_use]
     pub const fn len(&self) -> usize {
         self.live
+    }
+
+    /// How many were buried and are not forgotten.
+    #[must_use]
+    pub const fn dead(&self) -> usize {
+        self.dead
+    }
+
+    /// Notes from now on who comes, goes, or gets another weight or zone.
+    pub fn note_touched(&mut self) {
+        self.touched.get_or_insert_default();
+    }
+
+    /// Who has come, gone, or got another weight or zone since this was last asked.
+    pub fn take_touched(&mut self) -> Vec<NodeId> {
+        self.touched.as_mut().map(core::mem::take).unwrap_or_default()
     }
 
     /// Whether nobody takes part.
@@ -291,15 +337,24 @@ impl Members {
     pub fn put(&mut self, member: Member) {
         debug_assert!(member.life.boot.0 <= NUMBER_LIMIT, "boots have a limit");
         let group = member_group(member.node);
-        let (mut minus, mut was_live) = (0, false);
+        let (mut minus, mut was_live, mut was_dead, mut work) = (0, false, false, None);
         match self.get(member.node) {
-            Some(held) => (minus, was_live) = (held.print(), held.standing.is_live()),
+            Some(held) => {
+                (minus, was_live) = (held.print(), held.standing.is_live());
+                (was_dead, work) = (held.standing == Standing::Dead, Some(held.work()));
+            }
             None if self.in_base(member.node).is_none() => self.added.push(member.node),
             None => self.hidden -= 1,
         }
         let print = &mut self.prints.0[group];
         *print = print.wrapping_add(member.print()).wrapping_sub(minus);
         self.live = self.live + usize::from(member.standing.is_live()) - usize::from(was_live);
+        self.dead = self.dead + usize::from(member.standing == Standing::Dead) - usize::from(was_dead);
+        if let Some(touched) = &mut self.touched
+            && work != Some(member.work())
+        {
+            touched.push(member.node);
+        }
         if self.in_base(member.node) == Some(&member) {
             self.diff.remove(&member.node);
         } else {
@@ -311,9 +366,13 @@ impl Members {
     pub fn remove(&mut self, node: NodeId) {
         let Some(held) = self.get(node) else { return };
         let (print, was_live) = (held.print(), held.standing.is_live());
+        self.dead -= usize::from(held.standing == Standing::Dead);
         let group = &mut self.prints.0[member_group(node)];
         *group = group.wrapping_sub(print);
         self.live -= usize::from(was_live);
+        if was_live && let Some(touched) = &mut self.touched {
+            touched.push(node);
+        }
         if self.in_base(node).is_some() {
             self.hidden += 1;
             self.diff.insert(node, None);
@@ -335,13 +394,18 @@ impl Members {
         let hidden = base.base.len();
         let mut rebased = Self { base: base.base.clone(), diff, hidden, ..Self::default() };
         self.all().for_each(|member| rebased.put(member.clone()));
+        rebased.touched = self.touched.take();
         *self = rebased;
     }
 
     /// The list as a base for others.
     #[must_use]
     pub fn to_base(&self) -> Self {
-        if self.diff.is_empty() { self.clone() } else { Self::new(self.all().cloned().collect()) }
+        if self.diff.is_empty() {
+            Self { touched: None, ..self.clone() }
+        } else {
+            Self::new(self.all().cloned().collect())
+        }
     }
 }
 

@@ -133,6 +133,20 @@ mutants! {
     CountAnswersTwice,
     /// What flaps rises as fast as anything else.
     ForgetFlaps,
+    /// A member that is gone keeps what it owned.
+    KeepLostOwner,
+    /// A member that comes takes nothing over.
+    IgnoreNewcomers,
+    /// Who owns an origin no more stops checking it before the new owner has claimed it.
+    DropAtOnce,
+    /// Who owns an origin no more goes on checking it for ever.
+    NeverHandOver,
+    /// An owner lets the claim of another stand.
+    YieldToAnyone,
+    /// Who checks an origin no more takes the new owner's claim away.
+    ReleaseOthers,
+    /// A claim that another's took the place of is not released where it still stands.
+    LeaveBeatenClaims,
 }
 
 /// Which bug is planted, if any.

@@ -77,6 +77,16 @@ impl<K: Ord + Clone, V: Clone + PartialEq> Overlay<K, V> {
         self.diff.insert(key, Some(value));
     }
 
+    /// Sets the value of `key`, and holds nothing for itself where the base says the same.
+    pub fn put(&mut self, key: K, value: V) {
+        if self.in_base(&key) == Some(&value) {
+            self.len += usize::from(!self.contains(&key));
+            self.diff.remove(&key);
+        } else {
+            self.insert(key, value);
+        }
+    }
+
     /// Removes `key`, giving back its value.
     pub fn remove(&mut self, key: &K) -> Option<V> {
         let based = self.in_base(key).cloned();
@@ -205,7 +215,7 @@ mod tests {
         fn an_overlay_behaves_as_a_plain_map_and_rebasing_changes_nothing_visible(
             base in prop::collection::btree_map(0u8..40, 0u16..3, 0..30),
             other in prop::collection::btree_map(0u8..40, 0u16..3, 0..30),
-            steps in prop::collection::vec((0u8..4, 0u8..40, 0u16..3), 0..60),
+            steps in prop::collection::vec((0u8..5, 0u8..40, 0u16..3), 0..60),
             window in (0u8..40, 0u8..40),
         ) {
             let mut model = base.clone();
@@ -213,6 +223,7 @@ mod tests {
             for (kind, key, value) in steps {
                 match kind {
                     0 => { overlay.insert(key, value); model.insert(key, value); }
+                    4 => { overlay.put(key, value); model.insert(key, value); }
                     1 => prop_assert_eq!(overlay.remove(&key), model.remove(&key)),
                     2 => {
                         *overlay.entry_or_default(&key) += value;

@@ -38,6 +38,10 @@ pub enum PacketKind {
     Ping = 6,
     /// "I am." With a subject: what became of asking it.
     Ack = 7,
+    /// "Is this origin down?" The nonce names the question.
+    Confirm = 8,
+    /// What came of looking. Bears the nonce of the question.
+    Confirmed = 9,
 }
 
 impl PacketKind {
@@ -53,6 +57,8 @@ impl PacketKind {
             5 => Some(Self::SyncDone),
             6 => Some(Self::Ping),
             7 => Some(Self::Ack),
+            8 => Some(Self::Confirm),
+            9 => Some(Self::Confirmed),
             _ => None,
         }
     }
@@ -143,13 +149,21 @@ pub struct Card {
     pub zone: Scope,
     /// Its share of the work.
     pub weight: u16,
+    /// The fingerprint of its settings of ownership.
+    pub settings: u64,
 }
 
 impl Card {
     /// The card of a member.
     #[must_use]
     pub fn of(member: &Member) -> Self {
-        Self { name: member.name.clone(), addr: member.addr, zone: member.zone, weight: member.weight }
+        Self {
+            name: member.name.clone(),
+            addr: member.addr,
+            zone: member.zone,
+            weight: member.weight,
+            settings: member.settings,
+        }
     }
 }
 
@@ -162,6 +176,15 @@ pub struct Subject {
     pub tried: u8,
     /// How often it answered.
     pub answered: u8,
+}
+
+/// Whether an origin is down: what an owner asks others before it says so, and what they answer.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Question {
+    /// Which origin.
+    pub origin: Name,
+    /// In an answer: whether it was found down.
+    pub down: bool,
 }
 
 /// Asks the receiver to pass the packet on within one of `of` equal slices of all identities.
@@ -220,6 +243,8 @@ pub struct Packet {
     pub member_groups: Groups,
     /// In a ping or an ack: whom it is about, when not the two who speak.
     pub subject: Option<Subject>,
+    /// In a question to a confirmer and its answer.
+    pub question: Option<Question>,
 }
 
 impl Default for Packet {
@@ -245,6 +270,7 @@ impl Default for Packet {
             members: Vec::new(),
             member_groups: [0; GROUPS],
             subject: None,
+            question: None,
         }
     }
 }
@@ -281,6 +307,7 @@ impl Packet {
         self.members.clear();
         self.member_groups = [0; GROUPS];
         self.subject = None;
+        self.question = None;
     }
 
     /// Whether it carries anything that changes the receiver's state.

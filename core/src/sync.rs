@@ -219,7 +219,9 @@ impl Sync {
             | PacketKind::Request
             | PacketKind::Reply
             | PacketKind::Ping
-            | PacketKind::Ack => Framed::Misplaced,
+            | PacketKind::Ack
+            | PacketKind::Confirm
+            | PacketKind::Confirmed => Framed::Misplaced,
         }
     }
 

@@ -7,15 +7,18 @@ use std::sync::Arc;
 
 use common::{addr, name};
 use heck_core::Node;
-use heck_core::check::{Action, Checker, Limits, Policy, ProbeId, Reply};
+use heck_core::check::{Action, Checker};
 use heck_core::config::Config;
 use heck_core::effects::Effects;
-use heck_core::entry::{Admin, HealthState, OriginSpec};
+use heck_core::entry::{Admin, HealthState};
 use heck_core::id::{Boot, NodeId};
 use heck_core::input::{Command, Input};
+use heck_core::limits::Limits;
 use heck_core::member::{Member, Members};
 use heck_core::node::{Base, Identity};
 use heck_core::packet::Packet;
+use heck_core::policy::Policy;
+use heck_core::probe::{ProbeId, Reply};
 use heck_core::rng::Seed;
 use heck_core::time::{Span, Time};
 
@@ -140,7 +143,7 @@ fn a_warm_checker_of_10_000_origins_allocates_nothing() {
         now: Time::ZERO,
         probes: 0,
     };
-    let policy = Arc::new(Policy::from(&OriginSpec::new("http://10.0.0.7/")));
+    let policy = Arc::new(Policy::default());
     for n in 0..10_000 {
         let origin = name(&format!("origin-{n}"));
         checks.checker.gain(&origin, &policy, Admin::Enabled, HealthState::Healthy, Time::ZERO);

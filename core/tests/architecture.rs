@@ -8,8 +8,17 @@ use std::path::{Path, PathBuf};
 /// from their own; mechanisms never import each other.
 const LAYERS: [(&str, &[&str]); 4] = [
     ("leaves", &["time", "id", "rng", "hash", "interval", "overlay", "mutant"]),
-    ("data", &["entry", "packet", "codec", "config", "state", "recent", "member", "input", "effects"]),
-    ("mechanisms", &["broadcast", "repair", "heartbeat", "sync", "ownership", "journal", "membership", "check"]),
+    (
+        "data",
+        &[
+            "entry", "packet", "codec", "config", "state", "recent", "member", "input", "effects", "limits",
+            "policy", "probe", "settings",
+        ],
+    ),
+    (
+        "mechanisms",
+        &["broadcast", "repair", "heartbeat", "sync", "ownership", "journal", "membership", "check"],
+    ),
     ("composition", &["node", "lib"]),
 ];
 const MECHANISMS: usize = 2;

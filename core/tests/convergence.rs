@@ -6,7 +6,7 @@ use common::{Cluster, Weather, addr, name};
 use heck_core::config::Config;
 use heck_core::effects::Phase;
 use heck_core::entry::{HealthState, Hold, OriginSpec, Scope};
-use heck_core::input::{Command, ProbeOutcome};
+use heck_core::input::{Command, Verdict};
 use heck_core::time::Span;
 
 fn put_origin(origin: &str) -> Command {
@@ -17,8 +17,8 @@ fn put_key(key: &str, value: &[u8]) -> Command {
     Command::PutKey { name: name(key), value: value.into() }
 }
 
-fn probe(origin: &str, state: HealthState) -> ProbeOutcome {
-    ProbeOutcome { scope: Scope::default(), origin: name(origin), state, hold: Hold::Held }
+fn probe(origin: &str, state: HealthState) -> Verdict {
+    Verdict { scope: Scope::default(), origin: name(origin), state, hold: Hold::Held }
 }
 
 fn half_loss() -> Weather {
@@ -33,7 +33,7 @@ fn every_kind_of_write_reaches_everyone_under_half_loss() {
     cluster.command(4, &put_key("k1", b"v"));
     cluster.command(5, &Command::Publish { topic: name("t"), payload: b"m".as_slice().into() });
     cluster.run_for(Span::from_secs(20));
-    cluster.probe(6, &probe("o1", HealthState::Unhealthy));
+    cluster.tell(6, &probe("o1", HealthState::Unhealthy));
     cluster.run_until_agreed(Span::from_secs(60)).expect("the cluster agrees");
     for node in cluster.running() {
         let view = node.view();
@@ -50,7 +50,7 @@ fn a_removed_origin_takes_its_claims_along_and_comes_back_fresh() {
     let mut cluster = Cluster::formed(5, Config::default(), half_loss(), 2);
     cluster.command(0, &put_origin("o"));
     cluster.run_until_agreed(Span::from_secs(60)).expect("agrees");
-    cluster.probe(1, &probe("o", HealthState::Unhealthy));
+    cluster.tell(1, &probe("o", HealthState::Unhealthy));
     cluster.run_until_agreed(Span::from_secs(60)).expect("agrees");
     cluster.command(2, &Command::RemoveOrigin { name: name("o") });
     cluster.run_until_agreed(Span::from_secs(60)).expect("agrees");
@@ -129,10 +129,9 @@ fn an_edited_origin_is_never_of_unknown_health_and_its_owner_claims_it_again() {
     let mut cluster = Cluster::formed(5, Config::default(), half_loss(), 7);
     cluster.command(0, &put_origin("o"));
     cluster.run_until_agreed(Span::from_secs(60)).expect("agrees");
-    cluster.probe(1, &probe("o", HealthState::Unhealthy));
+    cluster.tell(1, &probe("o", HealthState::Unhealthy));
     cluster.run_until_agreed(Span::from_secs(60)).expect("agrees");
-    let mut spec = OriginSpec::new("http://b/");
-    spec.fall = 9;
+    let spec = OriginSpec::new("http://b/").with(|policy| policy.confirmers = Some(5));
     let edit = Command::PutOrigin { name: name("o"), spec, source: name("test") };
     cluster.command(2, &edit);
     cluster.run_until_agreed(Span::from_secs(60)).expect("agrees");
@@ -142,7 +141,7 @@ fn an_edited_origin_is_never_of_unknown_health_and_its_owner_claims_it_again() {
         let health = node.view().health(Scope::default(), &name("o"), cluster.now).expect("known");
         assert_eq!(health.age, None, "nobody vouches for a claim that was carried over");
     }
-    cluster.probe(1, &probe("o", HealthState::Unhealthy));
+    cluster.tell(1, &probe("o", HealthState::Unhealthy));
     cluster.run_until_agreed(Span::from_secs(60)).expect("agrees");
     for node in cluster.running() {
         let claim = node.view().claim(Scope::default(), &name("o")).expect("the owner claims");

@@ -6,7 +6,8 @@ use common::{addr, name};
 use heck_core::config::Config;
 use heck_core::effects::Effects;
 use heck_core::entry::{
-    Ballot, Body, Claim, Entry, HealthState, Hold, Minted, OriginSpec, Replaced, Scope, Superseded,
+    Ballot, Body, Claim, Confirmation, Entry, HealthState, Hold, Minted, OriginSpec, Replaced, Scope,
+    Superseded,
 };
 use heck_core::id::{Boot, NodeId, Writer};
 use heck_core::input::Input;
@@ -100,6 +101,7 @@ fn claim(counter: u64) -> Arc<Entry> {
     let origin = origin();
     let writer = origin.dot.lane.writer;
     let body = Body::Claim(Claim {
+        confirmation: Confirmation::default(),
         scope: Scope::default(),
         origin: name("origin"),
         generation: Minted::from(origin.dot),

@@ -7,7 +7,8 @@ use std::time::Instant;
 
 use heck_core::entry::Scope;
 use heck_core::id::Name;
-use heck_core::ownership::{Candidate, Ring, Weight, modulo, owner};
+use heck_core::ownership::{Candidate, Ring, modulo, owner};
+use heck_core::settings::Weight;
 
 /// Origins whose owners are looked up, before and after the last node leaves.
 const ORIGINS: usize = 20_000;

@@ -2,38 +2,36 @@
 
 use super::favour::Favours;
 use super::judge::Judge;
-use super::limits::Limits;
 use super::origin::{Origin, phase};
 use super::pacer::{Pacer, WHOLE};
-use super::policy::Policy;
-use super::round::{Confirmation, Round};
+use super::round::Round;
 use super::schedule::ONE;
 use super::timers::Timers;
-use crate::entry::{Admin, HealthState, Hold};
+use crate::entry::{Admin, Confirmation, HealthState, Hold};
 use crate::id::{Name, NodeId};
+use crate::limits::Limits;
 use crate::mutant::Mutant;
+use crate::policy::Policy;
+use crate::probe::ProbeId;
 use crate::time::{Span, Time};
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-/// A probe under way, by a number that is not used again soon.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct ProbeId(pub u64);
+/// The bit that tells a probe made for another owner from those of own origins.
+const FAVOUR: u64 = 1 << 63;
 
 impl ProbeId {
-    const FAVOUR: u64 = 1 << 63;
-
     pub(super) fn of_origin(slot: u32, sequence: u32) -> Self {
         Self(u64::from(slot) << 32 | u64::from(sequence))
     }
 
     pub(super) fn of_favour(number: u32) -> Self {
-        Self(Self::FAVOUR | u64::from(number))
+        Self(FAVOUR | u64::from(number))
     }
 
     pub(super) const fn favour(self) -> Option<u32> {
-        if self.0 & Self::FAVOUR == 0 { None } else { Some(self.0 as u32) }
+        if self.0 & FAVOUR == 0 { None } else { Some(self.0 as u32) }
     }
 
     /// The origin's place and the number of its check.
@@ -213,6 +211,7 @@ impl Checker {
         origin.policy = policy.clone();
         origin.draining = draining;
         origin.claimed = None;
+        origin.is_contested = false;
         origin.owes_late = false;
         origin.started = None;
         // The schedule stays where it was, so that a file with 10,000 edited origins is no herd.
@@ -249,6 +248,9 @@ impl Checker {
             contradicted: 0,
             ask_after: Time::ZERO,
             confirmation: Confirmation::default(),
+            is_contested: false,
+            contests: 0,
+            claim_after: Time::ZERO,
             rate,
         });
         self.places.insert(name.clone(), slot);
@@ -314,6 +316,17 @@ impl Checker {
     #[must_use]
     pub fn len(&self) -> usize {
         self.places.len()
+    }
+
+    /// Whether it checks this origin.
+    #[must_use]
+    pub fn checks(&self, name: &Name) -> bool {
+        self.places.contains_key(name)
+    }
+
+    /// The origins that it checks, in the order of their names.
+    pub fn names(&self) -> impl Iterator<Item = &Name> {
+        self.places.keys()
     }
 
     /// Whether it checks none.

@@ -1,7 +1,7 @@
 //! Probes made for others: what this node is asked to confirm of origins that it does not own.
 
-use super::policy::Policy;
 use crate::id::{Name, NodeId};
+use crate::policy::Policy;
 use crate::time::{Span, Time};
 use alloc::sync::Arc;
 use alloc::vec::Vec;

@@ -1,16 +1,21 @@
 //! What outcomes and answers lead to: states, questions, claims.
 
-use super::checker::{Action, Checker, Finding, Owed, ProbeId};
+use super::checker::{Action, Checker, Finding, Owed};
 use super::favour::Ready;
-use super::judge::Verdict;
-use super::policy::{Grade, Policy, Reply};
-use super::round::{Confirmation, Round};
+use super::judge::{Judge, Verdict};
+use super::round::Round;
+use crate::entry::Confirmation;
 use crate::entry::{HealthState, Hold};
 use crate::id::{Name, NodeId};
 use crate::mutant::Mutant;
+use crate::policy::{Grade, Policy};
+use crate::probe::{ProbeId, Reply};
 use crate::time::{Span, Time};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+
+/// After how many claims of others the time until the own claim is made again grows no more.
+const CONTESTS_LIMIT: u8 = 6;
 
 /// After how many contradicted suspicions the time between two questions grows no more.
 const BACKOFF_LIMIT: u8 = 5;
@@ -80,7 +85,7 @@ impl Checker {
         }
         self.reschedule(slot, now);
         self.note_schedule(slot, was_in_time);
-        self.claim_news(slot, actions);
+        self.claim_news(slot, now, actions);
         self.rearm(slot);
     }
 
@@ -144,7 +149,7 @@ impl Checker {
         {
             open.take(from, down, self.limits.planted);
             if self.decide(slot, now) {
-                self.claim_news(slot, actions);
+                self.claim_news(slot, now, actions);
             }
             self.rearm(slot);
         }
@@ -157,8 +162,9 @@ impl Checker {
         if self.rounds.contains_key(&slot) || now < origin.ask_after {
             return;
         }
-        let is_alone = self.confirmers == 0 || self.limits.planted.is(Mutant::AskNobody);
-        let count = if is_alone { 0 } else { self.confirmers };
+        let others = u8::try_from(self.view.1 - 1).unwrap_or(u8::MAX);
+        let wanted = origin.policy.confirmers.map_or(self.confirmers, |own| own.min(others));
+        let count = if self.limits.planted.is(Mutant::AskNobody) { 0 } else { wanted };
         self.round = self.round.wrapping_add(1);
         let deadline = now + origin.policy.timeout + self.limits.transit;
         self.rounds.insert(slot, Round::new(self.round, count, deadline));
@@ -198,7 +204,7 @@ impl Checker {
             }
         }
         if self.decide(slot, now) {
-            self.claim_news(slot, actions);
+            self.claim_news(slot, now, actions);
         }
         let Some(origin) = &mut self.origins[slot as usize] else { return };
         let is_held = origin.claimed.is_some_and(|(_, hold)| hold == Hold::Held);
@@ -224,18 +230,53 @@ impl Checker {
     }
 
     /// Claims what an origin is now, if it is not what was claimed last.
-    fn claim_news(&mut self, slot: u32, actions: &mut Vec<Action>) {
+    fn claim_news(&mut self, slot: u32, now: Time, actions: &mut Vec<Action>) {
         let Some(origin) = &mut self.origins[slot as usize] else { return };
         let news = (origin.shown(), if origin.on_schedule { Hold::Held } else { Hold::Late });
         origin.owes_late = false;
-        if origin.claimed == Some(news) {
+        let is_to_say_again = origin.is_contested && now >= origin.claim_after;
+        if origin.claimed == Some(news) && !is_to_say_again {
             return;
         }
         origin.claimed = Some(news);
+        origin.is_contested = false;
         let is_down = news.0 == HealthState::Unhealthy;
         let confirmation = if is_down { origin.confirmation } else { Confirmation::default() };
         let (state, hold) = news;
         actions.push(Action::Claim(Finding { origin: origin.name.clone(), state, hold, confirmation }));
+    }
+
+    /// The claim that stands for an origin that was gained is this node's own, in this life: it goes on holding it.
+    pub fn resume(&mut self, name: &Name, state: HealthState, hold: Hold) {
+        let Some(&slot) = self.places.get(name) else { return };
+        let Some(origin) = &mut self.origins[slot as usize] else { return };
+        origin.claimed = Some((state, hold));
+        origin.on_schedule = hold == Hold::Held;
+        self.rearm(slot);
+    }
+
+    /// Another node's claim stands for an origin that this one checks. Before this one has claimed anything, it goes on
+    /// from there. Afterwards it claims again with the next check that tells something; when that happens again and
+    /// again, later each time, so that two nodes of which each takes itself for the owner do not outdo each other.
+    pub fn contested(&mut self, name: &Name, state: HealthState, hold: Hold, now: Time) {
+        let Some(&slot) = self.places.get(name) else { return };
+        let Some(origin) = &mut self.origins[slot as usize] else { return };
+        if origin.claimed.is_none() {
+            if origin.shown() != state {
+                origin.judge = Judge::new(state, origin.policy.rule);
+            }
+            return;
+        }
+        origin.is_contested = true;
+        if hold == Hold::Released {
+            origin.claim_after = now;
+            return;
+        }
+        if now.since(origin.claim_after) > origin.policy.interval.times(1 << CONTESTS_LIMIT) {
+            origin.contests = 0;
+        }
+        origin.claim_after = now + origin.policy.interval.times((1 << origin.contests) - 1);
+        origin.contests = (origin.contests + 1).min(CONTESTS_LIMIT);
     }
 
     /// Claims what is owed, as fast as is allowed.

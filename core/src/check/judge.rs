@@ -1,8 +1,8 @@
 //! From single findings to a state: streaks or a window, a way to ask others first, and damping for what flaps.
 
-use super::policy::{Grade, Rule};
 use crate::entry::HealthState;
 use crate::mutant::{Mutant, Planted};
+use crate::policy::{Grade, Rule};
 use crate::time::{Span, Time};
 
 /// Falls that count for damping; each beyond the first doubles what a rise takes.

@@ -41,15 +41,10 @@ mod checker;
 mod favour;
 mod findings;
 mod judge;
-mod limits;
 mod origin;
 mod pacer;
-mod policy;
 mod round;
 mod schedule;
 mod timers;
 
-pub use checker::{Action, Checker, Finding, ProbeId, Status};
-pub use limits::Limits;
-pub use policy::{FAST_INTERVAL, Failure, Grade, Policy, Reply, Rule, StatusSet, StatusSetError};
-pub use round::Confirmation;
+pub use checker::{Action, Checker, Finding, Status};

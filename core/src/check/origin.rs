@@ -1,11 +1,11 @@
 //! One origin that this node checks.
 
 use super::judge::Judge;
-use super::policy::Policy;
-use super::round::Confirmation;
+use crate::entry::Confirmation;
 use crate::entry::{HealthState, Hold};
 use crate::hash::{mix, name_hash};
 use crate::id::{Name, NodeId};
+use crate::policy::Policy;
 use crate::time::{Span, Time};
 use alloc::sync::Arc;
 
@@ -35,6 +35,11 @@ pub(super) struct Origin {
     pub(super) ask_after: Time,
     /// What the confirmers said when it became unhealthy.
     pub(super) confirmation: Confirmation,
+    /// Whether another node's claim stands in the place of its own; how often that was so lately, and from when on it
+    /// claims again.
+    pub(super) is_contested: bool,
+    pub(super) contests: u8,
+    pub(super) claim_after: Time,
     /// Its share of the node's planned rate, in millionths of a probe per second.
     pub(super) rate: u64,
 }

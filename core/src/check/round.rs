@@ -1,20 +1,10 @@
 //! One question to the confirmers of an origin that looks unhealthy. The owner has a vote too.
 
+use crate::entry::Confirmation;
 use crate::id::NodeId;
 use crate::mutant::{Mutant, Planted};
 use crate::time::Time;
 use smallvec::SmallVec;
-
-/// Who was asked about an origin that is unhealthy, and what they said.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
-pub struct Confirmation {
-    /// How many were asked.
-    pub asked: u8,
-    /// How many answered in time.
-    pub answered: u8,
-    /// How many of those found it down as well.
-    pub agreed: u8,
-}
 
 /// A question that waits for answers.
 #[derive(Clone, Debug)]

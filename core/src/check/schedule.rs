@@ -1,9 +1,10 @@
 //! When checks start: intervals, how far they stretch, and the pace of all of them together.
 
-use super::checker::{Action, Checker, ProbeId, rate_of};
+use super::checker::{Action, Checker, rate_of};
 use super::origin::phase;
 use super::pacer::WHOLE;
 use crate::mutant::Mutant;
+use crate::probe::ProbeId;
 use crate::time::{Span, Time};
 use alloc::vec::Vec;
 

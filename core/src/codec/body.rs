@@ -2,12 +2,14 @@
 
 use super::{Count, DecodeError, Reader, Sink};
 use crate::entry::{
-    Admin, Ballot, Body, Claim, Covered, Entry, Fence, HealthState, Hold, LIVES_LIMIT, Minted, OriginSpec,
-    Replaced, SUPERSEDES_LIMIT, Scope, Superseded, TARGET_LIMIT, VALUE_LIMIT,
+    Admin, Ballot, Body, Claim, Confirmation, Covered, Entry, Fence, HealthState, Hold, LIVES_LIMIT, Minted,
+    OriginSpec, Replaced, SUPERSEDES_LIMIT, Scope, Superseded, TARGET_LIMIT, VALUE_LIMIT,
 };
 use crate::id::{Boot, Name, NodeId, Store, Writer};
+use crate::policy::{Policy, Rule, StatusSet};
 use crate::time::{Span, Time};
 use alloc::sync::Arc;
+use smallvec::SmallVec;
 
 const ORIGIN: u8 = 0;
 const ORIGIN_REMOVED: u8 = 1;
@@ -16,6 +18,9 @@ const KEY_DELETED: u8 = 3;
 const CLAIM: u8 = 4;
 const MESSAGE: u8 = 5;
 const FENCE: u8 = 6;
+
+const STREAKS: u8 = 0;
+const WINDOW: u8 = 1;
 
 pub(super) fn put_writer(sink: &mut impl Sink, writer: Writer) {
     sink.put(&writer.node.0.to_le_bytes());
@@ -57,11 +62,25 @@ fn value(reader: &mut Reader<'_>) -> Result<Arc<[u8]>, DecodeError> {
 
 pub(super) fn put_spec(sink: &mut impl Sink, spec: &OriginSpec) {
     sink.blob(spec.target.as_bytes());
-    sink.varint(spec.interval.as_us());
-    sink.varint(spec.timeout.as_us());
-    sink.varint(u64::from(spec.fall));
-    sink.varint(u64::from(spec.rise));
     sink.byte(spec.admin as u8);
+    let policy = &*spec.policy;
+    for span in [policy.interval, policy.fast_interval, policy.timeout, policy.slow.unwrap_or_default()] {
+        sink.varint(span.as_us());
+    }
+    match policy.rule {
+        Rule::Streaks { rise, fall } => {
+            sink.byte(STREAKS);
+            sink.varint(u64::from(rise));
+            sink.varint(u64::from(fall));
+        }
+        Rule::Window { size, threshold, initial } => sink.put(&[WINDOW, size, threshold, initial]),
+    }
+    sink.byte(policy.expected.ranges().count() as u8);
+    for (first, last) in policy.expected.ranges() {
+        sink.put(&first.to_le_bytes());
+        sink.put(&last.to_le_bytes());
+    }
+    sink.varint(policy.confirmers.map_or(0, |count| u64::from(count) + 1));
 }
 
 pub(super) fn small(reader: &mut Reader<'_>, field: &'static str) -> Result<u32, DecodeError> {
@@ -82,17 +101,46 @@ fn spec(reader: &mut Reader<'_>) -> Result<OriginSpec, DecodeError> {
 pub(super) fn spec_of_any_length(reader: &mut Reader<'_>) -> Result<OriginSpec, DecodeError> {
     Ok(OriginSpec {
         target: reader.text("target")?.into(),
-        interval: Span(reader.varint("interval")?),
-        timeout: Span(reader.varint("timeout")?),
-        fall: small(reader, "fall")?,
-        rise: small(reader, "rise")?,
         admin: match reader.byte("admin")? {
             0 => Admin::Enabled,
             1 => Admin::Draining,
             2 => Admin::Disabled,
             other => return Err(DecodeError::BadValue("admin", u64::from(other))),
         },
+        policy: Arc::new(policy(reader)?),
     })
+}
+
+fn policy(reader: &mut Reader<'_>) -> Result<Policy, DecodeError> {
+    let (interval, fast_interval) = (Span(reader.varint("interval")?), Span(reader.varint("fast interval")?));
+    let (timeout, slow) = (Span(reader.varint("timeout")?), Span(reader.varint("slow")?));
+    let rule = match reader.byte("rule")? {
+        STREAKS => Rule::Streaks { rise: streak(reader, "rise")?, fall: streak(reader, "fall")? },
+        WINDOW => {
+            let [size, threshold, initial] = reader.array("window")?;
+            Rule::Window { size, threshold, initial }
+        }
+        other => return Err(DecodeError::BadValue("rule", u64::from(other))),
+    };
+    let count = reader.byte("statuses")?;
+    let mut ranges: SmallVec<[(u16, u16); 4]> = SmallVec::new();
+    for _ in 0..count {
+        let first = u16::from_le_bytes(reader.array("status")?);
+        ranges.push((first, u16::from_le_bytes(reader.array("status")?)));
+    }
+    let expected =
+        StatusSet::new(&ranges).map_err(|_| DecodeError::BadValue("statuses", u64::from(count)))?;
+    let confirmers = match reader.varint("confirmers")? {
+        0 => None,
+        more => Some(u8::try_from(more - 1).map_err(|_| DecodeError::BadValue("confirmers", more))?),
+    };
+    let slow = (slow != Span::ZERO).then_some(slow);
+    Ok(Policy { interval, fast_interval, timeout, rule, slow, expected, confirmers })
+}
+
+fn streak(reader: &mut Reader<'_>, field: &'static str) -> Result<u16, DecodeError> {
+    let number = reader.varint(field)?;
+    u16::try_from(number).map_err(|_| DecodeError::BadValue(field, number))
 }
 
 fn put_claim(sink: &mut impl Sink, claim: &Claim) {
@@ -106,6 +154,11 @@ fn put_claim(sink: &mut impl Sink, claim: &Claim) {
     sink.byte(claim.state as u8);
     sink.byte(claim.previous as u8);
     sink.varint(claim.since.0);
+    // Most claims have none, and end here; what a later version appends comes after it.
+    let Confirmation { asked, answered, agreed } = claim.confirmation;
+    if claim.confirmation != Confirmation::default() {
+        sink.put(&[asked, answered, agreed]);
+    }
 }
 
 pub(super) fn health_state(reader: &mut Reader<'_>) -> Result<HealthState, DecodeError> {
@@ -143,7 +196,19 @@ fn claim(reader: &mut Reader<'_>, writer: Writer) -> Result<Claim, DecodeError> 
         state: health_state(reader)?,
         previous: health_state(reader)?,
         since: Time(reader.varint("since")?),
+        confirmation: confirmation(reader)?,
     })
+}
+
+fn confirmation(reader: &mut Reader<'_>) -> Result<Confirmation, DecodeError> {
+    if reader.left() == 0 {
+        return Ok(Confirmation::default());
+    }
+    let [asked, answered, agreed] = reader.array("confirmation")?;
+    if answered > asked || agreed > answered {
+        return Err(DecodeError::BadValue("answered", u64::from(answered)));
+    }
+    Ok(Confirmation { asked, answered, agreed })
 }
 
 fn put_fence(sink: &mut impl Sink, fence: &Fence) {

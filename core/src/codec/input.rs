@@ -5,8 +5,10 @@ use super::member::{addr, put_addr};
 use super::{DecodeError, Reader, Sink, decode_packet, encode_packet, packet_len};
 use crate::entry::Scope;
 use crate::id::{Name, StreamId};
-use crate::input::{Command, Input, OwnedInput, ProbeOutcome};
+use crate::input::{Command, Input, OwnedInput, Verdict};
 use crate::packet::Packet;
+use crate::probe::{Failure, ProbeId, ProbeOutcome, Reply};
+use crate::time::Span;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -17,9 +19,10 @@ const STREAM_OPENED: u8 = 2;
 const STREAM_REFUSED: u8 = 3;
 const STREAM_FRAME: u8 = 4;
 const STREAM_CLOSED: u8 = 5;
-const PROBE: u8 = 6;
+const VERDICT: u8 = 6;
 const PERSISTED: u8 = 7;
 const COMMAND: u8 = 8;
+const PROBE: u8 = 9;
 
 const JOIN: u8 = 0;
 const LEAVE: u8 = 1;
@@ -29,6 +32,10 @@ const PUT_KEY: u8 = 4;
 const DELETE_KEY: u8 = 5;
 const PUBLISH: u8 = 6;
 const DESCRIBE: u8 = 7;
+
+const STATUS: u8 = 0;
+const CONNECTED: u8 = 1;
+const FAILED: u8 = 2;
 
 fn put_name(sink: &mut impl Sink, name: &Name) {
     sink.blob(name.as_str().as_bytes());
@@ -131,15 +138,43 @@ fn command(reader: &mut Reader<'_>) -> Result<Command, DecodeError> {
     })
 }
 
-fn put_probe(sink: &mut impl Sink, outcome: &ProbeOutcome) {
-    sink.put(&outcome.scope.0.to_le_bytes());
-    put_name(sink, &outcome.origin);
-    sink.byte(outcome.state as u8);
-    sink.byte(outcome.hold as u8);
+fn put_probe(sink: &mut impl Sink, outcome: ProbeOutcome) {
+    sink.varint(outcome.probe.0);
+    match outcome.reply {
+        Reply::Status(status) => {
+            sink.byte(STATUS);
+            sink.put(&status.to_le_bytes());
+        }
+        Reply::Connected => sink.byte(CONNECTED),
+        Reply::Failed(failure) => sink.put(&[FAILED, failure as u8]),
+    }
+    sink.varint(outcome.took.as_us());
 }
 
 fn probe(reader: &mut Reader<'_>) -> Result<ProbeOutcome, DecodeError> {
-    Ok(ProbeOutcome {
+    let probe = ProbeId(reader.varint("probe")?);
+    let reply = match reader.byte("reply")? {
+        STATUS => Reply::Status(u16::from_le_bytes(reader.array("status")?)),
+        CONNECTED => Reply::Connected,
+        FAILED => {
+            let number = reader.byte("failure")?;
+            let failure = Failure::from_u8(number);
+            Reply::Failed(failure.ok_or(DecodeError::BadValue("failure", u64::from(number)))?)
+        }
+        other => return Err(DecodeError::BadValue("reply", u64::from(other))),
+    };
+    Ok(ProbeOutcome { probe, reply, took: Span(reader.varint("took")?) })
+}
+
+fn put_verdict(sink: &mut impl Sink, verdict: &Verdict) {
+    sink.put(&verdict.scope.0.to_le_bytes());
+    put_name(sink, &verdict.origin);
+    sink.byte(verdict.state as u8);
+    sink.byte(verdict.hold as u8);
+}
+
+fn verdict(reader: &mut Reader<'_>) -> Result<Verdict, DecodeError> {
+    Ok(Verdict {
         scope: Scope(u64::from_le_bytes(reader.array("scope")?)),
         origin: name(reader, "origin")?,
         state: health_state(reader)?,
@@ -179,6 +214,10 @@ pub fn encode_input<S: Sink>(input: Input<'_>, sink: &mut S) {
             sink.byte(PROBE);
             put_probe(sink, outcome);
         }
+        Input::Verdict(found) => {
+            sink.byte(VERDICT);
+            put_verdict(sink, found);
+        }
         Input::Persisted { up_to } => {
             sink.byte(PERSISTED);
             sink.varint(up_to);
@@ -208,6 +247,7 @@ pub fn decode_input(bytes: &[u8]) -> Result<OwnedInput, DecodeError> {
         STREAM_FRAME => OwnedInput::StreamFrame { stream: stream(reader)?, packet: packet(reader)? },
         STREAM_CLOSED => OwnedInput::StreamClosed { stream: stream(reader)? },
         PROBE => OwnedInput::Probe(probe(reader)?),
+        VERDICT => OwnedInput::Verdict(verdict(reader)?),
         PERSISTED => OwnedInput::Persisted { up_to: reader.varint("up to")? },
         COMMAND => OwnedInput::Command { token: reader.varint("token")?, command: command(reader)? },
         other => return Err(DecodeError::BadValue("input", u64::from(other))),

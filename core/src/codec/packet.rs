@@ -1,12 +1,12 @@
 //! Packets on the wire: a fixed header, then sections `(tag, length, bytes)`.
 
-use super::body::{put_writer, small, store, writer};
+use super::body::{name, put_writer, small, store, writer};
 use super::member::{put_member, put_subject, read_member, read_subject};
 use super::{Count, DecodeError, NUMBER_LIMIT, Reader, Sink, decode_entry, encode_entry, varint_len};
 use crate::id::{Lane, NodeId, Shard};
 use crate::interval::{IntervalSet, Range};
 use crate::packet::{
-    Beat, Carried, GROUPS, LaneAnswer, LaneSeen, MemberUpdate, Packet, PacketKind, Relay, Window,
+    Beat, Carried, GROUPS, LaneAnswer, LaneSeen, MemberUpdate, Packet, PacketKind, Question, Relay, Window,
 };
 use crate::time::Span;
 use alloc::sync::Arc;
@@ -28,6 +28,7 @@ const MISMATCH: u8 = 6;
 const RELAY: u8 = 7;
 const MEMBERS: u8 = 8;
 const SUBJECT: u8 = 9;
+const QUESTION: u8 = 10;
 
 const AGREES: u8 = 1;
 const OVERSIZED: u8 = 2;
@@ -204,6 +205,11 @@ fn put_members(sink: &mut impl Sink, packet: &Packet) {
     }
 }
 
+fn put_question(sink: &mut impl Sink, question: &Question) {
+    sink.blob(question.origin.as_str().as_bytes());
+    sink.byte(u8::from(question.down));
+}
+
 /// Appends `packet` to `sink`.
 pub fn encode_packet<S: Sink>(packet: &Packet, sink: &mut S) {
     sink.byte(VERSION);
@@ -244,6 +250,9 @@ pub fn encode_packet<S: Sink>(packet: &Packet, sink: &mut S) {
     if let Some(subject) = packet.subject {
         section(sink, SUBJECT, |count| put_subject(count, subject), |sink| put_subject(sink, subject));
     }
+    if let Some(question) = &packet.question {
+        section(sink, QUESTION, |count| put_question(count, question), |sink| put_question(sink, question));
+    }
 }
 
 /// The encoded size of `packet`.
@@ -280,6 +289,11 @@ pub fn packet_len(packet: &Packet) -> usize {
     }
     if packet.subject.is_some() {
         len += len_of(10);
+    }
+    if let Some(question) = &packet.question {
+        let mut count = Count::default();
+        put_question(&mut count, question);
+        len += len_of(count.0);
     }
     len
 }
@@ -383,6 +397,14 @@ fn read_members(reader: &mut Reader<'_>, members: &mut Vec<MemberUpdate>) -> Res
     Ok(())
 }
 
+fn read_question(reader: &mut Reader<'_>) -> Result<Question, DecodeError> {
+    let origin = name(reader, "origin")?;
+    match reader.byte("down")? {
+        down @ 0..=1 => Ok(Question { origin, down: down == 1 }),
+        other => Err(DecodeError::BadValue("down", u64::from(other))),
+    }
+}
+
 fn read_relay(reader: &mut Reader<'_>) -> Result<Relay, DecodeError> {
     let slice = u16::from_le_bytes(reader.array("slice")?);
     let of = u16::from_le_bytes(reader.array("slices")?);
@@ -425,6 +447,7 @@ pub fn decode_packet(bytes: &[u8], packet: &mut Packet) -> Result<(), DecodeErro
             RELAY => packet.relay = Some(read_relay(&mut inner)?),
             MEMBERS => read_members(&mut inner, &mut packet.members)?,
             SUBJECT => packet.subject = Some(read_subject(&mut inner)?),
+            QUESTION => packet.question = Some(read_question(&mut inner)?),
             _ => continue,
         }
         inner.finish()?;

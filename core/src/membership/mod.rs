@@ -158,6 +158,12 @@ impl Membership {
         Some((peer.node, peer.addr))
     }
 
+    /// Until when a live member is not counted, if it is not.
+    #[must_use]
+    pub fn held_until(&self, node: NodeId, now: Time) -> Option<Time> {
+        self.gone.get(&node).map(|gone| gone.held_until).filter(|held| now < *held)
+    }
+
     /// How many members this node doubts, waits for, has news of, and remembers as gone: what a checker bounds.
     #[must_use]
     pub fn sizes(&self) -> [usize; 4] {
@@ -215,6 +221,7 @@ impl Membership {
                 weight: card.weight,
                 life: update.life,
                 standing: update.standing,
+                settings: card.settings,
             },
             (None, Some(held)) => Member { life: update.life, standing: update.standing, ..held.clone() },
             (None, None) => return Learned::Known,

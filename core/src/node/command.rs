@@ -2,9 +2,9 @@
 
 use super::Node;
 use crate::effects::{Effects, Event, Phase, Refusal};
-use crate::entry::{HealthState, Hold, Scope, TARGET_LIMIT, VALUE_LIMIT};
+use crate::entry::{Confirmation, HealthState, Hold, Scope, TARGET_LIMIT, VALUE_LIMIT};
 use crate::id::{Addr, Dot, Name, Store};
-use crate::input::{Command, ProbeOutcome};
+use crate::input::{Command, Verdict};
 use crate::mutant::Mutant;
 use crate::ownership::rendezvous_hash;
 use crate::state::Finding;
@@ -53,6 +53,7 @@ impl Node {
             Command::Join { .. } | Command::Leave | Command::Describe { .. } => {}
             Command::PutOrigin { name, spec, source } => {
                 within(spec.target.len(), TARGET_LIMIT)?;
+                spec.policy.validate().map_err(Refusal::OutOfRange)?;
                 self.state.put_origin(me, name, spec.clone(), source.clone(), now, changes);
             }
             Command::RemoveOrigin { name } => {
@@ -104,6 +105,14 @@ impl Node {
             self.state.claim_health(me, &finding, now, &mut self.changes);
         }
         self.learned_here(now, effects);
+        let scope = self.own_scope();
+        for (origin, ballot) in self.end_checks() {
+            let state = self.state.claim(scope, &origin).map_or(HealthState::Unknown, |claim| claim.state);
+            let finding = self.finding(scope, &origin, state, Hold::Released);
+            self.follow_up(&finding, ballot, now, effects);
+        }
+        // What is released leaves before the goodbye.
+        self.outbox.flush(&self.config, &self.members, me.node, now, &mut self.rng, effects);
         self.finish_join(Phase::Leaving, now, effects);
         self.say_goodbye(now, effects);
         self.fence_at = Time::NEVER;
@@ -111,22 +120,22 @@ impl Node {
 
     pub(super) fn finding(&self, scope: Scope, origin: &Name, state: HealthState, hold: Hold) -> Finding {
         let rank = rendezvous_hash(origin, &self.identity.name);
-        Finding { scope, origin: origin.clone(), rank, state, hold }
+        Finding { scope, origin: origin.clone(), rank, state, hold, confirmation: Confirmation::default() }
     }
 
-    /// A check ended. It becomes a claim when it says something new, or when another node or another life of
-    /// this one holds the origin; otherwise the heartbeat vouches for the claim that stands.
-    pub(super) fn probed(&mut self, outcome: &ProbeOutcome, now: Time, effects: &mut Effects) {
+    /// Somebody beside the node has checked an origin. It becomes a claim when it says something new, or when another
+    /// node or another life of this one holds the origin; otherwise the heartbeat vouches for the claim that stands.
+    pub(super) fn told(&mut self, verdict: &Verdict, now: Time, effects: &mut Effects) {
         if self.phase != Phase::Serving {
             return;
         }
-        let stands = self.state.claim(outcome.scope, &outcome.origin).is_some_and(|claim| {
-            claim.ballot.writer == self.me && claim.state == outcome.state && claim.hold == outcome.hold
+        let stands = self.state.claim(verdict.scope, &verdict.origin).is_some_and(|claim| {
+            claim.ballot.writer == self.me && claim.state == verdict.state && claim.hold == verdict.hold
         });
         if stands {
             return;
         }
-        let finding = self.finding(outcome.scope, &outcome.origin, outcome.state, outcome.hold);
+        let finding = self.finding(verdict.scope, &verdict.origin, verdict.state, verdict.hold);
         self.state.claim_health(self.me, &finding, now, &mut self.changes);
         self.learned_here(now, effects);
     }

@@ -21,10 +21,24 @@ impl Node {
         self.journal.write(Record::Joined(lanes.to_vec()), effects);
     }
 
+    fn note_for_checks(&mut self) {
+        if let Some(checks) = &mut self.checks {
+            self.changes.iter().for_each(|change| checks.note(change, self.me));
+        }
+    }
+
+    /// Writes an own entry to disk and sends it to everyone, though it changes nothing here.
+    pub(super) fn send_off(&mut self, entry: &Arc<Entry>, now: Time, effects: &mut Effects) {
+        self.outbox.push(entry, &self.config);
+        let carried = Carried { entry: entry.clone(), age: Span::ZERO };
+        self.journal.write(Record::Entry { at: now, carried }, effects);
+    }
+
     /// Turns what a peer brought into events and rumours. What came by stream is old and is not passed on.
     pub(super) fn learned_from_peer(&mut self, kind: PacketKind, effects: &mut Effects) {
         let by_stream = kind == PacketKind::SyncAnswer;
         let sends = if by_stream { 0 } else { self.rumour_sends() };
+        self.note_for_checks();
         for change in self.changes.drain(..) {
             if let Change::Learned(entry) = &change
                 && !by_stream
@@ -40,6 +54,7 @@ impl Node {
     pub(super) fn learned_here(&mut self, now: Time, effects: &mut Effects) -> Option<Dot> {
         let sends = self.rumour_sends();
         let mut minted = None;
+        self.note_for_checks();
         for change in self.changes.drain(..) {
             if let Change::Learned(entry) = &change {
                 minted.get_or_insert(entry.dot);

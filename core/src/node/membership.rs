@@ -52,11 +52,13 @@ impl Node {
         }
         let Identity { name, addr, zone, weight, .. } = self.identity.clone();
         let life = Life { boot: self.me.boot, incarnation: 0 };
-        let own = Member { life, zone, weight, ..Member::new(name, addr) };
+        let settings = self.config.ownership.fingerprint([]);
+        let own = Member { life, zone, weight, settings, ..Member::new(name, addr) };
         // Whoever leaves does so in any life.
         let standing = if self.phase == Phase::Leaving { Standing::Left } else { Standing::Alive };
         let held = self.members.get(self.me.node);
-        if held.is_some_and(|held| held.life.boot == life.boot && held.standing == standing) {
+        let is_held = |held: &Member| (held.life.boot, held.standing, held.settings) == (life.boot, standing, settings);
+        if held.is_some_and(is_held) {
             return;
         }
         self.members.put(Member { standing, ..own });
@@ -287,6 +289,11 @@ impl Node {
                 Some((membership, mut local)) => membership.learn(update, heard, &mut local, effects),
                 None => return,
             };
+            if let (Learned::New, Some(card)) = (&learned, &update.card)
+                && card.settings != self.config.ownership.fingerprint([])
+            {
+                effects.events.push(Event::Disagrees { node: update.node, settings: card.settings });
+            }
             match learned {
                 Learned::Outlived => self.live_after(update.life.boot, now, effects),
                 Learned::Namesake => self.rename(update, now, effects),
@@ -315,6 +322,7 @@ impl Node {
         self.journal.write(Record::Boot(self.me.boot), effects);
         effects.events.push(Event::NewBoot(self.me.boot));
         self.enter_own_life(now);
+        self.claim_anew(now);
     }
 
     /// A live node at a lower address has this node's name: a disk was copied. This one takes another name, and a life

@@ -1,6 +1,8 @@
 //! One node: the only place where the mechanisms meet.
 
+mod checks;
 mod command;
+mod confirm;
 mod fence;
 mod learn;
 mod membership;
@@ -11,25 +13,29 @@ mod view;
 
 pub use view::{Health, View};
 
+use self::checks::Checks;
 use self::fence::EarlyFence;
 use crate::broadcast::Outbox;
 use crate::config::Config;
 use crate::effects::{Effects, Event, Phase};
 use crate::entry::Scope;
 use crate::heartbeat::Heartbeats;
-use crate::id::{Addr, Boot, Name, NodeId, Writer};
+use crate::id::{Addr, Boot, Name, NodeId, Store, Writer};
 use crate::input::Input;
 use crate::journal::{Journal, Snapshot};
-use crate::member::Members;
+use crate::member::{Member, Members};
 use crate::membership::Membership;
 use crate::overlay::Shared;
+use crate::ownership::{Eligible, Owners};
 use crate::recent::Recents;
 use crate::repair::{Repair, ReplyScratch};
 use crate::rng::{Seed, Stream};
+use crate::settings::{Scoping, Settings};
 use crate::state::{Change, Fresh, Freshness, State, StateBase};
 use crate::sync::Sync;
 use crate::time::Time;
-use alloc::collections::BTreeMap;
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -65,8 +71,30 @@ pub struct Base {
     pub state: StateBase,
     /// The heartbeats that nodes start from.
     pub freshness: Shared<NodeId, Fresh>,
+    /// The owners of the origins of that state, in each scope in which there are some.
+    pub owners: BTreeMap<Scope, Owners>,
     /// Whether nodes on this base begin as members of a formed cluster instead of joining.
     pub formed: bool,
+}
+
+impl Base {
+    /// Finds the owners of all its origins, in every scope in which a member owns, so that nodes on this base need not.
+    pub fn assign(&mut self, settings: &Settings) {
+        let names: BTreeSet<Name> = self
+            .state
+            .entries_of(Store::Registry)
+            .filter_map(|entry| entry.body.map_name().cloned())
+            .collect();
+        let names: Vec<Name> = names.into_iter().collect();
+        let zone = |zone| if zone == Scope::CLUSTER { Scope::NO_ZONE } else { zone };
+        let scopes: BTreeSet<Scope> = match settings.scoping {
+            Scoping::Cluster => [Scope::CLUSTER].into(),
+            Scoping::Zones => self.members.iter().map(|member| zone(member.zone)).collect(),
+        };
+        let counts = |member: &Member| member.standing.is_live();
+        let eligible = Eligible { members: &self.members, counts: &counts };
+        self.owners = scopes.into_iter().map(|scope| (scope, eligible.owners(&names, scope))).collect();
+    }
 }
 
 /// A node's protocol. See [`Node::step`] for the driver's duties.
@@ -94,6 +122,8 @@ pub struct Node {
     early_fences: BTreeMap<NodeId, EarlyFence>,
     changes: Vec<Change>,
     scratch: ReplyScratch,
+    /// None where nobody checks, and once the node leaves.
+    checks: Option<Box<Checks>>,
 }
 
 /// How a node looks for its cluster.
@@ -114,6 +144,8 @@ pub enum Wake {
     Broadcast,
     /// The own heartbeat.
     Heartbeat,
+    /// An origin is to be checked, or something is to be said of one.
+    Check,
     /// A message expires.
     Expiry,
     /// A member is to be asked, or told of.
@@ -192,10 +224,17 @@ impl Node {
             early_fences: BTreeMap::new(),
             changes: Vec::new(),
             scratch: ReplyScratch::default(),
+            checks: None,
             rng,
             identity,
             config,
         };
+        if let Some(limits) = &this.config.checks {
+            this.members.note_touched();
+            let scope = this.own_scope();
+            let owners = base.owners.get(&scope).cloned().unwrap_or_default();
+            this.checks = Some(Checks::new(node, scope, owners, limits, &this.config, now));
+        }
         if let Some(snapshot) = snapshot {
             this.restore(snapshot, now);
         }
@@ -221,7 +260,8 @@ impl Node {
             Input::StreamRefused { peer } => self.sync.refused(peer),
             Input::StreamFrame { stream, packet } => self.stream_frame(stream, packet, now, effects),
             Input::StreamClosed { stream } => self.sync.closed(stream),
-            Input::Probe(outcome) => self.probed(outcome, now, effects),
+            Input::Probe(outcome) => self.probed(outcome, now),
+            Input::Verdict(verdict) => self.told(verdict, now, effects),
             Input::Persisted { up_to } => self.journal.persisted(up_to, effects),
             Input::Command { token, command } => self.command(token, command, now, effects),
         }
@@ -236,7 +276,11 @@ impl Node {
         let wakes = [
             (repair, Wake::Repair),
             (self.outbox.next_wake(), Wake::Broadcast),
-            (serving(self.heartbeats.next_wake()), Wake::Heartbeat),
+            (
+                serving(if self.vouches() { self.heartbeats.next_wake() } else { Time::NEVER }),
+                Wake::Heartbeat,
+            ),
+            (self.next_check_wake(), Wake::Check),
             (self.next_membership_wake(), Wake::Membership),
             (self.state.next_expiry().unwrap_or(Time::NEVER), Wake::Expiry),
             (self.sync.next_wake(&self.config), Wake::Stream),
@@ -258,6 +302,11 @@ impl Node {
         self.members.rebase(&base.members);
         self.state.rebase(&base.state);
         self.freshness.rebase(base.freshness.clone());
+        if let Some(checks) = &mut self.checks
+            && let Some(owners) = base.owners.get(&checks.assignment.scope())
+        {
+            checks.assignment.rebase(owners.clone());
+        }
     }
 
     /// Everything that this node knows as a base for others.
@@ -267,6 +316,11 @@ impl Node {
             members: self.members.to_base(),
             state: self.state.to_base(),
             freshness: self.freshness.to_shared(),
+            owners: self
+                .checks
+                .iter()
+                .map(|checks| (checks.assignment.scope(), checks.assignment.to_shared()))
+                .collect(),
             formed: true,
         }
     }

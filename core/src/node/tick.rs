@@ -21,10 +21,14 @@ impl Node {
         if self.phase == Phase::Synced {
             self.enter(Phase::Serving, effects);
         }
+        self.checks_tick(now, effects);
         if self.phase == Phase::Serving {
             let period = crate::heartbeat::Heartbeats::period(&self.config, self.members.len());
             let sends = self.repair.loss.scale(1);
-            self.heartbeats.tick(self.me, period, now, self.state.context(), &mut self.freshness, sends);
+            if self.vouches() {
+                let context = self.state.context();
+                self.heartbeats.tick(self.me, period, now, context, &mut self.freshness, sends);
+            }
             if now >= self.fence_at {
                 self.fence_past_lives(now, effects);
             }

@@ -1,14 +1,18 @@
 //! Reading a node without changing it.
 
 use super::Node;
+use super::checks::eligible;
+use crate::check::Status;
 use crate::effects::Phase;
-use crate::entry::{Claim, Entry, HealthState, Hold, Scope};
+use crate::entry::{Body, Claim, Confirmation, Entry, HealthState, Hold, Scope};
 use crate::id::{Addr, Dot, Name, NodeId, Store, Writer};
 use crate::member::{Member, Members};
 use crate::membership::Membership;
+use crate::ownership::Eligible;
 use crate::state::{Fresh, State};
 use crate::time::{Span, Time};
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 /// A read-only view of one node.
 #[derive(Clone, Copy, Debug)]
@@ -27,11 +31,21 @@ pub struct Health {
     pub writer: Writer,
     /// Whether it still vouches for it.
     pub hold: Hold,
+    /// What others said when it became unhealthy; zeros in any other state.
+    pub confirmation: Confirmation,
+    /// When the state began, by the clock of the writer that saw it begin.
+    pub since: Time,
+    /// Who is to check it, as this node sees the members; not the writer while the origin changes hands.
+    pub owner: Option<NodeId>,
     /// How old the answer is, without the time that it spent in transit; none when the writer's heartbeat has
     /// not arrived, or the writer no longer vouches for the answer.
     pub age: Option<Span>,
-    /// The most by which `age` may understate.
+    /// The most by which `age` may understate. An origin whose checks are on time may have been checked up to two
+    /// intervals and a timeout before that.
     pub age_bound: Span,
+    /// Whether the answer is older than it should be: by more than three times the interval of checks and the period
+    /// of heartbeats, or of unknown age. It says nothing of the origin.
+    pub is_stale: bool,
 }
 
 impl<'a> View<'a> {
@@ -129,7 +143,16 @@ impl<'a> View<'a> {
         let vouched = claim.hold == Hold::Held;
         let age =
             vouched.then(|| self.node.freshness.age(writer, now, config.max_transit, drift_ppm)).flatten();
+        let interval = match &self.origin(origin)?.body {
+            Body::Origin { spec, .. } => spec.policy.interval,
+            _ => Span::ZERO,
+        };
+        let patience = (interval + config.heartbeat_period(self.node.members.len())).times(3);
         Some(Health {
+            confirmation: claim.confirmation,
+            since: claim.since,
+            owner: self.owner(scope, origin, now),
+            is_stale: age.is_none_or(|(age, _)| age > patience),
             state: claim.state,
             previous: claim.previous,
             writer,
@@ -137,6 +160,49 @@ impl<'a> View<'a> {
             age: age.map(|(age, _)| age),
             age_bound: age.map_or(Span::ZERO, |(_, bound)| bound),
         })
+    }
+
+    /// The scope in which this node owns.
+    #[must_use]
+    pub fn own_scope(&self) -> Scope {
+        self.node.own_scope()
+    }
+
+    /// The owner of an origin in a scope, as this node sees the members.
+    #[must_use]
+    pub fn owner(&self, scope: Scope, origin: &Name, now: Time) -> Option<NodeId> {
+        let node = self.node;
+        let table = node.checks.as_ref().map(|checks| &checks.assignment);
+        match table.filter(|table| table.scope() == scope && table.contains(origin)) {
+            Some(table) => table.owner(origin),
+            None => eligible!(node, now).owner(origin, scope),
+        }
+    }
+
+    /// All who may own an origin in a scope, in the order in which they are to: the owner, who confirms what it
+    /// finds, and who takes over when it goes.
+    #[must_use]
+    pub fn priority(&self, scope: Scope, origin: &Name, now: Time) -> Vec<NodeId> {
+        eligible!(self.node, now).order(origin, scope)
+    }
+
+    /// What this node knows of an origin that it checks.
+    #[must_use]
+    pub fn check(&self, origin: &Name) -> Option<Status> {
+        self.node.checks.as_ref()?.checker.status(origin)
+    }
+
+    /// How many origins this node checks, how many of them others own by now, how many owners it holds for itself, and
+    /// how many of its claims gave way without a word.
+    #[must_use]
+    pub fn check_sizes(&self) -> [usize; 4] {
+        self.node.checks.as_ref().map_or([0; 4], |checks| checks.sizes())
+    }
+
+    /// The live members that have other settings of ownership: this node does not agree with them about owners.
+    pub fn disagreeing(&self) -> impl Iterator<Item = &'a Member> {
+        let settings = self.node.config.ownership.fingerprint([]);
+        self.node.members.iter().filter(move |member| member.settings != settings)
     }
 
     /// The newest heartbeat of a writer that counts here: what the age of all its claims is measured from.

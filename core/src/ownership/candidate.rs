@@ -2,21 +2,7 @@
 
 use crate::entry::Scope;
 use crate::id::Name;
-
-/// How much of the work a node takes, relative to the others. 0 takes none.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct Weight(pub u16);
-
-impl Weight {
-    /// What a node has unless it is set: room for lesser and for greater ones.
-    pub const DEFAULT: Self = Self(100);
-}
-
-impl Default for Weight {
-    fn default() -> Self {
-        Self::DEFAULT
-    }
-}
+use crate::settings::Weight;
 
 /// A node that may own: alive or suspect, as dead nodes and those that left are not listed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

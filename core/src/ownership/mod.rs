@@ -5,14 +5,14 @@
 //! each zone. [`modulo`] and [`Ring`] are beside it to compare with. `VECTORS.md` beside this file lists values by
 //! which another implementation can check itself.
 
+mod assignment;
 mod candidate;
 pub mod logarithm;
 pub mod modulo;
 mod rendezvous;
 mod ring;
-mod settings;
 
-pub use candidate::{Candidate, Weight};
-pub use rendezvous::{HASH_VERSION, Places, confirmers, owner, precedes, priority, rendezvous_hash};
+pub use assignment::{Assignment, Eligible, Moved, Owners};
+pub use candidate::Candidate;
+pub use rendezvous::{Places, confirmers, owner, precedes, priority, rendezvous_hash};
 pub use ring::Ring;
-pub use settings::{Scoping, Settings};

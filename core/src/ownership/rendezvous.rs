@@ -2,18 +2,15 @@
 //! Schomaker 2005): a node of weight w for an origin has the score w / -log2(u), where u is the hash as a number
 //! between 0 and 1. The greatest score owns; the others follow in the order of priority.
 
-use super::candidate::{Candidate, Weight};
+use super::candidate::Candidate;
 use super::logarithm::{FRACTION_BITS, log2};
 use crate::entry::Scope;
 use crate::hash::name_hash;
 use crate::id::{NAME_LIMIT, Name};
+use crate::settings::Weight;
 use alloc::vec::Vec;
 use core::cmp::Ordering;
 use smallvec::SmallVec;
-
-/// Which hash, score and order this is. A change of any of them takes the next number, so that two versions of
-/// heck which would disagree about owners can be seen to.
-pub const HASH_VERSION: u16 = 1;
 
 /// The unweighted rendezvous hash of a node for an origin: `xxh3_64(len16(origin) ‖ origin ‖ node)`, the
 /// length little-endian.
@@ -80,30 +77,71 @@ impl<'a> Score<'a> {
     }
 }
 
-/// The candidates that take part in a scope, each with its place and its score.
-fn scores<'a>(
+/// The candidates that take part in a scope, each with what it is known by and its score.
+fn scores<'a, T>(
     origin: &Name,
     scope: Scope,
-    candidates: &[Candidate<'a>],
-) -> impl Iterator<Item = (usize, Score<'a>)> {
+    candidates: impl IntoIterator<Item = (T, Candidate<'a>)>,
+) -> impl Iterator<Item = (T, Score<'a>)> {
     let mut hasher = Hasher::new(origin);
-    let taking_part = candidates.iter().enumerate().filter(move |(_, candidate)| candidate.takes_part(scope));
-    taking_part.map(move |(at, candidate)| (at, Score::new(&mut hasher, candidate)))
+    let taking_part = candidates.into_iter().filter(move |(_, candidate)| candidate.takes_part(scope));
+    taking_part.map(move |(known_by, candidate)| (known_by, Score::new(&mut hasher, &candidate)))
+}
+
+/// Candidates by their places.
+fn places<'a>(candidates: &[Candidate<'a>]) -> impl Iterator<Item = (usize, Candidate<'a>)> {
+    candidates.iter().copied().enumerate()
+}
+
+/// The first of the order of an origin in a scope, among candidates that are known by something.
+pub(super) fn first<'a, T>(
+    origin: &Name,
+    scope: Scope,
+    candidates: impl IntoIterator<Item = (T, Candidate<'a>)>,
+) -> Option<T> {
+    scores(origin, scope, candidates).max_by(|a, b| a.1.cmp(&b.1)).map(|(known_by, _)| known_by)
+}
+
+/// The whole order of an origin in a scope.
+pub(super) fn order<'a, T>(
+    origin: &Name,
+    scope: Scope,
+    candidates: impl IntoIterator<Item = (T, Candidate<'a>)>,
+) -> Vec<T> {
+    let mut scored: Vec<(T, Score<'_>)> = scores(origin, scope, candidates).collect();
+    scored.sort_unstable_by(|a, b| b.1.cmp(&a.1));
+    scored.into_iter().map(|(known_by, _)| known_by).collect()
+}
+
+/// The first `count` of the order of an origin in a scope. Allocates only for more than four.
+pub(super) fn head<'a, T>(
+    origin: &Name,
+    scope: Scope,
+    candidates: impl IntoIterator<Item = (T, Candidate<'a>)>,
+    count: usize,
+) -> SmallVec<[T; 4]> {
+    let mut best: SmallVec<[(T, Score<'_>); 4]> = SmallVec::new();
+    for (known_by, score) in scores(origin, scope, candidates) {
+        let place = best.partition_point(|(_, held)| held.cmp(&score).is_gt());
+        if place < count {
+            best.truncate(count - 1);
+            best.insert(place, (known_by, score));
+        }
+    }
+    best.into_iter().map(|(known_by, _)| known_by).collect()
 }
 
 /// The owner of an origin in a scope, by its place among the candidates. `None` when nobody there has a weight.
 #[must_use]
 pub fn owner(origin: &Name, scope: Scope, candidates: &[Candidate<'_>]) -> Option<usize> {
-    scores(origin, scope, candidates).max_by(|a, b| a.1.cmp(&b.1)).map(|(at, _)| at)
+    first(origin, scope, places(candidates))
 }
 
 /// The places of all candidates of a scope with a weight, in the order in which they are to own an origin: the
 /// owner, who confirms what it finds, and who takes over when it leaves.
 #[must_use]
 pub fn priority(origin: &Name, scope: Scope, candidates: &[Candidate<'_>]) -> Vec<usize> {
-    let mut scored: Vec<(usize, Score<'_>)> = scores(origin, scope, candidates).collect();
-    scored.sort_unstable_by(|a, b| b.1.cmp(&a.1));
-    scored.into_iter().map(|(at, _)| at).collect()
+    order(origin, scope, places(candidates))
 }
 
 /// Some places at the head of the order.
@@ -113,16 +151,7 @@ pub type Places = SmallVec<[usize; 4]>;
 /// Allocates only for more than three.
 #[must_use]
 pub fn confirmers(origin: &Name, scope: Scope, candidates: &[Candidate<'_>], count: usize) -> Places {
-    let wanted = count.saturating_add(1);
-    let mut best: SmallVec<[(usize, Score<'_>); 4]> = SmallVec::new();
-    for (at, score) in scores(origin, scope, candidates) {
-        let place = best.partition_point(|(_, held)| held.cmp(&score).is_gt());
-        if place < wanted {
-            best.truncate(wanted - 1);
-            best.insert(place, (at, score));
-        }
-    }
-    best.into_iter().skip(1).map(|(at, _)| at).collect()
+    head(origin, scope, places(candidates), count.saturating_add(1)).into_iter().skip(1).collect()
 }
 
 /// Whether `a` comes before `b` in the order of an origin; a candidate without a weight comes before nobody. When

@@ -99,6 +99,12 @@ impl StateBase {
     pub fn is_empty(&self) -> bool {
         self.live.is_empty()
     }
+
+    /// The live entries of one store.
+    pub fn entries_of(&self, store: Store) -> impl Iterator<Item = &Arc<Entry>> {
+        let entries = self.live.iter().map(|(_, entry)| entry);
+        entries.filter(move |entry| entry.dot.lane.store == store)
+    }
 }
 
 impl State {

@@ -3,8 +3,8 @@
 use super::{Change, State};
 use crate::codec::NUMBER_LIMIT;
 use crate::entry::{
-    Ballot, Body, Claim, Entry, HealthState, Hold, Minted, OriginSpec, Replaced, SUPERSEDES_LIMIT, Scope,
-    Superseded,
+    Ballot, Body, Claim, Confirmation, Entry, HealthState, Hold, Minted, OriginSpec, Replaced,
+    SUPERSEDES_LIMIT, Scope, Superseded,
 };
 use crate::id::{Lane, Name, Store, Writer};
 use crate::mutant::Mutant;
@@ -152,6 +152,33 @@ impl State {
                 |claim| claim.previous,
             ),
             since: unchanged.map_or(now, |claim| claim.since),
+            confirmation: finding.confirmation,
+        };
+        Some(self.mint(writer, Superseded::new(), Body::Claim(claim), now, changes))
+    }
+
+    /// Says `finding` in the place of an own claim that another's has taken the place of here: the entry with that
+    /// claim's ballot, which changes nothing where the other's has arrived. `None` when the registry does not know the
+    /// origin.
+    pub fn follow_claim(
+        &mut self,
+        writer: Writer,
+        finding: &Finding,
+        ballot: Ballot,
+        now: Time,
+        changes: &mut Vec<Change>,
+    ) -> Option<Arc<Entry>> {
+        let generation = Minted::from(self.read(Store::Registry, &finding.origin)?.dot);
+        let claim = Claim {
+            scope: finding.scope,
+            origin: finding.origin.clone(),
+            generation,
+            ballot: Ballot { writer, ..ballot },
+            hold: finding.hold,
+            state: finding.state,
+            previous: finding.state,
+            since: now,
+            confirmation: finding.confirmation,
         };
         Some(self.mint(writer, Superseded::new(), Body::Claim(claim), now, changes))
     }
@@ -170,4 +197,6 @@ pub struct Finding {
     pub state: HealthState,
     /// Whether the writer goes on vouching for it.
     pub hold: Hold,
+    /// What confirmers said when it became unhealthy.
+    pub confirmation: Confirmation,
 }

@@ -8,11 +8,12 @@
 use heck_core::config::Config;
 use heck_core::effects::{Effects, Event, Record, StreamEffect};
 use heck_core::id::{Addr, Boot, Name, Shard, Store, StreamId};
-use heck_core::input::{Command, Input, ProbeOutcome};
+use heck_core::input::{Command, Input, Verdict};
 use heck_core::journal::Snapshot;
 use heck_core::member::{Member, Members};
 use heck_core::node::{Base, Identity, Node};
 use heck_core::packet::Packet;
+use heck_core::probe::{Failure, ProbeOutcome, Reply};
 use heck_core::rng::{Seed, Stream};
 use heck_core::state::State;
 use heck_core::time::{Span, Time};
@@ -43,7 +44,11 @@ enum Happening {
     Frame { stream: StreamId, packet: Arc<Packet> },
     Closed { stream: StreamId },
     Synced { up_to: u64 },
+    Probed { outcome: ProbeOutcome, asked: u64 },
 }
+
+/// How a probe of an origin by a node at a time ends: the reply and how long it takes. Nothing for one that is lost.
+type Origins = dyn Fn(usize, &Name, Time) -> Option<(Reply, Span)>;
 
 /// Settings of the network.
 #[derive(Clone, Copy, Debug)]
@@ -84,6 +89,10 @@ pub struct Cluster {
     pub far: Option<(usize, Span)>,
     /// Nodes that stand still until then; what reaches them waits.
     pub paused: BTreeMap<usize, Time>,
+    /// What probes meet. Nothing answers unless set.
+    pub origins: Box<Origins>,
+    /// All probes: when, by whom, of which origin.
+    pub probes: Vec<(Time, usize, Name)>,
     base: Arc<Base>,
     config: Arc<Config>,
     seed: Seed,
@@ -125,6 +134,8 @@ impl Cluster {
             reachable: Box::new(|_, _| true),
             far: None,
             paused: BTreeMap::new(),
+            origins: Box::new(|_, _, _| None),
+            probes: Vec::new(),
             base,
             config: Arc::new(config),
             seed: Seed(seed),
@@ -216,6 +227,11 @@ impl Cluster {
         let now = self.local(node);
         self.nodes[node] = Some(Node::new(identity, self.config.clone(), base, snapshot, self.seed, now));
         self.reschedule(node);
+    }
+
+    /// Nodes that start from now on have these settings.
+    pub fn reconfigure(&mut self, config: Config) {
+        self.config = Arc::new(config);
     }
 
     /// Stops a node at once. What was not synced is lost.
@@ -318,9 +334,9 @@ impl Cluster {
         self.step(to, |node, now, effects| node.step(now, Input::Datagram { from, packet }, effects));
     }
 
-    /// Gives a node the outcome of a check.
-    pub fn probe(&mut self, node: usize, outcome: &ProbeOutcome) {
-        self.step(node, |node, now, effects| node.step(now, Input::Probe(outcome), effects));
+    /// Tells a node what somebody else found of an origin.
+    pub fn tell(&mut self, node: usize, verdict: &Verdict) {
+        self.step(node, |node, now, effects| node.step(now, Input::Verdict(verdict), effects));
     }
 
     fn step(&mut self, at: usize, act: impl FnOnce(&mut Node, Time, &mut Effects)) {
@@ -386,6 +402,16 @@ impl Cluster {
             let at = self.now + self.weather.sync;
             self.push(at, from, Happening::Synced { up_to });
         }
+        for probe in effects.probes.drain(..) {
+            if let Some((reply, took)) = (self.origins)(from, &probe.origin, self.now) {
+                let late = took > probe.timeout;
+                let (reply, took) =
+                    if late { (Reply::Failed(Failure::Timeout), probe.timeout) } else { (reply, took) };
+                let outcome = ProbeOutcome { probe: probe.probe, reply, took };
+                self.push(self.now + took, from, Happening::Probed { outcome, asked: self.boots[from] });
+            }
+            self.probes.push((self.now, from, probe.origin));
+        }
         let now = self.now;
         self.events.extend(effects.events.drain(..).map(|event| (now, from, event)));
     }
@@ -427,6 +453,11 @@ impl Cluster {
             Happening::Wake => {
                 if self.wakes[to] - self.skews[to] <= self.now {
                     self.step(to, |node, now, effects| node.step(now, Input::Timeout, effects));
+                }
+            }
+            Happening::Probed { outcome, asked } => {
+                if self.boots[to] == asked {
+                    self.step(to, |node, now, effects| node.step(now, Input::Probe(outcome), effects));
                 }
             }
             Happening::Datagram { from, packet } => {

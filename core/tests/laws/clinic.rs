@@ -1,10 +1,13 @@
 //! A checker with its origins: time passes, probes end as a test wants, and everything is written down.
 
-use heck_core::check::{Action, Checker, Failure, Finding, Limits, Policy, ProbeId, Reply};
-use heck_core::entry::{Admin, HealthState, OriginSpec};
+use heck_core::check::{Action, Checker, Finding};
+use heck_core::entry::{Admin, HealthState};
 use heck_core::hash::mix;
 use heck_core::id::{Name, NodeId};
+use heck_core::limits::Limits;
 use heck_core::mutant::Planted;
+use heck_core::policy::Policy;
+use heck_core::probe::{Failure, ProbeId, Reply};
 use heck_core::time::{Span, Time};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -63,7 +66,7 @@ pub fn origin(number: usize) -> Name {
 
 /// Every 5 s, timeout 2 s, fall 3, rise 2.
 pub fn policy() -> Arc<Policy> {
-    Arc::new(Policy::from(&OriginSpec::new("http://10.0.0.7/")))
+    Arc::default()
 }
 
 /// A word that depends on its parts alone.

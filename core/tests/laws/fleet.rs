@@ -1,7 +1,7 @@
 //! A few replicas of the state with random histories: writes, deltas that are lost, late or doubled, partial
 //! exchanges and restarts. Beside them stands the truth: every entry minted, and what its writer saw.
 
-use heck_core::entry::{Body, Entry, HealthState, Hold, OriginSpec, Scope};
+use heck_core::entry::{Body, Confirmation, Entry, HealthState, Hold, OriginSpec, Scope};
 use heck_core::id::{Boot, Dot, Name, NodeId, Shard, Store, Writer};
 use heck_core::mutant::Planted;
 use heck_core::ownership::rendezvous_hash;
@@ -174,7 +174,8 @@ impl Fleet {
         let named = |name: u8| &NAMES[usize::from(name) % NAMES.len()];
         match *op {
             Op::PutOrigin { at, name, value } => {
-                let spec = OriginSpec { fall: u32::from(value), ..OriginSpec::new("http://a/") };
+                let spec = OriginSpec::new("http://a/")
+                    .with(|policy| policy.interval = Span::from_secs(5 + u64::from(u32::from(value))));
                 let source = replica(0);
                 self.write(index(at), Some((Store::Registry, named(name))), |state, me, now, changes| {
                     state.put_origin(me, named(name), spec, source, now, changes);
@@ -258,8 +259,14 @@ impl Fleet {
     /// A replica makes a claim.
     pub fn claim(&mut self, at: usize, origin: &Name, state: HealthState) {
         let rank = rendezvous_hash(origin, &replica(at));
-        let finding =
-            Finding { scope: Scope::default(), origin: origin.clone(), rank, state, hold: Hold::Held };
+        let finding = Finding {
+            scope: Scope::default(),
+            origin: origin.clone(),
+            rank,
+            state,
+            hold: Hold::Held,
+            confirmation: Confirmation::default(),
+        };
         self.write(at, None, |state, me, now, changes| {
             state.claim_health(me, &finding, now, changes);
         });

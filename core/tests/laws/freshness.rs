@@ -2,7 +2,7 @@
 
 use crate::fleet::NAMES;
 use crate::law::{Law, Trial};
-use heck_core::entry::{Entry, HealthState, Hold, OriginSpec, Scope};
+use heck_core::entry::{Confirmation, Entry, HealthState, Hold, OriginSpec, Scope};
 use heck_core::id::{Boot, Name, NodeId, Store, Writer};
 use heck_core::mutant::Planted;
 use heck_core::packet::{Beat, Carried};
@@ -102,7 +102,14 @@ impl Model {
     fn flip(&mut self, origin: &Name, healthy: bool) {
         let state = if healthy { HealthState::Healthy } else { HealthState::Unhealthy };
         let (scope, hold) = (Scope::default(), Hold::Held);
-        let finding = Finding { scope, origin: origin.clone(), rank: 1, state, hold };
+        let finding = Finding {
+            scope,
+            origin: origin.clone(),
+            rank: 1,
+            state,
+            hold,
+            confirmation: Confirmation::default(),
+        };
         let (now, mut changes) = (self.local(0), Vec::new());
         self.states[0].claim_health(self.writer, &finding, now, &mut changes);
         self.claims.extend(changes.into_iter().filter_map(|change| match change {

@@ -2,10 +2,12 @@
 
 use crate::clinic::{Clinic, FINE, INTERVAL, origin, word};
 use crate::law::{Law, Trial};
-use heck_core::check::{Failure, Finding, Limits, Reply};
+use heck_core::check::Finding;
 use heck_core::entry::{HealthState, Hold};
 use heck_core::id::Name;
+use heck_core::limits::Limits;
 use heck_core::mutant::Planted;
+use heck_core::probe::{Failure, Reply};
 use heck_core::time::{Span, Time};
 use proptest::prelude::*;
 use std::collections::BTreeMap;

@@ -2,8 +2,8 @@
 
 use crate::law::Law;
 use crate::{
-    claims, deltas, detectors, fences, freshness, honesty, intervals, join, log, membership, outages, repair, schedule,
-    streams, verdicts,
+    assignment, claims, deltas, detectors, fences, freshness, honesty, intervals, join, log, membership, outages,
+    owners, repair, schedule, streams, verdicts,
 };
 use heck_core::mutant::Mutant;
 
@@ -71,6 +71,14 @@ const KILLERS: &[(Mutant, Law)] = &[
     (Mutant::AskNobody, verdicts::CONFIRMED),
     (Mutant::CountAnswersTwice, verdicts::CONFIRMED),
     (Mutant::ForgetFlaps, verdicts::DAMPED),
+    (Mutant::KeepLostOwner, assignment::INCREMENTAL),
+    (Mutant::IgnoreNewcomers, assignment::INCREMENTAL),
+    (Mutant::DropAtOnce, owners::MOVES),
+    (Mutant::NeverHandOver, owners::ONE_OWNER),
+    (Mutant::YieldToAnyone, owners::ONE_OWNER),
+    (Mutant::ReleaseOthers, owners::MOVES),
+    (Mutant::LeaveBeatenClaims, owners::HONEST_AGES),
+    (Mutant::AskNobody, owners::CONFIRMERS_DECIDE),
 ];
 
 /// Bugs of disks, restarts and lists, which the simulator's checkers find (`sim/tests/proof/mutants.rs`).

@@ -1,5 +1,6 @@
 //! The laws of the core, each with the planted bugs that it catches.
 
+mod assignment;
 mod claims;
 mod clinic;
 #[path = "../common/mod.rs"]
@@ -17,6 +18,7 @@ mod law;
 mod log;
 mod membership;
 mod outages;
+mod owners;
 mod repair;
 mod schedule;
 mod streams;

@@ -5,7 +5,7 @@ use crate::law::{Law, Trial};
 use heck_core::config::{Broadcast, Config};
 use heck_core::entry::{HealthState, Hold, OriginSpec, Scope};
 use heck_core::id::{Dot, Lane, Name, Shard, Store};
-use heck_core::input::{Command, ProbeOutcome};
+use heck_core::input::{Command, Verdict};
 use heck_core::mutant::Planted;
 use heck_core::time::Span;
 use proptest::prelude::*;
@@ -64,7 +64,7 @@ fn datagrams_fit(trial: &Trial) -> Result<(), String> {
             let spec = OriginSpec::new("http://a/");
             cluster.command(node, &Command::PutOrigin { name: name.clone(), spec, source: name.clone() });
             let (scope, state, hold) = (Scope::default(), HealthState::Unhealthy, Hold::Held);
-            cluster.probe(node, &ProbeOutcome { scope, origin: name, state, hold });
+            cluster.tell(node, &Verdict { scope, origin: name, state, hold });
             cluster.run_for(Span::from_ms(300));
         }
         cluster.reachable = Box::new(|_, _| true);

@@ -2,11 +2,14 @@
 
 use crate::clinic::{Clinic, DOWN, FINE, INTERVAL, TIMEOUT, origin, word};
 use crate::law::{Law, Trial};
-use heck_core::check::{Action, Checker, Failure, Limits, Policy, ProbeId, Reply, Rule, StatusSet};
+use heck_core::check::{Action, Checker};
 use heck_core::entry::{Admin, HealthState, Hold, Scope};
 use heck_core::id::{Name, NodeId};
+use heck_core::limits::Limits;
 use heck_core::mutant::Planted;
 use heck_core::ownership::{Candidate, owner};
+use heck_core::policy::{Policy, Rule, StatusSet};
+use heck_core::probe::{Failure, ProbeId, Reply};
 use heck_core::time::{Span, Time};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
@@ -259,6 +262,7 @@ fn odd_policy() -> impl Strategy<Value = Policy> {
     let expected = StatusSet::default();
     (span(), span(), span(), rule, proptest::option::of(span())).prop_map(
         move |(interval, fast_interval, timeout, rule, slow)| Policy {
+            confirmers: None,
             interval,
             fast_interval,
             timeout,

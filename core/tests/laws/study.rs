@@ -10,7 +10,7 @@ use heck_core::config::Config;
 use heck_core::effects::{Event, Phase};
 use heck_core::entry::{Body, Entry, HealthState, Hold, OriginSpec, Scope};
 use heck_core::id::{Boot, Dot, Name, NodeId, Shard, Store};
-use heck_core::input::{Command, ProbeOutcome};
+use heck_core::input::{Command, Verdict};
 use heck_core::mutant::Planted;
 use heck_core::node::View;
 use heck_core::rng::{Seed, Stream};
@@ -79,7 +79,7 @@ struct Run {
 
 fn id_of(entry: &Entry) -> Option<u32> {
     match &entry.body {
-        Body::Origin { spec, .. } => Some(spec.fall),
+        Body::Origin { spec, .. } => spec.target.parse().ok(),
         Body::Key { value, .. } => value[..].try_into().ok().map(u32::from_le_bytes),
         _ => None,
     }
@@ -91,6 +91,7 @@ fn shown(state: &State, store: Store, name: &Name) -> BTreeSet<u32> {
 
 fn config(rng: &mut Stream, planted: Planted) -> Config {
     Config {
+        checks: None,
         reply_bytes: [200, 400, 1_352][rng.below(3) as usize],
         rumour_bytes: [0, 200, 600][rng.below(3) as usize],
         fence_after: FENCE_AFTER,
@@ -150,7 +151,7 @@ impl Run {
         let store = if self.rng.below(2) == 0 { Store::Registry } else { Store::Keys };
         let saw = shown(self.cluster.node(node).view().state(), store, &name);
         let adds = saw.is_empty() || self.rng.below(3) > 0;
-        let spec = OriginSpec { fall: id, ..OriginSpec::new("http://a/") };
+        let spec = OriginSpec::new(&id.to_string());
         let command = match (store, adds) {
             (Store::Registry, true) => Command::PutOrigin { name: name.clone(), spec, source: name.clone() },
             (Store::Registry, false) => Command::RemoveOrigin { name: name.clone() },
@@ -165,8 +166,8 @@ impl Run {
         let (node, number) = (self.below(self.count), self.rng.below(NAMES));
         let origin = name(&format!("name-{number}"));
         let state = [HealthState::Healthy, HealthState::Unhealthy][self.below(2)];
-        let outcome = ProbeOutcome { scope: Scope::default(), origin, state, hold: Hold::Held };
-        self.cluster.probe(node, &outcome);
+        let outcome = Verdict { scope: Scope::default(), origin, state, hold: Hold::Held };
+        self.cluster.tell(node, &outcome);
     }
 
     /// The writes that are live at a node.
@@ -267,13 +268,13 @@ impl Run {
         let _ = self.cluster.run_until_agreed(Span::from_secs(200));
         for origin in &origins {
             let node = self.below(self.count);
-            let outcome = ProbeOutcome {
+            let outcome = Verdict {
                 scope: Scope::default(),
                 origin: origin.clone(),
                 state: HealthState::Degraded,
                 hold: Hold::Held,
             };
-            self.cluster.probe(node, &outcome);
+            self.cluster.tell(node, &outcome);
             let known = shown(self.cluster.node(node).view().state(), Store::Registry, origin);
             self.claimed.extend(known);
         }

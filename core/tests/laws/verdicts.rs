@@ -2,10 +2,12 @@
 
 use crate::clinic::{Clinic, DOWN, FINE, INTERVAL, origin, policy};
 use crate::law::{Law, Trial};
-use heck_core::check::{Failure, Limits, Policy, Reply, Rule};
 use heck_core::entry::{Admin, HealthState, Hold};
 use heck_core::id::NodeId;
+use heck_core::limits::Limits;
 use heck_core::mutant::Planted;
+use heck_core::policy::{Policy, Rule};
+use heck_core::probe::{Failure, Reply};
 use heck_core::time::{Span, Time};
 use proptest::prelude::*;
 use std::cell::Cell;

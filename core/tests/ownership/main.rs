@@ -9,7 +9,8 @@ mod vectors;
 mod ways;
 
 use heck_core::id::Name;
-use heck_core::ownership::{Candidate, Weight, precedes};
+use heck_core::ownership::{Candidate, precedes};
+use heck_core::settings::Weight;
 use ways::{Way, by_place, by_remainder, heck, one_point_ring, product, unweighted};
 
 const ORIGINS: usize = 10_000;

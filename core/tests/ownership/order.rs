@@ -3,9 +3,8 @@
 use crate::{candidates, names, weighted};
 use heck_core::entry::Scope;
 use heck_core::id::Name;
-use heck_core::ownership::{
-    Candidate, Scoping, Settings, Weight, confirmers, owner, priority, rendezvous_hash,
-};
+use heck_core::ownership::{Candidate, confirmers, owner, priority, rendezvous_hash};
+use heck_core::settings::{Scoping, Settings, Weight};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 

@@ -4,7 +4,8 @@ use crate::{names, weighted};
 use heck_core::entry::Scope;
 use heck_core::id::Name;
 use heck_core::ownership::logarithm::log2;
-use heck_core::ownership::{Scoping, Settings, Weight, priority, rendezvous_hash};
+use heck_core::ownership::{priority, rendezvous_hash};
+use heck_core::settings::{Scoping, Settings, Weight};
 
 const VECTORS: &str = include_str!("../../src/ownership/VECTORS.md");
 

@@ -5,17 +5,20 @@
 use heck_core::codec::NUMBER_LIMIT;
 use heck_core::effects::Record;
 use heck_core::entry::{
-    Admin, Ballot, Body, Claim, Covered, Entry, Fence, HealthState, Hold, Minted, OriginSpec, Replaced,
-    Scope, Superseded,
+    Admin, Ballot, Body, Claim, Confirmation, Covered, Entry, Fence, HealthState, Hold, Minted, OriginSpec,
+    Replaced, Scope, Superseded,
 };
 use heck_core::id::{Addr, Boot, Lane, Name, NodeId, Shard, Store, StreamId, Writer};
-use heck_core::input::{Command, OwnedInput, ProbeOutcome};
+use heck_core::input::{Command, OwnedInput, Verdict};
 use heck_core::interval::IntervalSet;
 use heck_core::member::{INCARNATION_LIMIT, Life, Member, Standing};
 use heck_core::packet::{
-    Beat, Card, Carried, GROUPS, LaneAnswer, LaneSeen, MemberUpdate, Packet, PacketKind, Relay, Subject,
-    Window,
+    Beat, Card, Carried, GROUPS, LaneAnswer, LaneSeen, MemberUpdate, Packet, PacketKind, Question, Relay,
+    Subject, Window,
 };
+use heck_core::policy::{Policy, Rule, StatusSet};
+use heck_core::probe::{Failure, ProbeId, ProbeOutcome, Reply};
+use heck_core::settings::Settings;
 use heck_core::time::{Span, Time};
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::option;
@@ -56,18 +59,51 @@ fn span() -> impl Strategy<Value = Span> {
     any::<u64>().prop_map(Span)
 }
 
-fn spec() -> impl Strategy<Value = OriginSpec> {
-    let admin = select(&[Admin::Enabled, Admin::Draining, Admin::Disabled][..]);
-    (".{0,40}", span(), span(), any::<u32>(), any::<u32>(), admin).prop_map(
-        |(target, interval, timeout, fall, rise, admin)| OriginSpec {
-            target: target.as_str().into(),
+fn policy() -> impl Strategy<Value = Policy> {
+    let rule = prop_oneof![
+        (any::<u16>(), any::<u16>()).prop_map(|(rise, fall)| Rule::Streaks { rise, fall }),
+        (any::<u8>(), any::<u8>(), any::<u8>()).prop_map(|(size, threshold, initial)| Rule::Window {
+            size,
+            threshold,
+            initial
+        }),
+    ];
+    let range = (100..600_u16, 100..600_u16).prop_map(|(a, b)| (a.min(b), a.max(b)));
+    let expected = vec(range, 1..5).prop_map(|ranges| StatusSet::new(&ranges).expect("valid ranges"));
+    let slow = option::of(span().prop_filter("no slowness at all is none", |slow| *slow != Span::ZERO));
+    (span(), span(), span(), rule, slow, expected, option::of(any::<u8>())).prop_map(
+        |(interval, fast_interval, timeout, rule, slow, expected, confirmers)| Policy {
             interval,
+            fast_interval,
             timeout,
-            fall,
-            rise,
-            admin,
+            rule,
+            slow,
+            expected,
+            confirmers,
         },
     )
+}
+
+fn spec() -> impl Strategy<Value = OriginSpec> {
+    let admin = select(&[Admin::Enabled, Admin::Draining, Admin::Disabled][..]);
+    (".{0,40}", admin, policy()).prop_map(|(target, admin, policy)| OriginSpec {
+        target: target.as_str().into(),
+        admin,
+        policy: Arc::new(policy),
+    })
+}
+
+fn confirmation() -> impl Strategy<Value = Confirmation> {
+    (any::<u8>(), any::<u8>(), any::<u8>()).prop_map(|(a, b, c)| {
+        let mut sorted = [a, b, c];
+        sorted.sort_unstable();
+        Confirmation { asked: sorted[2], answered: sorted[1], agreed: sorted[0] }
+    })
+}
+
+/// News of a member, with its card or without.
+fn question() -> impl Strategy<Value = Question> {
+    (name(), any::<bool>()).prop_map(|(origin, down)| Question { origin, down })
 }
 
 fn health_state() -> impl Strategy<Value = HealthState> {
@@ -88,10 +124,16 @@ fn hold() -> impl Strategy<Value = Hold> {
 
 /// A claim whose ballot names another writer than the entry's; [`entry`] puts that right.
 fn claim() -> impl Strategy<Value = Claim> {
-    let states = (health_state(), health_state(), hold());
+    let states = (health_state(), health_state(), hold(), confirmation());
     let ballot = (number(), any::<u64>(), number(), any::<u64>());
     (any::<u64>(), name(), minted(), ballot, states).prop_map(
-        |(scope, origin, generation, (epoch, rank, sequence, since), (state, previous, hold))| Claim {
+        |(
+            scope,
+            origin,
+            generation,
+            (epoch, rank, sequence, since),
+            (state, previous, hold, confirmation),
+        )| Claim {
             scope: Scope(scope),
             origin,
             generation,
@@ -100,6 +142,7 @@ fn claim() -> impl Strategy<Value = Claim> {
             state,
             previous,
             since: Time(since),
+            confirmation,
         },
     )
 }
@@ -212,11 +255,13 @@ fn digest() -> impl Strategy<Value = Option<([u16; GROUPS], Vec<u16>)>> {
 }
 
 fn card() -> impl Strategy<Value = Card> {
-    (name(), addr(), any::<u64>(), any::<u16>()).prop_map(|(name, addr, zone, weight)| Card {
+    let settings = prop_oneof![Just(Settings::USUAL), any::<u64>()];
+    (name(), addr(), any::<u64>(), any::<u16>(), settings).prop_map(|(name, addr, zone, weight, settings)| Card {
         name,
         addr,
         zone: Scope(zone),
         weight,
+        settings,
     })
 }
 
@@ -247,20 +292,13 @@ fn subject() -> impl Strategy<Value = Subject> {
 
 /// A packet in the form in which a node would build it.
 pub fn packet() -> impl Strategy<Value = Packet> {
-    let members = (vec(member_update(), 0..4), option::of(subject()), any::<u16>());
-    let header = (
-        select(vec![0_u8, 1, 2, 3, 4, 5, PacketKind::Ping as u8, PacketKind::Ack as u8]),
-        any::<u64>(),
-        any::<u32>(),
-        any::<u64>(),
-        any::<[bool; 2]>(),
-        any::<u64>(),
-    );
+    let members = (vec(member_update(), 0..4), option::of(subject()), any::<u16>(), option::of(question()));
+    let header = (0..10_u8, any::<u64>(), any::<u32>(), any::<u64>(), any::<[bool; 2]>(), any::<u64>());
     let content = (vec(carried(), 0..4), answer_lanes(), windows(), vec(beat(), 0..4), option::of(relay()));
     (header, digest(), content, members).prop_map(
         |((kind, sender, nonce, hash, [agrees, oversized], mismatch), digest, content, members)| {
             let mut packet = Packet {
-                kind: PacketKind::from_u8(kind).expect("a kind"),
+                kind: PacketKind::from_u8(kind).expect("there are ten kinds"),
                 sender: NodeId(sender),
                 nonce,
                 hash,
@@ -278,6 +316,7 @@ pub fn packet() -> impl Strategy<Value = Packet> {
             (packet.entries, packet.beats, packet.relay) = (content.0, content.3, content.4);
             (packet.answers, packet.answer_lanes) = content.1;
             (packet.windows, packet.window_lanes) = content.2;
+            packet.question = members.3;
             packet
         },
     )
@@ -291,8 +330,8 @@ pub fn record() -> impl Strategy<Value = Record> {
         answer_lanes().prop_map(|(_, lanes)| Record::Joined(lanes)),
         Just(Record::Member),
         (life(), standing(), card()).prop_map(|(life, standing, card)| {
-            let Card { name, addr, zone, weight } = card;
-            Record::Known(Box::new(Member { zone, weight, life, standing, ..Member::new(name, addr) }))
+            let Card { name, addr, zone, weight, settings } = card;
+            Record::Known(Box::new(Member { zone, weight, life, standing, settings, ..Member::new(name, addr) }))
         }),
         name().prop_map(Record::Named),
     ]
@@ -325,8 +364,18 @@ fn command() -> impl Strategy<Value = Command> {
 
 /// An input of any kind.
 pub fn input() -> impl Strategy<Value = OwnedInput> {
-    let outcome = (any::<u64>(), name(), health_state(), hold())
-        .prop_map(|(scope, origin, state, hold)| ProbeOutcome { scope: Scope(scope), origin, state, hold });
+    let verdict = (any::<u64>(), name(), health_state(), hold())
+        .prop_map(|(scope, origin, state, hold)| Verdict { scope: Scope(scope), origin, state, hold });
+    let reply = prop_oneof![
+        any::<u16>().prop_map(Reply::Status),
+        Just(Reply::Connected),
+        (0..6_u8).prop_map(|number| Reply::Failed(Failure::from_u8(number).expect("one of six"))),
+    ];
+    let probe = (any::<u64>(), reply, span()).prop_map(|(probe, reply, took)| ProbeOutcome {
+        probe: ProbeId(probe),
+        reply,
+        took,
+    });
     prop_oneof![
         Just(OwnedInput::Timeout),
         (addr(), packet()).prop_map(|(from, packet)| OwnedInput::Datagram { from, packet: Box::new(packet) }),
@@ -339,7 +388,8 @@ pub fn input() -> impl Strategy<Value = OwnedInput> {
         (stream(), packet())
             .prop_map(|(stream, packet)| OwnedInput::StreamFrame { stream, packet: Box::new(packet) }),
         stream().prop_map(|stream| OwnedInput::StreamClosed { stream }),
-        outcome.prop_map(OwnedInput::Probe),
+        verdict.prop_map(OwnedInput::Verdict),
+        probe.prop_map(OwnedInput::Probe),
         any::<u64>().prop_map(|up_to| OwnedInput::Persisted { up_to }),
         (any::<u64>(), command()).prop_map(|(token, command)| OwnedInput::Command { token, command }),
     ]

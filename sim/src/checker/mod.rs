@@ -6,6 +6,7 @@
 mod agreement;
 mod bounds;
 mod changes;
+mod checks;
 mod freshness;
 mod history;
 mod members;
@@ -16,10 +17,13 @@ mod witness;
 use heck_core::entry::Scope;
 use heck_core::id::{Name, Shard};
 use heck_core::node::Node;
+use heck_core::probe::{Probe, ProbeOutcome};
 use heck_core::state::State;
 use heck_core::time::Time;
 
 pub use bounds::Bounds;
+pub use checks::CheckBounds;
+use checks::CheckRecord;
 pub use freshness::Now;
 pub use visit::Effort;
 
@@ -67,11 +71,17 @@ pub enum Check {
     DatagramSize,
     /// A node holds no more than what was written explains.
     MemoryBounded,
+    /// After quiet, each origin has one owner in each scope, who alone checks it.
+    OneOwner,
+    /// A node starts no more probes than it may.
+    ProbeBudget,
+    /// A node that vouches for an answer has checked on schedule.
+    OnSchedule,
 }
 
 impl Check {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 17] = [
         Self::UniqueDots,
         Self::NoOverClaim,
         Self::NoResurrection,
@@ -86,6 +96,9 @@ impl Check {
         Self::ListsRight,
         Self::DatagramSize,
         Self::MemoryBounded,
+        Self::OneOwner,
+        Self::ProbeBudget,
+        Self::OnSchedule,
     ];
 
     /// Its name in reports.
@@ -106,6 +119,9 @@ impl Check {
             Self::ListsRight => "lists right after quiet",
             Self::DatagramSize => "datagram size",
             Self::MemoryBounded => "memory bounded",
+            Self::OneOwner => "one owner",
+            Self::ProbeBudget => "probe budget",
+            Self::OnSchedule => "checked on schedule",
         }
     }
 }
@@ -138,6 +154,8 @@ pub struct Beginning {
     pub bounds: Bounds,
     /// Whether datagrams keep to the greatest transit that ages are computed with, so that ages can be checked.
     pub transit_holds: bool,
+    /// Limits of checks, if nodes check.
+    pub checks: Option<CheckBounds>,
 }
 
 /// All checkers of one run.
@@ -151,6 +169,7 @@ pub struct Checkers {
     origins: Vec<Name>,
     bounds: Bounds,
     transit_holds: bool,
+    checks: Option<CheckRecord>,
     /// Counts visits, so that each looks elsewhere.
     turn: usize,
 }
@@ -159,7 +178,7 @@ impl Checkers {
     /// Checkers for a run that begins like this.
     #[must_use]
     pub fn new(beginning: Beginning) -> Self {
-        let Beginning { names, state, origins, bare, bounds, transit_holds } = beginning;
+        let Beginning { names, state, origins, bare, bounds, transit_holds, checks } = beginning;
         let witness = |is_bare| Witness { is_bare, ..Witness::default() };
         Self {
             findings: Vec::new(),
@@ -167,6 +186,7 @@ impl Checkers {
             witnesses: bare.into_iter().map(witness).collect(),
             beats: Beats::default(),
             standings: Standings::new(names.len()),
+            checks: checks.map(|bounds| CheckRecord::new(bounds, &origins, names.len())),
             origins,
             bounds,
             transit_holds,
@@ -221,6 +241,28 @@ impl Checkers {
         }
     }
 
+    /// A node starts a probe now, whose outcome reaches it at `end`.
+    pub fn probed(&mut self, step: &Step<'_, Heck>, probe: &Probe, outcome: &ProbeOutcome, end: Time) {
+        if let Some(record) = &mut self.checks {
+            let node = (step.node, step.protocol.node());
+            let broken = record.probed(node, probe, outcome, (step.time, end));
+            self.note(Check::ProbeBudget, step.time, step.node, broken);
+        }
+    }
+
+    /// Looks who owns and checks what, once nodes have had time to agree.
+    pub fn owners<'a>(
+        &mut self,
+        time: Time,
+        clock: impl Fn(u32) -> Time,
+        nodes: impl Iterator<Item = (u32, &'a Node)>,
+    ) {
+        let broken = self.checks.as_ref().and_then(|record| record.disputed(clock, nodes));
+        if let Some((index, detail)) = broken {
+            self.note(Check::OneOwner, time, index, Some(detail));
+        }
+    }
+
     /// A node begins a new life with what a crash left on its disk. Whatever was there stays as it was.
     pub fn restarted(&mut self, time: Time, index: u32, node: &Node, loss: DiskLoss) {
         self.beats.restarted(index);
@@ -261,6 +303,11 @@ impl Checkers {
         if self.transit_holds {
             let broken = self.understated(now, node, effort.origins);
             self.note(Check::Fresh, now.world, index, broken);
+            let broken = self.checks.as_ref().and_then(|record| {
+                let origins = turns(record.len(), effort.origins, self.turn).map(|origin| origin as u32);
+                record.understated(now, node, origins)
+            });
+            self.note(Check::OnSchedule, now.world, index, broken);
         }
     }
 

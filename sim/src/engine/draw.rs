@@ -26,6 +26,8 @@ pub enum Purpose {
     Workload = 4,
     /// How long a starved node stands still.
     Stall = 5,
+    /// How long an origin takes to answer a probe.
+    Probe = 6,
 }
 
 /// The source of all draws of one world.

@@ -2,10 +2,11 @@
 
 use heck_core::effects::{Effects, Event, Record, StreamEffect};
 use heck_core::hash::mix;
-use heck_core::id::{Addr, StreamId};
-use heck_core::input::{self, ProbeOutcome};
+use heck_core::id::{Addr, Boot, StreamId};
+use heck_core::input::{self, Verdict};
 use heck_core::node::Node;
 use heck_core::packet::Packet;
+use heck_core::probe::ProbeOutcome;
 use heck_core::time::Time;
 use heck_core::{codec, node};
 
@@ -25,8 +26,15 @@ pub struct Heck {
 pub enum HeckCommand {
     /// What a client asks.
     Client(input::Command),
-    /// A check of an origin ended.
-    Probe(ProbeOutcome),
+    /// Somebody beside the node has checked an origin.
+    Verdict(Verdict),
+    /// A probe that the node asked for in this life has ended.
+    Probe {
+        /// How.
+        outcome: ProbeOutcome,
+        /// The life.
+        boot: Boot,
+    },
 }
 
 /// The address of the node with this index.
@@ -83,7 +91,10 @@ impl Heck {
         for event in effects.events.drain(..) {
             out.report(event);
         }
+        // Probes stay in the effects until the next step, for whoever observes this one to carry them out.
+        let probes = std::mem::take(&mut effects.probes);
         effects.clear();
+        effects.probes = probes;
     }
 }
 
@@ -97,9 +108,11 @@ impl Protocol for Heck {
 
     fn step(&mut self, now: Time, input: Input<'_, Self>, out: &mut Outbox<Self>) {
         let mut effects = std::mem::take(&mut out.scratch);
+        effects.probes.clear();
         while let Some(packet) = out.recycled.pop() {
             effects.recycle(packet);
         }
+        let node_boot = self.node.view().writer().boot;
         let node = &mut self.node;
         let effects_ref = &mut effects;
         let mut step = |input: input::Input<'_>| node.step(now, input, effects_ref);
@@ -130,8 +143,12 @@ impl Protocol for Heck {
             Input::Command { token, command: HeckCommand::Client(command) } => {
                 step(input::Input::Command { token, command: &command });
             }
-            Input::Command { command: HeckCommand::Probe(outcome), .. } => {
-                step(input::Input::Probe(&outcome));
+            Input::Command { command: HeckCommand::Verdict(verdict), .. } => {
+                step(input::Input::Verdict(&verdict));
+            }
+            Input::Command { command: HeckCommand::Probe { outcome, boot }, .. } => {
+                let is_asked = boot == node_boot;
+                step(if is_asked { input::Input::Probe(outcome) } else { input::Input::Timeout });
             }
         }
         self.carry_over(&mut effects, out);
@@ -157,6 +174,9 @@ impl Message for Packet {
         }
         for beat in &self.beats {
             word = mix(word, beat.writer.node.0 ^ u64::from(beat.number).rotate_left(32) ^ beat.age.as_us());
+        }
+        if let Some(question) = &self.question {
+            word = mix(word, question.origin.hash() ^ u64::from(question.down));
         }
         let sizes = [self.filter.len(), self.window_lanes.len(), self.answer_lanes.len()];
         sizes.iter().fold(word, |word, &size| mix(word, size as u64))

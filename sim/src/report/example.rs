@@ -55,6 +55,7 @@ fn run(seed: u64, loss: f64, nodes: u32) -> RunOutcome {
         Sent { count, bytes: count * size }
     };
     RunOutcome {
+        checks: None,
         seed,
         trace_hash: seed * 0x0101_0101_0101_0101,
         events: 1_000 * u64::from(nodes),

@@ -15,6 +15,9 @@ pub const RUNS: &str = "runs.csv";
 /// Name of the file of statistics over seeds.
 pub const SUMMARY: &str = "summary.csv";
 
+/// Name of the file of checks of origins, where there were any.
+pub const CHECKS: &str = "checks.csv";
+
 /// The text files, as they stand on disk.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct TextFiles {
@@ -26,6 +29,8 @@ pub struct TextFiles {
     pub runs: String,
     /// `summary.csv`.
     pub summary: String,
+    /// `checks.csv`; none where nobody checks.
+    pub checks: Option<String>,
 }
 
 /// Results as they were read back; plots are made from this alone, never from an outcome in memory, so a plot
@@ -34,7 +39,7 @@ pub struct TextFiles {
 pub struct Results {
     /// The manifest.
     pub manifest: Manifest,
-    /// The rows of all three CSV files.
+    /// The rows of all CSV files.
     pub tables: Tables,
 }
 
@@ -69,6 +74,10 @@ impl TextFiles {
             curve: to_csv(CURVE, &tables.curve)?,
             runs: to_csv(RUNS, &tables.runs)?,
             summary: to_csv(SUMMARY, &tables.summary)?,
+            checks: match tables.checks.as_slice() {
+                [] => None,
+                rows => Some(to_csv(CHECKS, rows)?),
+            },
         })
     }
 
@@ -81,6 +90,10 @@ impl TextFiles {
             curve: from_csv(CURVE, &self.curve)?,
             runs: from_csv(RUNS, &self.runs)?,
             summary: from_csv(SUMMARY, &self.summary)?,
+            checks: match &self.checks {
+                None => Vec::new(),
+                Some(text) => from_csv(CHECKS, text)?,
+            },
         };
         Ok(Results { manifest: toml::from_str(&self.manifest)?, tables })
     }

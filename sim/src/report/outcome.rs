@@ -74,6 +74,8 @@ pub struct RunOutcome {
     pub peak_overlay: u64,
     /// Nodes that were up at the end and that most of the others did not count.
     pub removed: u32,
+    /// How origins were checked, where nodes check.
+    pub checks: Option<CheckOutcome>,
     /// What the checkers found; empty in a good run.
     pub violations: Vec<Violation>,
 }
@@ -93,6 +95,31 @@ pub struct Opinions {
     pub refutations: u64,
     /// Someone was held dead who had said that it leaves.
     pub left_deaths: u64,
+}
+
+/// How origins were checked in a run, from the end of the warm-up on.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub struct CheckOutcome {
+    /// Checks per origin, scope and interval; 1 in steady state.
+    pub checks_per_interval: f64,
+    /// Probes that nodes started, those for others included.
+    pub probes: u64,
+    /// Of these, those that confirmers made for others.
+    pub confirming: u64,
+    /// The most probes that one origin saw in one interval, of all nodes together.
+    pub greatest_load: u32,
+    /// The longest that any origin went without a check beginning, in any scope.
+    pub unchecked_us: u64,
+    /// The longest that any origin was checked by two nodes of one scope, in all.
+    pub twice_us: u64,
+    /// The share of origins (in each scope) that a node came to claim that had not held them.
+    pub moved: f64,
+    /// Claims made.
+    pub claims: u64,
+    /// Of these, those that say that a checker is late.
+    pub late_claims: u64,
+    /// Claims that an origin is unhealthy which had been well all the time.
+    pub false_unhealthy: u64,
 }
 
 /// One update, followed from the node where it happened to all others.

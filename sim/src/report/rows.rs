@@ -80,6 +80,27 @@ pub struct RunRow {
     pub violations: u32,
 }
 
+/// `checks.csv`: one row per point and seed; there is no such file where nobody checks.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[allow(
+    missing_docs,
+    reason = "columns are documented once, in results/README.md, and a test holds them to it"
+)]
+pub struct CheckRow {
+    pub point: String,
+    pub seed: u64,
+    pub checks_per_interval: Decimal<4>,
+    pub probes: u64,
+    pub confirming_probes: u64,
+    pub greatest_load: u32,
+    pub unchecked_s: Decimal<6>,
+    pub checked_twice_s: Decimal<6>,
+    pub moved: Decimal<6>,
+    pub claims: u64,
+    pub late_claims: u64,
+    pub false_unhealthy: u64,
+}
+
 /// `summary.csv`: one row per point, kind and milestone.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[allow(

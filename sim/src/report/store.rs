@@ -1,6 +1,6 @@
 //! Results on disk: an outcome saved whole, read back, and its plots drawn again.
 
-use super::files::{CURVE, FilesError, MANIFEST, RUNS, Results, SUMMARY, TextFiles};
+use super::files::{CHECKS, CURVE, FilesError, MANIFEST, RUNS, Results, SUMMARY, TextFiles};
 use super::outcome::Outcome;
 use super::plot::{PlotError, plots};
 use super::write::{self, NamedFile, WriteError};
@@ -60,6 +60,7 @@ pub fn save(outcome: &Outcome, out: &Path) -> Result<PathBuf, StoreError> {
         named(RUNS, text.runs),
         named(SUMMARY, text.summary),
     ];
+    files.extend(text.checks.map(|checks| named(CHECKS, checks)));
     files.extend(drawn);
     write::replace(&directory, &files)?;
     Ok(directory)
@@ -79,6 +80,11 @@ pub fn load(directory: &Path) -> Result<Results, StoreError> {
         curve: read(CURVE)?,
         runs: read(RUNS)?,
         summary: read(SUMMARY)?,
+        checks: match read(CHECKS) {
+            Ok(text) => Some(text),
+            Err(StoreError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        },
     };
     text.parse().map_err(|source| StoreError::Content { directory: directory.to_owned(), source })
 }

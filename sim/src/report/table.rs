@@ -2,7 +2,7 @@
 
 use super::convergence::thousands;
 use super::outcome::{Expectation, MILESTONES, Opinions, Outcome, PointOutcome, RunOutcome, Verdict};
-use super::rows::{RunRow, SummaryRow};
+use super::rows::{CheckRow, RunRow, SummaryRow};
 use super::tabulate::Tables;
 use crate::stats::Sample;
 use std::fmt::Write as _;
@@ -23,6 +23,7 @@ pub fn summary(outcome: &Outcome, expectations: &[Expectation]) -> String {
         for line in traffic(&tables, point) {
             let _ = writeln!(text, "{line}");
         }
+        text.push_str(&checks(&tables, point));
     }
     text.push_str(&expectation_lines(expectations));
     text.push_str(&violation_lines(outcome));
@@ -79,6 +80,28 @@ fn times(tables: &Tables, point: &PointOutcome) -> String {
         }
     }
     aligned(&grid)
+}
+
+/// What came of the checks of origins, worst of all seeds or mean over them; nothing where nobody checks.
+fn checks(tables: &Tables, point: &PointOutcome) -> String {
+    let rows: Vec<&CheckRow> = tables.checks.iter().filter(|row| row.point == point.label).collect();
+    if rows.is_empty() {
+        return String::new();
+    }
+    let mean = |value: fn(&CheckRow) -> f64| Sample::new(rows.iter().map(|row| value(row))).mean();
+    let most = |value: fn(&CheckRow) -> f64| rows.iter().map(|row| value(row)).fold(0.0, f64::max);
+    format!(
+        "checks: {:.3} per origin and interval, at most {} probes of one in an interval; {:.1} s longest unchecked, {:.1} s \
+         longest checked twice; {:.1} % moved\n        {:.1} claims, {:.1} of being late, {:.1} false of ill health\n",
+        mean(|row| row.checks_per_interval.0),
+        most(|row| f64::from(row.greatest_load)),
+        most(|row| row.unchecked_s.0),
+        most(|row| row.checked_twice_s.0),
+        100.0 * mean(|row| row.moved.0),
+        mean(|row| row.claims as f64),
+        mean(|row| row.late_claims as f64),
+        mean(|row| row.false_unhealthy as f64),
+    )
 }
 
 fn interval(low: f64, high: f64) -> String {

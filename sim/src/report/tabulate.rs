@@ -4,7 +4,7 @@ use super::decimal::Decimal;
 use super::outcome::{
     EVERYONE, MILESTONES, Milestone, ModelParameters, Outcome, PointOutcome, RunOutcome, UpdateOutcome,
 };
-use super::rows::{CurveRow, RunRow, SummaryRow};
+use super::rows::{CheckRow, CurveRow, RunRow, SummaryRow};
 use crate::stats::{Sample, zero_of_n_bound};
 use crate::theory::{bounds, maps::Map};
 
@@ -17,6 +17,8 @@ pub struct Tables {
     pub runs: Vec<RunRow>,
     /// Rows of `summary.csv`.
     pub summary: Vec<SummaryRow>,
+    /// Rows of `checks.csv`.
+    pub checks: Vec<CheckRow>,
 }
 
 impl Tables {
@@ -32,6 +34,7 @@ impl Tables {
             }
             let rows = |run| point_run_rows(point, run);
             tables.runs.extend(point.runs.iter().flat_map(rows));
+            tables.checks.extend(point.runs.iter().filter_map(|run| check_row(point, run)));
         }
         tables
     }
@@ -224,6 +227,24 @@ fn update_row(of_run: RunRow, point: &PointOutcome, update: &UpdateOutcome) -> R
         delivery_ratio_p95: update.delivery_ratio_p95.map(Decimal),
         ..of_run
     }
+}
+
+fn check_row(point: &PointOutcome, run: &RunOutcome) -> Option<CheckRow> {
+    let checks = run.checks?;
+    Some(CheckRow {
+        point: point.label.clone(),
+        seed: run.seed,
+        checks_per_interval: Decimal(checks.checks_per_interval),
+        probes: checks.probes,
+        confirming_probes: checks.confirming,
+        greatest_load: checks.greatest_load,
+        unchecked_s: Decimal(seconds(checks.unchecked_us)),
+        checked_twice_s: Decimal(seconds(checks.twice_us)),
+        moved: Decimal(checks.moved),
+        claims: checks.claims,
+        late_claims: checks.late_claims,
+        false_unhealthy: checks.false_unhealthy,
+    })
 }
 
 /// A 64-bit hash as files show it.

@@ -114,6 +114,12 @@ impl Deaths {
         self.right_since.map(|since| since.since(self.changed).as_us())
     }
 
+    /// Which nodes are up.
+    #[must_use]
+    pub fn up(&self) -> &[bool] {
+        &self.up
+    }
+
     /// Nodes have crashed.
     pub fn crashed(&mut self, nodes: &[u32], now: Time) {
         for &node in nodes {

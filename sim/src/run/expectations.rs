@@ -2,12 +2,15 @@
 
 use std::fmt::Display;
 
+use super::checks::CHANGES;
 use super::deaths::{CRASH, JOIN, LEAVE};
 use crate::report::outcome::{
-    EVERYONE, Expectation, MILESTONES, Outcome, PointOutcome, RunOutcome, Traffic, UpdateOutcome, Verdict,
+    CheckOutcome, EVERYONE, Expectation, MILESTONES, Outcome, PointOutcome, RunOutcome, Traffic,
+    UpdateOutcome, Verdict,
 };
 use crate::scenario::{Expect, Limits, Missed, Scenario, ScenarioFile};
 use crate::stats::Sample;
+use heck_core::time::Span;
 
 /// Holds every point against the limits of its scenario, and lists the aims that are missed.
 #[must_use]
@@ -55,6 +58,7 @@ impl Judge {
         let expect = &scenario.expect;
         self.traffic(prefix, expect, point);
         self.deaths(prefix, expect, point);
+        self.checks(prefix, expect, point);
         for follow in &scenario.workload.follow.0 {
             for &kind in &follow.kinds {
                 let of_kind = expect.limits(kind);
@@ -234,6 +238,83 @@ impl Judge {
             let part = if sum(point) > 0.0 { sum(point) / sum(first) } else { 0.0 };
             let what = format!("{prefix}{what}, of those in the first point");
             self.at_most(&what, part, limit.as_f64(), percent);
+        }
+    }
+
+    fn checks(&mut self, prefix: &str, expect: &Expect, point: &PointOutcome) {
+        let checks: Vec<CheckOutcome> = point.runs.iter().filter_map(|run| run.checks).collect();
+        let greatest = |value: fn(&CheckOutcome) -> f64| checks.iter().map(value).fold(0.0, f64::max);
+        let sum = |value: fn(&CheckOutcome) -> u64| checks.iter().map(value).sum::<u64>() as f64;
+        let of_all = |value: fn(&CheckOutcome) -> f64| mean(checks.iter().map(value));
+        let what = |text: &str| format!("{prefix}{text}");
+        let rate = of_all(|checks| checks.checks_per_interval);
+        if let Some(limit) = expect.checks_per_interval_max {
+            self.at_most(&what("checks per origin and interval"), rate, limit.as_f64(), plain(3));
+        }
+        if let Some(limit) = expect.checks_per_interval_min {
+            self.at_least(&what("checks per origin and interval"), rate, limit.as_f64(), plain(3));
+        }
+        if let Some(limit) = expect.load_max {
+            let load = greatest(|checks| checks.greatest_load.into());
+            self.at_most(&what("probes of one origin in an interval"), load, limit.into(), plain(0));
+        }
+        let spans: [(&str, Option<Span>, fn(&CheckOutcome) -> f64); 2] = [
+            ("longest time without a check", expect.unchecked_max, |checks| checks.unchecked_us as f64),
+            ("longest time checked by two", expect.checked_twice_max, |checks| checks.twice_us as f64),
+        ];
+        for (name, limit, value) in spans {
+            if let Some(limit) = limit {
+                self.at_most(&what(name), greatest(value) / 1e6, limit.as_us() as f64 / 1e6, in_seconds);
+            }
+        }
+        if let Some(limit) = expect.moved_max {
+            self.at_most(&what("origins moved"), greatest(|checks| checks.moved), limit.as_f64(), percent);
+        }
+        if let Some(limit) = expect.moved_mean_min {
+            self.at_least(
+                &what("origins moved, mean"),
+                of_all(|checks| checks.moved),
+                limit.as_f64(),
+                percent,
+            );
+        }
+        if let Some(limit) = expect.claims_per_node_max {
+            let claims = of_all(|checks| checks.claims as f64) / f64::from(point.nodes);
+            self.at_most(&what("claims per node"), claims, limit.as_f64(), plain(2));
+        }
+        if let Some(limit) = expect.late_claims_min {
+            let late = sum(|checks| checks.late_claims);
+            self.at_least(&what("claims of being late"), late, limit.into(), plain(0));
+        }
+        let counts: [(&str, Option<u32>, fn(&CheckOutcome) -> u64); 2] = [
+            ("claims of being late", expect.late_claims_max, |checks| checks.late_claims),
+            ("origins called unhealthy that were well", expect.false_unhealthy_max, |checks| {
+                checks.false_unhealthy
+            }),
+        ];
+        for (name, limit, value) in counts {
+            if let Some(limit) = limit {
+                self.at_most(&what(name), sum(value), limit.into(), plain(0));
+            }
+        }
+        let known = || {
+            let updates = CHANGES.iter().flat_map(|name| point.updates_of(name)).map(|(_, update)| update);
+            let times = updates.flat_map(|update| {
+                let missing = u64::from(update.population) - update.reached_us.len() as u64;
+                let reached = update.reached_us.iter().map(|&us| us as f64 / 1e6);
+                reached.chain(std::iter::repeat_n(f64::INFINITY, missing as usize))
+            });
+            Sample::new(times)
+        };
+        for (name, limit, quantile) in [
+            ("a change is known after, median", expect.change_known_p50_max, 0.5),
+            ("a change is known after, 99th percentile", expect.change_known_p99_max, 0.99),
+            ("a change is known after, greatest", expect.change_known_max, 1.0),
+        ] {
+            if let Some(limit) = limit {
+                let bar = limit.as_us() as f64 / 1e6;
+                self.at_most(&what(name), known().quantile(quantile), bar, in_seconds);
+            }
         }
     }
 

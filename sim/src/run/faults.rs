@@ -7,11 +7,11 @@ use heck_core::effects::{Phase, Record};
 use heck_core::input::Command;
 use heck_core::journal::Snapshot;
 use heck_core::mutant::Mutant;
-use heck_core::node::{Identity, Node};
+use heck_core::node::Node;
 use heck_core::rng::Seed;
 
 use super::in_force::InForce;
-use super::setup::{Setup, identity, latency, ratio};
+use super::setup::{Setup, latency, ratio};
 use crate::engine::disk::DiskLoss;
 use crate::engine::latency::Latency;
 use crate::engine::link::{LinkRule, NodeSet, RuleId};
@@ -147,11 +147,12 @@ impl<'a> Faults<'a> {
                     world.break_streams(node, false);
                 }
             }
+            EventKind::Origins { .. } => {}
             EventKind::Join { .. }
             | EventKind::Leave { .. }
             | EventKind::Stop { .. }
             | EventKind::CopyDisk { .. }
-            | EventKind::Describe { .. } => return self.come_or_go(&event.kind, world),
+            | EventKind::Weigh { .. } => return self.come_or_go(&event.kind, world),
         }
         Vec::new()
     }
@@ -214,12 +215,11 @@ impl<'a> Faults<'a> {
                     return vec![self.begun(*to, Some(*from))];
                 }
             }
-            EventKind::Describe { nodes, weight } => {
+            EventKind::Weigh { nodes, weight } => {
                 for &node in nodes {
-                    let identity = identity(&self.setup.names, node, 0);
+                    let identity = self.setup.identity(self.named[node as usize], node, 0);
                     let (addr, zone) = (identity.addr, identity.zone);
-                    let describe =
-                        Command::Describe { addr, zone, weight: (*weight).min(u16::MAX.into()) as u16 };
+                    let describe = Command::Describe { addr, zone, weight: *weight };
                     world.command_at(world.now(), node, 0, HeckCommand::Client(describe));
                 }
             }
@@ -265,7 +265,7 @@ impl<'a> Faults<'a> {
             // The driver begins a life after all that its disk tells of.
             let stored = snapshot.boot().map_or(0, |boot| boot.0 + u64::from(is_new));
             let identity =
-                Identity { addr: addr_of(node), ..identity(&setup.names, named, life.max(stored)) };
+                setup.identity(named, node, life.max(stored));
             let snapshot = Some(snapshot);
             Heck::new(Node::new(identity, setup.config.clone(), base, snapshot, seed, now))
         });

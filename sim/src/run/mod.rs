@@ -1,10 +1,12 @@
 //! Running scenarios: every point under every seed, in parallel over both, each run by itself deterministic.
 
+mod checks;
 mod deaths;
 pub mod expectations;
 pub mod faults;
 mod in_force;
 pub mod one;
+mod origins;
 pub mod plan;
 pub mod setup;
 mod watch;

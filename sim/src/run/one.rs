@@ -7,13 +7,15 @@ use heck_core::rng::Seed;
 use heck_core::state::State;
 use heck_core::time::{Span, Time};
 
+use super::checks::CheckWatch;
 use super::deaths::Deaths;
 use super::faults::{Begun, Faults, join_peers};
+use super::origins::Origins;
 use super::plan::{Followed, Plan};
-use super::setup::{self, Setup, identity};
-use super::watch::Watch;
+use super::setup::{self, Setup};
+use super::watch::{Parts, Watch};
 use super::{Options, RunError};
-use crate::checker::{Beginning, Bounds, Checkers, Effort, Now, lists_differ};
+use crate::checker::{Beginning, Bounds, CheckBounds, Checkers, Effort, Now, lists_differ};
 use crate::engine::disk::DiskConfig;
 use crate::engine::latency::Latency;
 use crate::engine::world::{Halt, World, WorldConfig};
@@ -50,8 +52,9 @@ pub fn run(
     let checkers = Checkers::new(beginning(scenario, setup, &schedule));
     let warm = Time::ZERO + scenario.workload.warmup;
     let deaths = Deaths::new(&setup.names, scenario.cluster.present(), touched(&schedule, nodes));
-    let watch =
-        Watch::new(plan.followed.clone(), nodes, setup.config.sealing_reserve, warm, deaths, checkers);
+    let origins = Origins::new(scenario, seed).map_err(RunError::Impossible)?;
+    let parts = Parts { deaths, checkers, checks: CheckWatch::new(scenario, origins, warm) };
+    let watch = Watch::new(plan.followed.clone(), nodes, setup.config.sealing_reserve, warm, parts);
     let faults = Faults::new(scenario, setup, seed).map_err(RunError::Impossible)?;
     let mut run = Run { scenario, world, watch, faults, visited: 0, peak_overlay: 0 };
     let end = Time::ZERO + scenario.run.duration;
@@ -101,6 +104,13 @@ fn beginning(scenario: &Scenario, setup: &Setup, schedule: &[Event]) -> Beginnin
         bare: (0..cluster.nodes).map(|node| !setup.base_of(node, cluster).formed).collect(),
         bounds,
         transit_holds: !pauses && transit <= config.max_transit,
+        checks: config.checks.as_ref().zip(scenario.checks.as_ref()).map(|(limits, checks)| {
+            let lasts = checks.timeout + limits.grace;
+            // Whoever vouches has checked within two intervals and the length of a check; and that check, that an outcome
+            // is on its way to the node, and how often nodes are visited come on top.
+            let patience = checks.interval.times(2) + lasts.times(2) + Span::from_secs(1);
+            CheckBounds { probes_per_s: limits.probes_per_s, patience, lasts }
+        }),
     }
 }
 
@@ -134,7 +144,7 @@ pub fn world(
             world.add_absent_node(zone);
             continue;
         }
-        let identity = identity(&setup.names, node, 1);
+        let identity = setup.identity(node, node, 1);
         let base = setup.base_of(node, &scenario.cluster);
         let built = Node::new(identity, setup.config.clone(), base, None, seed, Time::ZERO);
         world.add_node(zone, Heck::new(built));
@@ -220,7 +230,8 @@ impl Run<'_> {
 
     fn gone(&mut self, nodes: &[u32], at: Time) {
         let up = nodes.iter().copied().filter(|&node| self.world.node(node).is_some());
-        self.watch.deaths.crashed(&up.collect::<Vec<_>>(), at);
+        let up: Vec<u32> = up.collect();
+        self.watch.crashed(&up, at);
     }
 
     /// Whether every node that is up and stays lists exactly those who do.
@@ -303,6 +314,8 @@ impl Run<'_> {
             self.compare_lists();
             let nodes = self.world.running().map(|(index, heck)| (index, heck.node()));
             self.watch.checkers.compare(self.world.now(), nodes, effort);
+            let nodes = self.world.running().map(|(index, heck)| (index, heck.node()));
+            self.watch.checkers.owners(self.world.now(), |index| self.world.clock(index), nodes);
         }
     }
 
@@ -337,7 +350,7 @@ impl Run<'_> {
         let (lists_right_us, list_lengths) =
             (self.watch.deaths.right_us(), self.watch.deaths.distinct_sizes());
         let removed = self.removed();
-        let (updates, opinions) = self.watch.updates(now, latency_p95_us);
+        let (updates, opinions, checks) = self.watch.updates(now, latency_p95_us);
         RunOutcome {
             seed: seed.0,
             trace_hash: self.world.trace().hash(),
@@ -357,6 +370,7 @@ impl Run<'_> {
             list_lengths,
             peak_overlay: self.peak_overlay,
             removed,
+            checks,
             updates,
         }
     }

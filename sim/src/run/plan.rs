@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use heck_core::entry::{Body, HealthState, Hold, OriginSpec, Scope};
 use heck_core::id::Name;
-use heck_core::input::{Command, ProbeOutcome};
+use heck_core::input::{Command, Verdict};
 use heck_core::rng::{Seed, Stream};
 use heck_core::time::{Span, Time};
 
@@ -199,11 +199,11 @@ impl<'a> Maker<'a> {
         HeckCommand::Client(match kind {
             Kind::HealthFlip => {
                 let (scope, origin) = (Scope::default(), name.clone());
-                return HeckCommand::Probe(ProbeOutcome { scope, origin, state, hold: Hold::Held });
+                return HeckCommand::Verdict(Verdict { scope, origin, state, hold: Hold::Held });
             }
             Kind::OriginAdded => {
-                let mut spec = OriginSpec::new(&format!("http://{name}.example/healthz"));
-                spec.interval = Span::from_secs(u64::from(5 + number));
+                let spec = OriginSpec::new(&format!("http://{name}.example/healthz"))
+                    .with(|policy| policy.interval = Span::from_secs(u64::from(5 + number)));
                 Command::PutOrigin { name: name.clone(), spec, source: key_name(0) }
             }
             Kind::OriginRemoved => Command::RemoveOrigin { name: name.clone() },

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use heck_core::config::Config;
-use heck_core::entry::{HealthState, Hold, OriginSpec, Scope};
+use heck_core::entry::{Confirmation, HealthState, Hold, OriginSpec, Scope};
 use heck_core::id::{Boot, Name, NodeId, Writer};
 use heck_core::member::{Member, Members};
 use heck_core::node::{Base, Identity};
 use heck_core::ownership::{Candidate, owner, rendezvous_hash};
+use heck_core::settings::Scoping;
 use heck_core::state::{Finding, Fresh, Freshness, State};
 use heck_core::time::{Span, Time};
 
@@ -33,7 +34,9 @@ pub struct Setup {
     pub nothing: Arc<Base>,
     /// The names of all nodes, by index.
     pub names: Arc<Vec<Name>>,
-    /// The owner of each origin at the start, by number of the origin.
+    /// Their zones.
+    pub zones: Arc<[Scope]>,
+    /// The owner of each origin at the start, by number of the origin; in the first zone, where each has its own.
     pub owners: Arc<Vec<u32>>,
 }
 
@@ -59,27 +62,39 @@ fn short_name(prefix: &str, number: u32) -> Name {
     Name::new(&format!("{prefix}-{number}")).expect("short and not empty")
 }
 
-/// Who a node is in its `life`-th life, counted from 1.
-#[must_use]
-pub fn identity(names: &[Name], node: u32, life: u64) -> Identity {
-    Identity::new(names[node as usize].clone(), Boot(life), addr_of(node))
-}
-
 impl Setup {
+    /// Who a node is in its `life`-th life, counted from 1, under the name of the one with index `named`.
+    #[must_use]
+    pub fn identity(&self, named: u32, node: u32, life: u64) -> Identity {
+        let zone = self.zones[node as usize];
+        Identity { zone, ..Identity::new(self.names[named as usize].clone(), Boot(life), addr_of(node)) }
+    }
+
     /// Builds what the scenario's runs share.
     #[must_use]
     pub fn new(scenario: &Scenario, config: Config) -> Self {
         let cluster = &scenario.cluster;
+        let config = match &scenario.checks {
+            Some(checks) => checks.configure(config),
+            None => Config { checks: None, ..config },
+        };
+        let (settings, zones) = (config.ownership.fingerprint([]), zone_scopes(scenario));
         let names: Vec<Name> = (0..cluster.nodes).map(node_name).collect();
-        let members = names
-            .iter()
-            .zip(0..cluster.present())
-            .map(|(name, node)| Member::new(name.clone(), addr_of(node)).in_life(Boot(1)));
-        let members = Members::new(members.collect());
         let present = &names[..cluster.present() as usize];
-        let candidates: Vec<Candidate<'_>> = present.iter().map(Candidate::new).collect();
-        let owner_of = |number| owner(&origin_name(number), Scope::CLUSTER, &candidates).unwrap_or(0) as u32;
-        let owners: Vec<u32> = (0..cluster.origins).map(owner_of).collect();
+        let members = present.iter().zip(0..).map(|(name, node)| {
+            let fresh = Member::new(name.clone(), addr_of(node)).in_life(Boot(1));
+            Member { settings, zone: zones[node as usize], ..fresh }
+        });
+        let members = Members::new(members.collect());
+        let scopes = scopes(&config, &zones);
+        let zone_of = |node: usize| if zones[node] == Scope::CLUSTER { Scope::NO_ZONE } else { zones[node] };
+        let candidate = |(node, name)| Candidate { zone: zone_of(node), ..Candidate::new(name) };
+        let candidates: Vec<Candidate<'_>> = present.iter().enumerate().map(candidate).collect();
+        let owners_of = |number| {
+            let owner_in = |scope| owner(&origin_name(number), scope, &candidates).unwrap_or(0) as u32;
+            scopes.iter().map(|&scope| (scope, owner_in(scope))).collect()
+        };
+        let owners: Vec<Vec<(Scope, u32)>> = (0..cluster.origins).map(owners_of).collect();
         let bare = Base { members: members.clone(), ..Base::default() };
         let state = formed_state(scenario, &config, &names, &owners);
         let mut freshness = Freshness::default();
@@ -89,14 +104,24 @@ impl Setup {
             let fresh = Fresh { boot: writer.boot, number: 0, serial, as_of: Time::ZERO, hops: 0 };
             freshness.assume(writer.node, fresh);
         }
-        let base = Base { members, state: state.to_base(), freshness: freshness.to_shared(), formed: true };
+        let mut base = Base {
+            members,
+            state: state.to_base(),
+            freshness: freshness.to_shared(),
+            formed: true,
+            ..Base::default()
+        };
+        if config.checks.is_some() {
+            base.assign(&config.ownership);
+        }
         Self {
             config: Arc::new(config),
             base: Arc::new(base),
             bare: Arc::new(bare),
             nothing: Arc::default(),
             names: Arc::new(names),
-            owners: Arc::new(owners),
+            zones: zones.into(),
+            owners: Arc::new(owners.iter().map(|owners| owners[0].1).collect()),
         }
     }
 
@@ -113,9 +138,31 @@ impl Setup {
     }
 }
 
+/// The zone of each node, as its members know it; none where the scenario has none.
+fn zone_scopes(scenario: &Scenario) -> Vec<Scope> {
+    let cluster = &scenario.cluster;
+    let mut scopes = vec![Scope::default(); cluster.nodes as usize];
+    for zone in cluster.zones().into_iter().filter(|_| !cluster.zone.is_empty()) {
+        let scope = Name::new(zone.name).map_or(Scope::NO_ZONE, |name| Scope::of_zone(&name));
+        zone.nodes.for_each(|node| scopes[node as usize] = scope);
+    }
+    scopes
+}
+
+/// The scopes in which origins have an owner.
+fn scopes(config: &Config, zones: &[Scope]) -> Vec<Scope> {
+    if config.ownership.scoping == Scoping::Cluster {
+        return vec![Scope::CLUSTER];
+    }
+    let mut scopes: Vec<Scope> =
+        zones.iter().map(|&zone| if zone == Scope::CLUSTER { Scope::NO_ZONE } else { zone }).collect();
+    scopes.dedup();
+    scopes
+}
+
 /// The state of a cluster that has run for long: origins and keys written by nodes in turn, each origin found
 /// healthy by its owner.
-fn formed_state(scenario: &Scenario, config: &Config, names: &[Name], owners: &[u32]) -> State {
+fn formed_state(scenario: &Scenario, config: &Config, names: &[Name], owners: &[Vec<(Scope, u32)>]) -> State {
     let mut state = State::new(&heck_core::state::StateBase::default(), config.retention, config.planted);
     let mut changes = Vec::new();
     let cold = scenario.cluster.start == Start::Cold;
@@ -124,17 +171,28 @@ fn formed_state(scenario: &Scenario, config: &Config, names: &[Name], owners: &[
         Writer { node: NodeId::of(&names[node as usize]), boot: Boot(1) }
     };
     let source = short_name("start", 0);
-    for (number, &owner) in (0..).zip(owners) {
+    for (number, owners) in (0..).zip(owners) {
         let origin = origin_name(number);
         let spec = OriginSpec::new(&format!("http://{origin}.example/healthz"));
+        let spec = match &scenario.checks {
+            Some(checks) => spec.with(|policy| *policy = checks.policy()),
+            None => spec,
+        };
         // A stride that is coprime with most sizes spreads the writers of neighbouring numbers.
         let by = writer(number.wrapping_mul(7_919));
         state.put_origin(by, &origin, spec, source.clone(), Time::ZERO, &mut changes);
-        let owner = if cold { 0 } else { owner };
-        let rank = rendezvous_hash(&origin, &names[owner as usize]);
-        let finding =
-            Finding { scope: Scope::default(), origin, rank, state: HealthState::Healthy, hold: Hold::Held };
-        state.claim_health(writer(owner), &finding, Time::ZERO, &mut changes);
+        for &(scope, owner) in owners {
+            let owner = if cold { 0 } else { owner };
+            let finding = Finding {
+                scope,
+                origin: origin.clone(),
+                rank: rendezvous_hash(&origin, &names[owner as usize]),
+                state: HealthState::Healthy,
+                hold: Hold::Held,
+                confirmation: Confirmation::default(),
+            };
+            state.claim_health(writer(owner), &finding, Time::ZERO, &mut changes);
+        }
         changes.clear();
     }
     let size = scenario.workload.value_size.as_u64() as usize;

@@ -9,12 +9,13 @@ use heck_core::packet::PacketKind;
 use heck_core::state::Change;
 use heck_core::time::Time;
 
+use super::checks::CheckWatch;
 use super::deaths::Deaths;
 use super::plan::Followed;
 use crate::checker::Checkers;
 use crate::engine::observer::{Commands, Observer, Step};
-use crate::protocol::heck::Heck;
-use crate::report::outcome::{Opinions, Sent, Traffic, UpdateOutcome};
+use crate::protocol::heck::{Heck, HeckCommand};
+use crate::report::outcome::{CheckOutcome, Opinions, Sent, Traffic, UpdateOutcome};
 use crate::scenario::Kind;
 
 /// One followed update on its way.
@@ -43,6 +44,18 @@ pub struct Watch {
     pub deaths: Deaths,
     /// The checkers.
     pub checkers: Checkers,
+    /// How origins are checked.
+    checks: Option<CheckWatch>,
+}
+
+/// What looks on beside the curves.
+pub struct Parts {
+    /// Who is held dead by whom.
+    pub deaths: Deaths,
+    /// The checkers.
+    pub checkers: Checkers,
+    /// How origins are checked, where they are.
+    pub checks: Option<CheckWatch>,
 }
 
 impl Track {
@@ -62,8 +75,7 @@ impl Watch {
         nodes: u32,
         sealing_bytes: u32,
         warm: Time,
-        deaths: Deaths,
-        checkers: Checkers,
+        Parts { deaths, checkers, checks }: Parts,
     ) -> Self {
         let track = |followed: Followed| {
             let mut reached = vec![true; nodes as usize];
@@ -76,7 +88,7 @@ impl Watch {
         let missing = tracks.iter().map(|track| 1 + track.others() as u64).sum();
         let traffic = Traffic::default();
         let hashes = vec![0; nodes as usize];
-        Self { tracks, sealing_bytes, traffic, from, until: None, missing, hashes, deaths, checkers }
+        Self { tracks, sealing_bytes, traffic, from, until: None, missing, hashes, deaths, checkers, checks }
     }
 
     /// Whether every node has every followed update.
@@ -104,7 +116,7 @@ impl Watch {
         self,
         now: Time,
         latency_p95_us: impl Fn(&Followed) -> Option<u64>,
-    ) -> (Vec<UpdateOutcome>, Opinions) {
+    ) -> (Vec<UpdateOutcome>, Opinions, Option<CheckOutcome>) {
         let outcome = |track: Track| {
             let population = track.others();
             let latency_us = latency_p95_us(&track.followed);
@@ -118,7 +130,31 @@ impl Watch {
             }
         };
         let (crashes, opinions) = self.deaths.outcome(now);
-        (self.tracks.into_iter().map(outcome).chain(crashes).collect(), opinions)
+        let (turns, checks) = self.checks.map(|checks| checks.outcome(now)).unzip();
+        let turns = turns.into_iter().flatten();
+        (self.tracks.into_iter().map(outcome).chain(crashes).chain(turns).collect(), opinions, checks)
+    }
+
+    /// Nodes have crashed.
+    pub fn crashed(&mut self, nodes: &[u32], now: Time) {
+        self.deaths.crashed(nodes, now);
+        if let Some(checks) = &mut self.checks {
+            nodes.iter().for_each(|&node| checks.crashed(node));
+        }
+    }
+
+    /// Lets origins answer what a node probes, and notes what it learned.
+    fn check(&mut self, step: &Step<'_, Heck>, commands: &mut Commands<Heck>) {
+        let Some(checks) = &mut self.checks else { return };
+        let view = step.protocol.node().view();
+        for probe in &step.outbox.scratch.probes {
+            checks.started(step.node, view.own_scope(), probe, step.time);
+            let (end, outcome) = checks.origins.probe(step.node, probe, step.time);
+            self.checkers.probed(step, probe, &outcome, end);
+            let command = HeckCommand::Probe { outcome, boot: view.writer().boot };
+            commands.at(end, step.node, probe.probe.0, command);
+        }
+        checks.stepped(step.node, view, step.outbox.reported(), self.deaths.up(), step.time);
     }
 
     fn track(&mut self, step: &Step<'_, Heck>) {
@@ -198,7 +234,7 @@ fn is_learned(event: &Event, dot: &Dot) -> bool {
 }
 
 impl Observer<Heck> for Watch {
-    fn after_step(&mut self, step: &Step<'_, Heck>, _: &mut Commands<Heck>) -> ControlFlow<()> {
+    fn after_step(&mut self, step: &Step<'_, Heck>, commands: &mut Commands<Heck>) -> ControlFlow<()> {
         // A removal that came with the answer for a whole shard changes what was seen, and may be no event: of
         // an entry that this node never had there is nothing to drop.
         let hash = step.protocol.node().view().hash();
@@ -212,6 +248,7 @@ impl Observer<Heck> for Watch {
         {
             self.count(step);
         }
+        self.check(step, commands);
         self.checkers.after_step(step);
         if self.checkers.is_full() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }

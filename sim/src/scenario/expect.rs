@@ -85,6 +85,35 @@ section! {
         removed_at_end: Option<u32> = plain(),
         /// Entries, lanes, heartbeats and members that a node holds for itself: the most of any node.
         peak_overlay_max: Option<u32> = plain(),
+        /// Checks per origin and interval, in the steady state or what comes closest to it: at most. All limits of checks
+        /// count from the end of the warm-up.
+        checks_per_interval_max: Option<Number> = plain(),
+        /// The same, at least.
+        checks_per_interval_min: Option<Number> = plain(),
+        /// The most probes that one origin sees in one interval, of all nodes together, those of confirmers included.
+        load_max: Option<u32> = plain(),
+        /// The longest that any origin goes without a check beginning.
+        unchecked_max: Option<Span> = plain(),
+        /// The longest that any origin is checked by two nodes, in all.
+        checked_twice_max: Option<Span> = plain(),
+        /// Share of the origins that change hands, the greatest of all runs.
+        moved_max: Option<Fraction> = plain(),
+        /// The same, its mean over the runs, at least.
+        moved_mean_min: Option<Fraction> = plain(),
+        /// Time until a real change of an origin is known to a node: the median over changes and nodes.
+        change_known_p50_max: Option<Span> = plain(),
+        /// The same, its 99th percentile.
+        change_known_p99_max: Option<Span> = plain(),
+        /// The same, its greatest.
+        change_known_max: Option<Span> = plain(),
+        /// Claims that an origin is unhealthy which had been well all the time, in all runs together.
+        false_unhealthy_max: Option<u32> = plain(),
+        /// Claims that a node makes in a run, mean over runs and nodes.
+        claims_per_node_max: Option<Number> = plain(),
+        /// Claims that say that a checker is late, in all runs together.
+        late_claims_min: Option<u32> = plain(),
+        /// The same, at most.
+        late_claims_max: Option<u32> = plain(),
         /// Limits for changes of health.
         health_flip: Option<Limits> = plain(),
         /// Limits for added origins.
@@ -131,15 +160,34 @@ pub fn limit_names() -> Vec<String> {
 /// Reads `bar` as the value of the limit `aim`; notes what is wrong. `true` when it can be one.
 pub(super) fn check_bar(aim: &str, bar: &Node, key: &str, problems: &mut Problems) -> bool {
     match aim.rsplit('.').next().unwrap_or(aim) {
-        "crash_known_p50_max" | "crash_known_p99_max" | "crash_known_max" | "crash_spread_p50_max" => {
-            Span::read(bar, key, problems).is_some()
-        }
+        "crash_known_p50_max"
+        | "crash_known_p99_max"
+        | "crash_known_max"
+        | "crash_spread_p50_max"
+        | "join_known_max"
+        | "leave_known_max"
+        | "lists_right_max"
+        | "unchecked_max"
+        | "checked_twice_max"
+        | "change_known_p50_max"
+        | "change_known_p99_max"
+        | "change_known_max" => Span::read(bar, key, problems).is_some(),
         "crashes_missed_max"
         | "false_deaths_max"
         | "healthy_deaths_max"
         | "healthy_deaths_at_healthy_max"
-        | "never_reached_max" => u32::read(bar, key, problems).is_some(),
-        "reached_min" | "reached_mean_min" => Fraction::read(bar, key, problems).is_some(),
+        | "left_deaths_max"
+        | "list_lengths_max"
+        | "removed_at_end"
+        | "peak_overlay_max"
+        | "never_reached_max"
+        | "load_max"
+        | "false_unhealthy_max"
+        | "late_claims_min"
+        | "late_claims_max" => u32::read(bar, key, problems).is_some(),
+        "reached_min" | "reached_mean_min" | "moved_max" | "moved_mean_min" => {
+            Fraction::read(bar, key, problems).is_some()
+        }
         "largest_datagram_max" | "bytes_per_node_second_max" | "repair_bytes_per_node_second_max" => {
             Bytes::read(bar, key, problems).is_some()
         }
@@ -151,10 +199,21 @@ pub(super) fn check_bar(aim: &str, bar: &Node, key: &str, problems: &mut Problem
 pub(super) fn magnitude(aim: &str, value: &Literal) -> Option<u64> {
     let text = value.label();
     match aim.rsplit('.').next().unwrap_or(aim) {
-        "crash_known_p50_max" | "crash_known_p99_max" | "crash_known_max" | "crash_spread_p50_max" => {
-            parse_span(&text).ok().map(Span::as_us)
+        "crash_known_p50_max"
+        | "crash_known_p99_max"
+        | "crash_known_max"
+        | "crash_spread_p50_max"
+        | "join_known_max"
+        | "leave_known_max"
+        | "lists_right_max"
+        | "unchecked_max"
+        | "checked_twice_max"
+        | "change_known_p50_max"
+        | "change_known_p99_max"
+        | "change_known_max" => parse_span(&text).ok().map(Span::as_us),
+        "reached_min" | "reached_mean_min" | "moved_max" | "moved_mean_min" => {
+            Fraction::parse(&text).ok().map(Fraction::ppb)
         }
-        "reached_min" | "reached_mean_min" => Fraction::parse(&text).ok().map(Fraction::ppb),
         "largest_datagram_max" | "bytes_per_node_second_max" | "repair_bytes_per_node_second_max" => {
             Bytes::parse(&text).ok().map(Bytes::as_u64)
         }

@@ -2,6 +2,7 @@
 
 use heck_core::time::Span;
 
+use super::checks::OriginSet;
 use super::network::Latency;
 use super::node_set::NodeSet;
 use super::read::{default, plain};
@@ -196,6 +197,19 @@ section! {
 }
 
 section! {
+    "origin_down"
+    /// Origins refuse connections at once.
+    pub struct OriginDown {
+        /// Which origins.
+        origins: OriginSet = plain(),
+        /// Nodes for which that is so; for the others the origins are as they were.
+        from: NodeSet = default("all"),
+        /// When it ends; without it, never.
+        lasts: Option<Span> = plain(),
+    }
+}
+
+section! {
     "leave"
     /// Nodes say that they leave, and stop a while later. They stay away until they join again.
     pub struct Leave {
@@ -205,6 +219,19 @@ section! {
         stops_after: Span = default("1s").at_least("1us"),
         /// In what time they begin to leave, one after the other in even steps; at once by default.
         over: Span = default("0s"),
+    }
+}
+
+section! {
+    "origin_black_hole"
+    /// Origins do not answer at all, so that each probe lasts as long as it may.
+    pub struct OriginBlackHole {
+        /// Which origins.
+        origins: OriginSet = plain(),
+        /// Nodes for which that is so; for the others the origins are as they were.
+        from: NodeSet = default("all"),
+        /// When it ends; without it, never.
+        lasts: Option<Span> = plain(),
     }
 }
 
@@ -221,12 +248,55 @@ section! {
 }
 
 section! {
-    "describe"
-    /// Nodes say something else of themselves from now on.
-    pub struct Describe {
+    "origin_slow"
+    /// Origins answer as they should, but late.
+    pub struct OriginSlow {
+        /// Which origins.
+        origins: OriginSet = plain(),
+        /// How long they take.
+        latency: Latency = plain(),
+        /// When it ends; without it, never.
+        lasts: Option<Span> = plain(),
+    }
+}
+
+section! {
+    "origin_flap"
+    /// Origins refuse connections and answer again, in turn.
+    pub struct OriginFlap {
+        /// Which origins.
+        origins: OriginSet = plain(),
+        /// How long they refuse; that comes first.
+        down: Span = plain().at_least("1ms"),
+        /// How long they answer.
+        up: Span = plain().at_least("1ms"),
+        /// When it ends; without it, never.
+        lasts: Option<Span> = plain(),
+    }
+}
+
+section! {
+    "probe_queue"
+    /// The nodes carry out a few probes at a time, and the others wait for their turn: a checker that is overloaded.
+    pub struct ProbeQueue {
         /// Which nodes.
         nodes: NodeSet = plain(),
-        /// Their share of the work; 100 is usual.
+        /// Probes at a time.
+        at_once: u32 = default("1").at_least("1"),
+        /// Time that each takes of the node, beside the origin's own.
+        work: Span = default("0s"),
+        /// When it ends; without it, never.
+        lasts: Option<Span> = plain(),
+    }
+}
+
+section! {
+    "weigh"
+    /// The nodes take another share of the work.
+    pub struct Weigh {
+        /// Which nodes.
+        nodes: NodeSet = plain(),
+        /// Their share; 100 is usual, and 0 takes none.
         weight: u32 = plain().at_most("65535"),
     }
 }
@@ -265,8 +335,18 @@ section! {
         leave: Option<Leave> = plain(),
         /// A node starts from a copy of another one's disk.
         copy_disk: Option<CopyDisk> = plain(),
-        /// Nodes say something else of themselves.
-        describe: Option<Describe> = plain(),
+        /// Origins refuse connections.
+        origin_down: Option<OriginDown> = plain(),
+        /// Origins do not answer.
+        origin_black_hole: Option<OriginBlackHole> = plain(),
+        /// Origins answer late.
+        origin_slow: Option<OriginSlow> = plain(),
+        /// Origins come and go.
+        origin_flap: Option<OriginFlap> = plain(),
+        /// Nodes are overloaded with probes.
+        probe_queue: Option<ProbeQueue> = plain(),
+        /// Nodes take another share of the work; no fault, but something that happens at a time.
+        weigh: Option<Weigh> = plain(),
     }
 }
 
@@ -310,8 +390,25 @@ impl Fault {
         "join",
         "leave",
         "copy_disk",
-        "describe",
+        "origin_down",
+        "origin_black_hole",
+        "origin_slow",
+        "origin_flap",
+        "probe_queue",
+        "weigh",
     ];
+
+    /// For each fault of origins or of probing that this entry names: how long it lasts.
+    pub fn origin_times(&self) -> impl Iterator<Item = Option<Span>> {
+        let times = [
+            self.origin_down.as_ref().map(|fault| fault.lasts),
+            self.origin_black_hole.as_ref().map(|fault| fault.lasts),
+            self.origin_slow.as_ref().map(|fault| fault.lasts),
+            self.origin_flap.as_ref().map(|fault| fault.lasts),
+            self.probe_queue.as_ref().map(|fault| fault.lasts),
+        ];
+        times.into_iter().flatten()
+    }
 
     /// The kinds that this entry names; a checked one names exactly one.
     #[must_use]
@@ -330,7 +427,12 @@ impl Fault {
             self.join.is_some(),
             self.leave.is_some(),
             self.copy_disk.is_some(),
-            self.describe.is_some(),
+            self.origin_down.is_some(),
+            self.origin_black_hole.is_some(),
+            self.origin_slow.is_some(),
+            self.origin_flap.is_some(),
+            self.probe_queue.is_some(),
+            self.weigh.is_some(),
         ];
         Self::KINDS.iter().zip(named).filter_map(|(kind, named)| named.then_some(*kind)).collect()
     }

@@ -18,6 +18,7 @@
 //! assert!(report.to_string().contains("did you mean loss?"));
 //! ```
 
+mod checks;
 mod cluster;
 mod expect;
 mod fault;
@@ -44,11 +45,13 @@ mod tests;
 
 use xxhash_rust::xxh3::xxh3_64;
 
+pub use checks::{Checks, OriginSet, ScopeChoice};
 pub use cluster::{Cluster, Group, Start, Zone, ZoneNodes};
 pub use expect::{Expect, Limits, Missed, limit_names};
 pub use fault::{
-    Churn, ClockDrift, CopyDisk, Crash, CutStreams, Describe, Disk, Drift, DriftRange, Fault, Join, Leave,
-    LossFault, Partition, Pause, Restart, Resume, SlowDisk, Starve,
+    Churn, ClockDrift, CopyDisk, Crash, CutStreams, Disk, Drift, DriftRange, Fault, Join, Leave, LossFault,
+    OriginBlackHole, OriginDown, OriginFlap, OriginSlow, Partition, Pause, ProbeQueue, Restart, Resume, SlowDisk, Starve,
+    Weigh,
 };
 pub use file::{LoadError, Point, ScenarioFile, name_of};
 pub use measure::Measure;
@@ -83,6 +86,8 @@ section! {
         cluster: Cluster = plain(),
         /// What happens to datagrams.
         network: Network = plain(),
+        /// How origins are checked.
+        checks: Option<Checks> = plain(),
         /// What the fleet is told.
         workload: Workload = read::default("{}"),
         /// What goes wrong at given times.

@@ -1,7 +1,6 @@
 //! `[cluster.protocol]`: settings of the protocol under test.
 
 use heck_core::config::{Broadcast, Config, ConfigError, Detector, MembershipConfig};
-use heck_core::mutant::Planted;
 use heck_core::state::Retention;
 use heck_core::time::Span;
 
@@ -184,7 +183,7 @@ impl Protocol {
             max_transit: self.max_transit,
             clock_drift_ppm: self.clock_drift_ppm,
             membership: self.members(),
-            planted: Planted::NONE,
+            ..Config::default()
         };
         config.validate().map(|()| config)
     }

@@ -79,6 +79,18 @@ pub enum EventKind {
         /// Which nodes.
         nodes: Vec<u32>,
     },
+    /// Origins, or how nodes probe them, are from now on as the fault says.
+    Origins {
+        /// Position of the fault.
+        rule: usize,
+    },
+    /// The nodes take another share of the work.
+    Weigh {
+        /// Which nodes.
+        nodes: Vec<u32>,
+        /// Their share.
+        weight: u16,
+    },
     /// The fault that began as a loss or partition, a slow disk, a drift or starvation is over.
     End {
         /// Position of the fault.
@@ -113,13 +125,6 @@ pub enum EventKind {
         /// Which node.
         to: u32,
     },
-    /// The nodes say that they have this weight.
-    Describe {
-        /// Which nodes.
-        nodes: Vec<u32>,
-        /// Their share of the work.
-        weight: u32,
-    },
 }
 
 impl EventKind {
@@ -133,7 +138,7 @@ impl EventKind {
             | Self::Resume { nodes }
             | Self::SlowDisk { nodes, .. }
             | Self::Starve { nodes, .. }
-            | Self::Describe { nodes, .. }
+            | Self::Weigh { nodes, .. }
             | Self::CutStreams { nodes } => nodes.clone(),
             Self::Join { node, .. } | Self::Leave { node } | Self::Stop { node } => vec![*node],
             Self::CopyDisk { from, to } => vec![*from, *to],
@@ -142,7 +147,7 @@ impl EventKind {
                 let few = links.iter().map(|(from, to)| if from.len() <= to.len() { from } else { to });
                 few.flatten().copied().collect()
             }
-            Self::End { .. } => Vec::new(),
+            Self::Origins { .. } | Self::End { .. } => Vec::new(),
         }
     }
 }
@@ -279,6 +284,14 @@ impl Draw<'_> {
             let nodes = self.nodes(&starve.nodes, &[]);
             begin_end(EventKind::Starve { rule, nodes }, starve.lasts, EventKind::End { rule });
         }
+        for lasts in fault.origin_times() {
+            begin_end(EventKind::Origins { rule }, lasts, EventKind::End { rule });
+        }
+        if let Some(weigh) = &fault.weigh {
+            let weight = u16::try_from(weigh.weight).unwrap_or(u16::MAX);
+            events
+                .push(Event { at, kind: EventKind::Weigh { nodes: self.nodes(&weigh.nodes, &[]), weight } });
+        }
         if let Some(restart) = &fault.restart {
             events.push(Event { at, kind: EventKind::Restart { nodes: self.nodes(&restart.nodes, &[]) } });
         }
@@ -316,10 +329,6 @@ impl Draw<'_> {
         }
         if let Some(copy) = &fault.copy_disk {
             events.push(Event { at, kind: EventKind::CopyDisk { from: copy.from, to: copy.to } });
-        }
-        if let Some(describe) = &fault.describe {
-            let nodes = self.nodes(&describe.nodes, &[]);
-            events.push(Event { at, kind: EventKind::Describe { nodes, weight: describe.weight } });
         }
     }
 

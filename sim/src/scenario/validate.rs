@@ -7,6 +7,7 @@ use heck_core::rng::Seed;
 use heck_core::time::Span;
 
 use super::Scenario;
+use super::checks::OriginSet;
 use super::expect::{check_bar, limit_names, magnitude};
 use super::fault::{Drift, DriftRange, Fault};
 use super::network::Latency;
@@ -25,6 +26,7 @@ pub(super) fn validate(scenario: &Scenario, root: &Node, problems: &mut Problems
     check.zones();
     check.groups();
     check.protocol();
+    check.checks();
     for (key, set, is_later_side) in node_sets(scenario) {
         check.node_set(&key, set, is_later_side);
     }
@@ -269,6 +271,7 @@ impl Check<'_> {
             let allowed = format!("at most {MOST_CUTS} cuts within `lasts`");
             self.wrong(&format!("{key}.cut_streams.every"), "is too often", allowed);
         }
+        self.origin_fault(&key, fault);
         if let Some(slow) = &fault.slow_disk {
             self.latency(&format!("{key}.slow_disk.sync"), &slow.sync);
         }
@@ -293,6 +296,46 @@ impl Check<'_> {
                 let allowed = if partition.one_way { "two sides" } else { "two sides or more" };
                 self.wrong(&format!("{key}.partition.sides"), "has the wrong number of sides", allowed);
             }
+        }
+    }
+
+    fn origin_fault(&mut self, key: &str, fault: &Fault) {
+        if let Some(slow) = &fault.origin_slow {
+            self.latency(&format!("{key}.origin_slow.latency"), &slow.latency);
+        }
+        let sets = [
+            ("origin_down", fault.origin_down.as_ref().map(|fault| &fault.origins)),
+            ("origin_black_hole", fault.origin_black_hole.as_ref().map(|fault| &fault.origins)),
+            ("origin_slow", fault.origin_slow.as_ref().map(|fault| &fault.origins)),
+            ("origin_flap", fault.origin_flap.as_ref().map(|fault| &fault.origins)),
+        ];
+        let origins = self.scenario.cluster.origins;
+        for (kind, set) in sets.into_iter().filter_map(|(kind, set)| Some((kind, set?))) {
+            let is_wrong = match set {
+                OriginSet::All => origins == 0,
+                OriginSet::Random(Share::Count(count)) => *count == 0 || *count > origins,
+                OriginSet::Random(Share::Part(part)) => *part == Fraction::ZERO || origins == 0,
+                OriginSet::Indices(list) => list.is_empty() || list.iter().any(|&index| index >= origins),
+            };
+            if is_wrong {
+                let allowed = format!("one or more of the {origins} of cluster.origins");
+                self.wrong(&format!("{key}.{kind}.origins"), "names no possible origins", allowed);
+            }
+        }
+        let asks = fault.origin_times().next().is_some();
+        if asks && self.scenario.checks.is_none() {
+            let place = self.root.place_of(&key.split('.').collect::<Vec<_>>());
+            self.problems.at(place, key, "is about origins that nobody probes", "a scenario with [checks]");
+        }
+    }
+
+    fn checks(&mut self) {
+        let Some(checks) = &self.scenario.checks else { return };
+        self.latency("checks.latency", &checks.latency);
+        if let Err(ConfigError { key, value, min, max }) = checks.policy().validate() {
+            let place = self.root.place_of(&["checks", key]);
+            let what = format!("is {value}, which the core refuses beside the other settings");
+            self.problems.at(place, &format!("checks.{key}"), what, format!("{min} to {max}"));
         }
     }
 
@@ -514,9 +557,12 @@ fn node_sets(scenario: &Scenario) -> Vec<(String, &NodeSet, bool)> {
             starve,
             join,
             leave,
-            describe,
             ..
         } = fault;
+        fault.origin_down.iter().for_each(|down| add("origin_down.from", &down.from));
+        fault.origin_black_hole.iter().for_each(|hole| add("origin_black_hole.from", &hole.from));
+        fault.probe_queue.iter().for_each(|queue| add("probe_queue.nodes", &queue.nodes));
+        fault.weigh.iter().for_each(|weigh| add("weigh.nodes", &weigh.nodes));
         crash.iter().for_each(|crash| add("crash.nodes", &crash.nodes));
         restart.iter().for_each(|restart| add("restart.nodes", &restart.nodes));
         pause.iter().for_each(|pause| add("pause.nodes", &pause.nodes));
@@ -528,7 +574,6 @@ fn node_sets(scenario: &Scenario) -> Vec<(String, &NodeSet, bool)> {
         join.iter().for_each(|join| add("join.nodes", &join.nodes));
         join.iter().for_each(|join| add("join.through", &join.through));
         leave.iter().for_each(|leave| add("leave.nodes", &leave.nodes));
-        describe.iter().for_each(|describe| add("describe.nodes", &describe.nodes));
         if let Some(loss) = loss {
             add("loss.from", &loss.from);
             add("loss.to", &loss.to);

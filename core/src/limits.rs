@@ -24,7 +24,7 @@ pub struct Limits {
     pub transit: Span,
     /// How long a fall counts for damping. 1 s to 1 day; 5 min unless set.
     pub flap_memory: Span,
-    /// A planted bug, for tests.
+    /// A planted bug of the checker alone, for tests.
     pub planted: Planted,
 }
 

@@ -1,7 +1,7 @@
 //! How one origin is checked, and what an answer to a probe is worth.
 
 use crate::config::ConfigError;
-use crate::entry::OriginSpec;
+use crate::probe::Reply;
 use crate::time::Span;
 
 /// Statuses of HTTP that count as good: up to four ranges from 100 to 599.
@@ -44,6 +44,11 @@ impl StatusSet {
             *held = (first, last);
         }
         Ok(set)
+    }
+
+    /// First and last of each range.
+    pub fn ranges(&self) -> impl Iterator<Item = (u16, u16)> {
+        self.ranges.into_iter().filter(|(first, last)| first <= last)
     }
 
     /// Whether a status is in the set.
@@ -89,21 +94,21 @@ pub struct Policy {
     pub slow: Option<Span>,
     /// Statuses that count as good.
     pub expected: StatusSet,
+    /// How many others are asked before it is called down, 0 to 16; as many as is usual in the cluster unless set.
+    pub confirmers: Option<u8>,
 }
 
-/// Time between two checks while the state is changing, unless set.
-pub const FAST_INTERVAL: Span = Span::from_secs(1);
-
-impl From<&OriginSpec> for Policy {
-    fn from(spec: &OriginSpec) -> Self {
-        let streak = |count: u32| u16::try_from(count).unwrap_or(u16::MAX);
+impl Default for Policy {
+    /// Every 5 s, 1 s while changing, timeout 2 s, fall 3, rise 2, statuses 200 to 299.
+    fn default() -> Self {
         Self {
-            interval: spec.interval,
-            fast_interval: FAST_INTERVAL.min(spec.interval),
-            timeout: spec.timeout,
-            rule: Rule::Streaks { rise: streak(spec.rise), fall: streak(spec.fall) },
+            interval: Span::from_secs(5),
+            fast_interval: Span::from_secs(1),
+            timeout: Span::from_secs(2),
+            rule: Rule::Streaks { rise: 2, fall: 3 },
             slow: None,
             expected: StatusSet::default(),
+            confirmers: None,
         }
     }
 }
@@ -133,12 +138,40 @@ impl Policy {
                 ("initial", initial.into(), 0, size.into()),
             ],
         };
-        for (key, value, min, max) in spans.chain(counts) {
+        let confirmers = ("confirmers", self.confirmers.unwrap_or(0).into(), 0, CONFIRMERS_LIMIT.into());
+        for (key, value, min, max) in spans.chain(counts).chain([confirmers]) {
             if value < min || value > max {
                 return Err(ConfigError { key, value, min, max });
             }
         }
         Ok(())
+    }
+
+    /// The nearest policy that is valid: what is made of one that another version of heck allowed.
+    #[must_use]
+    pub fn clamped(&self) -> Self {
+        let span = |span: Span, least: Span, most: Span| Span(span.0.clamp(least.0, most.0.max(least.0)));
+        let (ms, day) = (Span::from_ms, Span::from_secs(86_400));
+        let interval = span(self.interval, ms(100), day);
+        let timeout = span(self.timeout, ms(1), Span::from_secs(3_600));
+        let rule = match self.rule {
+            Rule::Streaks { rise, fall } => {
+                Rule::Streaks { rise: rise.clamp(1, 1_000), fall: fall.clamp(1, 1_000) }
+            }
+            Rule::Window { size, threshold, initial } => {
+                let size = size.clamp(1, 64);
+                Rule::Window { size, threshold: threshold.clamp(1, size), initial: initial.min(size) }
+            }
+        };
+        Self {
+            interval,
+            fast_interval: span(self.fast_interval, ms(100), interval),
+            timeout,
+            rule,
+            slow: self.slow.map(|slow| span(slow, ms(1), timeout)),
+            expected: self.expected,
+            confirmers: self.confirmers.map(|count| count.min(CONFIRMERS_LIMIT)),
+        }
     }
 
     /// What an answer is worth.
@@ -161,34 +194,8 @@ impl Policy {
 
 const TOO_MANY_REQUESTS: u16 = 429;
 
-/// How a probe ended.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Reply {
-    /// An answer with a status of HTTP.
-    Status(u16),
-    /// A connection, where that is all that was asked for.
-    Connected,
-    /// No answer.
-    Failed(Failure),
-}
-
-/// Why there was no answer.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-#[repr(u8)]
-pub enum Failure {
-    /// None in time.
-    Timeout = 0,
-    /// The name has no address.
-    Resolve = 1,
-    /// No connection.
-    Connect = 2,
-    /// No agreement about TLS, or a certificate that does not hold.
-    Tls = 3,
-    /// An answer that is none.
-    Protocol = 4,
-    /// The address is one that this node must not probe.
-    Forbidden = 5,
-}
+/// Most confirmers of an origin.
+const CONFIRMERS_LIMIT: u8 = 16;
 
 /// What one check is worth.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -204,18 +211,28 @@ pub enum Grade {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::probe::Failure;
 
     fn policy() -> Policy {
         let slow = Some(Span::from_ms(300));
-        Policy { slow, ..Policy::from(&OriginSpec::new("http://10.0.0.7/")) }
+        Policy { slow, ..Policy::default() }
     }
 
     #[test]
-    fn a_spec_becomes_a_valid_policy_with_the_defaults() {
-        let policy = Policy::from(&OriginSpec::new("http://10.0.0.7/"));
-        assert_eq!(policy.validate(), Ok(()));
-        assert_eq!(policy.rule, Rule::Streaks { rise: 2, fall: 3 });
-        assert_eq!((policy.interval, policy.fast_interval), (Span::from_secs(5), Span::from_secs(1)));
+    fn the_defaults_are_valid_and_so_is_whatever_another_version_allowed_once_it_is_clamped() {
+        assert_eq!(Policy::default().validate(), Ok(()));
+        assert_eq!(Policy::default().clamped(), Policy::default());
+        let odd = Policy {
+            interval: Span::ZERO,
+            fast_interval: Span(u64::MAX),
+            timeout: Span(u64::MAX),
+            rule: Rule::Window { size: 0, threshold: 70, initial: 3 },
+            slow: Some(Span::ZERO),
+            confirmers: Some(u8::MAX),
+            ..Policy::default()
+        };
+        assert!(odd.validate().is_err());
+        assert_eq!(odd.clamped().validate(), Ok(()));
     }
 
     #[test]

@@ -1,11 +1,28 @@
 //! The settings that all nodes must share to agree about owners, and a number that shows whether they do.
 
-use super::candidate::Weight;
-use super::rendezvous::HASH_VERSION;
 use crate::entry::Scope;
 use crate::hash::name_hash;
 use crate::id::Name;
 use smallvec::SmallVec;
+
+/// Which hash, score and order rendezvous hashing uses. A change of any of them takes the next number, so that two
+/// versions of heck which would disagree about owners can be seen to.
+pub const HASH_VERSION: u16 = 1;
+
+/// How much of the work a node takes, relative to the others. 0 takes none.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Weight(pub u16);
+
+impl Weight {
+    /// What a node has unless it is set: room for lesser and for greater ones.
+    pub const DEFAULT: Self = Self(100);
+}
+
+impl Default for Weight {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
 
 /// Among whom an origin has one owner.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
@@ -44,6 +61,10 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// The fingerprint of the default settings of [`HASH_VERSION`] 1, weights aside. A member that says nothing of its
+    /// settings has these.
+    pub const USUAL: u64 = 0xBA1C_2FAC_8310_FD3D;
+
     /// A number that two nodes share when they agree about [`HASH_VERSION`], scoping, number of confirmers and
     /// the weights of nodes: `xxh3_64(version as u16 ‖ scoping as u8 ‖ confirmers as u8)` plus, modulo 2^64, for
     /// each node that has another than the default weight `xxh3_64(weight as u16 ‖ name)`, all little-endian.
@@ -60,5 +81,15 @@ impl Settings {
             bytes.extend_from_slice(name.as_str().as_bytes());
             sum.wrapping_add(name_hash(&bytes))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_usual_fingerprint_is_that_of_the_defaults() {
+        assert_eq!(Settings::default().fingerprint([]), Settings::USUAL);
     }
 }

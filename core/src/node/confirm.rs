@@ -1,0 +1,133 @@
+//! Questions to confirmers: whether they find an origin down as well, asked again until they answer.
+
+use super::Node;
+use super::checks::{Checks, eligible, valid};
+use crate::effects::{Effects, Event, Phase, Rejected};
+use crate::entry::Body;
+use crate::id::{Name, NodeId, Store};
+use crate::member::{Member, Members};
+use crate::ownership::Eligible;
+use crate::packet::{Packet, PacketKind, Question};
+use crate::time::{Span, Time};
+use alloc::vec::Vec;
+use smallvec::SmallVec;
+
+/// How often a question is asked within the time that its answer may take.
+const TRIES: u64 = 8;
+
+/// A question that waits for answers.
+#[derive(Clone, Debug)]
+struct Ask {
+    origin: Name,
+    round: u32,
+    /// Who has not answered yet.
+    waiting: SmallVec<[NodeId; 4]>,
+    next: Time,
+    every: Span,
+    until: Time,
+}
+
+/// All questions of a node that wait for answers.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Asks(Vec<Ask>);
+
+impl Asks {
+    pub(super) fn next_wake(&self) -> Time {
+        self.0.iter().map(|ask| ask.next).min().unwrap_or(Time::NEVER)
+    }
+
+    /// Asks whoever has not answered, and forgets the questions whose time is over.
+    pub(super) fn send_due(&mut self, members: &Members, me: NodeId, now: Time, effects: &mut Effects) {
+        self.0.retain_mut(|ask| {
+            if ask.next > now {
+                return true;
+            }
+            ask.next = now + ask.every;
+            for addr in ask.waiting.iter().filter_map(|node| members.get(*node)).map(|member| member.addr) {
+                let mut packet = effects.packet();
+                packet.reset(PacketKind::Confirm, me);
+                packet.nonce = ask.round;
+                packet.question = Some(Question { origin: ask.origin.clone(), down: false });
+                effects.send(addr, packet);
+            }
+            now < ask.until
+        });
+    }
+
+    /// Whether a node was asked this and has not answered before.
+    fn take(&mut self, from: NodeId, round: u32, origin: &Name) -> bool {
+        let is_it = |ask: &Ask| ask.round == round && ask.origin == *origin;
+        let Some(at) = self.0.iter().position(is_it) else { return false };
+        let waiting = &mut self.0[at].waiting;
+        let before = waiting.len();
+        waiting.retain(|node| *node != from);
+        let is_first = waiting.len() < before;
+        if waiting.is_empty() {
+            self.0.swap_remove(at);
+        }
+        is_first
+    }
+}
+
+impl Node {
+    /// Asks the first of the order of an origin whether they find it down as well.
+    pub(super) fn ask(&self, checks: &mut Checks, origin: &Name, round: u32, count: u8, now: Time) {
+        let Some(Body::Origin { spec, .. }) =
+            self.state.read(Store::Registry, origin).map(|entry| &entry.body)
+        else {
+            return;
+        };
+        let (scope, limits) = (checks.assignment.scope(), self.config.checks.as_ref());
+        let waiting = eligible!(self, now).confirmers(origin, scope, self.me.node, count.into());
+        let time = valid(&spec.policy).timeout + limits.map_or(Span::ZERO, |limits| limits.transit);
+        let every = Span((time.as_us() / TRIES).max(50_000));
+        checks.asks.0.push(Ask {
+            origin: origin.clone(),
+            round,
+            waiting,
+            next: now,
+            every,
+            until: now + time,
+        });
+    }
+
+    /// Answers an owner.
+    pub(super) fn confirm(&self, to: NodeId, round: u32, origin: &Name, down: bool, effects: &mut Effects) {
+        let Some(member) = self.members.get(to) else { return };
+        let mut packet = effects.packet();
+        packet.reset(PacketKind::Confirmed, self.me.node);
+        packet.nonce = round;
+        packet.question = Some(Question { origin: origin.clone(), down });
+        effects.send(member.addr, packet);
+    }
+
+    /// An owner asks whether an origin is down.
+    pub(super) fn asked_to_confirm(&mut self, packet: &Packet, now: Time, effects: &mut Effects) {
+        let known = packet.question.as_ref().filter(|_| self.phase == Phase::Serving).and_then(|question| {
+            let entry = self.state.read(Store::Registry, &question.origin)?;
+            match &entry.body {
+                Body::Origin { name, spec, .. } => Some((name.clone(), valid(&spec.policy))),
+                _ => None,
+            }
+        });
+        match (known, &mut self.checks) {
+            (Some((name, policy)), Some(checks)) => {
+                let Checks { checker, actions, .. } = &mut **checks;
+                checker.asked(packet.sender, packet.nonce, &name, &policy, now, actions);
+            }
+            _ => effects.events.push(Event::Rejected(Rejected::NotAsked)),
+        }
+    }
+
+    /// Someone who was asked has answered.
+    pub(super) fn confirmed(&mut self, packet: &Packet, now: Time, effects: &mut Effects) {
+        let Some((question, checks)) = packet.question.as_ref().zip(self.checks.as_mut()) else {
+            effects.events.push(Event::Rejected(Rejected::NotAsked));
+            return;
+        };
+        if checks.asks.take(packet.sender, packet.nonce, &question.origin) {
+            let Checks { checker, actions, .. } = &mut **checks;
+            checker.answer(&question.origin, packet.nonce, packet.sender, question.down, now, actions);
+        }
+    }
+}

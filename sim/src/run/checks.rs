@@ -1,0 +1,261 @@
+//! What is measured of ownership and checks: how often origins are probed, by whom, how soon all know of a change, and
+//! what was said wrongly.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use heck_core::effects::Event;
+use heck_core::entry::{Claim, HealthState, Hold, Scope};
+use heck_core::node::View;
+use heck_core::probe::Probe;
+use heck_core::state::Change;
+use heck_core::time::{Span, Time};
+
+use super::origins::{Condition, Origins, Spell};
+use crate::report::outcome::{CheckOutcome, UpdateOutcome};
+use crate::scenario::Scenario;
+
+/// The name of an origin's fall among the followed updates.
+pub const DOWN: &str = "origin down known";
+/// The name of its rise.
+pub const UP: &str = "origin up known";
+/// The name of its slowing down.
+pub const SLOW: &str = "origin slow known";
+
+/// All of them.
+pub const CHANGES: [&str; 3] = [DOWN, UP, SLOW];
+
+/// The highest bit tells probes that were asked for by others.
+const FAVOUR: u64 = 1 << 63;
+
+/// What is known of the probes of one origin in one scope.
+#[derive(Clone, Debug, Default)]
+struct Probed {
+    /// The nodes that check it and when each did last.
+    by: Vec<(u32, Time)>,
+    last: Option<Time>,
+    longest: Span,
+    twice: Span,
+}
+
+/// A real change of an origin, and who knows of it.
+#[derive(Debug)]
+struct Turn {
+    origin: u32,
+    name: &'static str,
+    at: Time,
+    expected: HealthState,
+    has_begun: bool,
+    /// When the origin turned again.
+    ended: Option<Time>,
+    awaited: Vec<bool>,
+    population: u32,
+    reached_us: Vec<u64>,
+}
+
+/// Watches checks.
+#[derive(Debug)]
+pub struct CheckWatch {
+    pub origins: Origins,
+    interval: Span,
+    fall_time: Span,
+    from: Time,
+    probed: BTreeMap<(Scope, u32), Probed>,
+    /// Per origin, the interval that is counted and the probes in it.
+    loads: Vec<(u64, u32)>,
+    greatest_load: u32,
+    checks: u64,
+    confirming: u64,
+    turns: Vec<Turn>,
+    claims: u64,
+    late_claims: u64,
+    moved: BTreeSet<(Scope, u32)>,
+    false_unhealthy: u64,
+}
+
+impl CheckWatch {
+    /// Watches a run in which nodes check; `None` where nobody does. Counting begins at `from`.
+    #[must_use]
+    pub fn new(scenario: &Scenario, origins: Origins, from: Time) -> Option<Self> {
+        let policy = scenario.checks.as_ref()?.policy();
+        let turns = origins.spells().iter().flat_map(|spell| turns(spell, policy.slow.is_some())).collect();
+        // One who is found down has failed for so long at most.
+        let fall_time = (policy.interval + policy.timeout).times(12);
+        Some(Self {
+            loads: vec![(0, 0); scenario.cluster.origins as usize],
+            origins,
+            interval: policy.interval,
+            fall_time,
+            from,
+            probed: BTreeMap::new(),
+            greatest_load: 0,
+            checks: 0,
+            confirming: 0,
+            turns,
+            claims: 0,
+            late_claims: 0,
+            moved: BTreeSet::new(),
+            false_unhealthy: 0,
+        })
+    }
+
+    /// A node in a scope starts a probe.
+    pub fn started(&mut self, node: u32, scope: Scope, probe: &Probe, now: Time) {
+        let Some(origin) = self.origins.number(&probe.origin) else { return };
+        let is_counted = now >= self.from;
+        let bucket = now.0 / self.interval.as_us();
+        let load = &mut self.loads[origin as usize];
+        *load = if load.0 == bucket { (bucket, load.1 + 1) } else { (bucket, 1) };
+        if is_counted {
+            self.greatest_load = self.greatest_load.max(load.1);
+        }
+        if probe.probe.0 & FAVOUR != 0 {
+            self.confirming += u64::from(is_counted);
+            return;
+        }
+        let probed = self.probed.entry((scope, origin)).or_default();
+        if is_counted {
+            self.checks += 1;
+            let before = probed.last.unwrap_or(self.from).max(self.from);
+            probed.longest = probed.longest.max(now.since(before));
+        }
+        let own = probed.by.iter().position(|(by, _)| *by == node);
+        let before = own.map(|at| probed.by[at].1);
+        // Since this node's own last check another one has checked it as well.
+        if let Some(before) = before.filter(|before| now.since(*before) <= self.interval.times(2))
+            && probed.by.iter().any(|(by, at)| *by != node && *at > before)
+            && is_counted
+        {
+            probed.twice = probed.twice + now.since(before);
+        }
+        match own {
+            Some(at) => probed.by[at].1 = now,
+            None => probed.by.push((node, now)),
+        }
+        probed.last = Some(now);
+    }
+
+    /// A node took a step. `up` tells which nodes are up.
+    pub fn stepped(&mut self, node: u32, view: View<'_>, events: &[Event], up: &[bool], now: Time) {
+        self.begin_turns(up, now);
+        let scope = view.own_scope();
+        for event in events {
+            let Event::Changed(Change::Learned(entry)) = event else { continue };
+            let Some(claim) = entry.claim() else { continue };
+            let Some(origin) = self.origins.number(&claim.origin) else { continue };
+            if claim.ballot.writer == view.writer() && now >= self.from {
+                self.claimed(origin, claim, now);
+            }
+            if claim.scope == scope {
+                self.heard(node, origin, claim.state, now);
+            }
+        }
+    }
+
+    fn begin_turns(&mut self, up: &[bool], now: Time) {
+        for index in 0..self.turns.len() {
+            let turn = &mut self.turns[index];
+            if turn.has_begun || turn.at > now {
+                continue;
+            }
+            turn.has_begun = true;
+            turn.awaited = up.to_vec();
+            turn.population = up.iter().filter(|up| **up).count() as u32;
+            let (origin, at) = (turn.origin, turn.at);
+            for earlier in self.turns.iter_mut().filter(|earlier| earlier.origin == origin && earlier.at < at)
+            {
+                earlier.ended.get_or_insert(at);
+            }
+        }
+    }
+
+    fn claimed(&mut self, origin: u32, claim: &Claim, now: Time) {
+        self.claims += 1;
+        self.late_claims += u64::from(claim.hold == Hold::Late);
+        if claim.hold != Hold::Released && claim.ballot.sequence == 1 {
+            self.moved.insert((claim.scope, origin));
+        }
+        let begin = Time(now.0.saturating_sub(self.fall_time.as_us()));
+        if claim.state == HealthState::Unhealthy
+            && claim.previous != HealthState::Unhealthy
+            && self.origins.was_well(origin, begin, now)
+        {
+            self.false_unhealthy += 1;
+        }
+    }
+
+    fn heard(&mut self, node: u32, origin: u32, state: HealthState, now: Time) {
+        for turn in self.turns.iter_mut().filter(|turn| turn.origin == origin) {
+            let is_open = turn.has_begun && turn.ended.is_none() && turn.expected == state;
+            if is_open && std::mem::take(&mut turn.awaited[node as usize]) {
+                turn.reached_us.push(now.since(turn.at).as_us());
+            }
+        }
+    }
+
+    /// A node has crashed: it cannot hear of anything any more.
+    pub fn crashed(&mut self, node: u32) {
+        for turn in self.turns.iter_mut().filter(|turn| turn.has_begun && turn.ended.is_none()) {
+            if std::mem::take(&mut turn.awaited[node as usize]) {
+                turn.population -= 1;
+            }
+        }
+    }
+
+    /// What came of it.
+    #[must_use]
+    pub fn outcome(self, now: Time) -> (Vec<UpdateOutcome>, CheckOutcome) {
+        let counted = now.since(self.from);
+        let due = self.probed.len() as f64 * counted.as_us() as f64 / self.interval.as_us() as f64;
+        let longest = self.probed.values().map(|probed| {
+            let open = probed.last.map_or(counted, |last| now.since(last.max(self.from)));
+            probed.longest.max(open)
+        });
+        let outcome = CheckOutcome {
+            checks_per_interval: if due > 0.0 { self.checks as f64 / due } else { 0.0 },
+            probes: self.checks + self.confirming,
+            confirming: self.confirming,
+            greatest_load: self.greatest_load,
+            unchecked_us: longest.max().unwrap_or_default().as_us(),
+            twice_us: self.probed.values().map(|probed| probed.twice).max().unwrap_or_default().as_us(),
+            moved: self.moved.len() as f64 / self.probed.len().max(1) as f64,
+            claims: self.claims,
+            late_claims: self.late_claims,
+            false_unhealthy: self.false_unhealthy,
+        };
+        let update = |turn: Turn| UpdateOutcome {
+            kind: turn.name.to_owned(),
+            node: turn.origin,
+            population: turn.population,
+            reached_us: turn.reached_us,
+            observed_us: turn.ended.unwrap_or(now).since(turn.at).as_us(),
+            delivery_ratio_p95: None,
+        };
+        (self.turns.into_iter().filter(|turn| turn.has_begun && turn.at < now).map(update).collect(), outcome)
+    }
+}
+
+/// The turns of origins at the ends of a spell that all nodes should come to know of.
+fn turns(spell: &Spell, knows_slow: bool) -> Vec<Turn> {
+    let (name, expected) = match spell.condition {
+        Condition::Refuses | Condition::Silent => (DOWN, HealthState::Unhealthy),
+        Condition::Slow(_) if knows_slow => (SLOW, HealthState::Degraded),
+        Condition::Slow(_) | Condition::Flaps { .. } => return Vec::new(),
+    };
+    if spell.seen_by.is_some() {
+        return Vec::new();
+    }
+    let turn = |origin, name, at, expected| Turn {
+        origin,
+        name,
+        at,
+        expected,
+        has_begun: false,
+        ended: None,
+        awaited: Vec::new(),
+        population: 0,
+        reached_us: Vec::new(),
+    };
+    let begins = spell.origins.iter().map(|&origin| turn(origin, name, spell.from, expected));
+    let ends = spell.origins.iter().map(|&origin| turn(origin, UP, spell.until, HealthState::Healthy));
+    begins.chain(ends).collect()
+}
