@@ -62,17 +62,28 @@ fn value(reader: &mut Reader<'_>) -> Result<Arc<[u8]>, DecodeError> {
 
 pub(super) fn put_spec(sink: &mut impl Sink, spec: &OriginSpec) {
     sink.blob(spec.target.as_bytes());
-    sink.byte(spec.admin as u8);
     let policy = &*spec.policy;
-    for span in [policy.interval, policy.fast_interval, policy.timeout, policy.slow.unwrap_or_default()] {
-        sink.varint(span.as_us());
+    let (fall, rise) = match policy.rule {
+        Rule::Streaks { rise, fall } => (fall, rise),
+        Rule::Window { .. } => (0, 0),
+    };
+    sink.varint(policy.interval.as_us());
+    sink.varint(policy.timeout.as_us());
+    sink.varint(u64::from(fall));
+    sink.varint(u64::from(rise));
+    sink.byte(spec.admin as u8);
+    // Most are checked as is usual, and end here.
+    let usual = Policy { interval: policy.interval, timeout: policy.timeout, ..Policy::default() };
+    if *policy != (Policy { rule: policy.rule, ..usual }) || matches!(policy.rule, Rule::Window { .. }) {
+        put_unusual(sink, policy);
     }
+}
+
+fn put_unusual(sink: &mut impl Sink, policy: &Policy) {
+    sink.varint(policy.fast_interval.as_us());
+    sink.varint(policy.slow.unwrap_or_default().as_us());
     match policy.rule {
-        Rule::Streaks { rise, fall } => {
-            sink.byte(STREAKS);
-            sink.varint(u64::from(rise));
-            sink.varint(u64::from(fall));
-        }
+        Rule::Streaks { .. } => sink.byte(STREAKS),
         Rule::Window { size, threshold, initial } => sink.put(&[WINDOW, size, threshold, initial]),
     }
     sink.byte(policy.expected.ranges().count() as u8);
@@ -99,43 +110,48 @@ fn spec(reader: &mut Reader<'_>) -> Result<OriginSpec, DecodeError> {
 /// A specification as a client may have asked for it: the node refuses one that is too long, and a recording
 /// of its inputs has to show what it refused.
 pub(super) fn spec_of_any_length(reader: &mut Reader<'_>) -> Result<OriginSpec, DecodeError> {
-    Ok(OriginSpec {
-        target: reader.text("target")?.into(),
-        admin: match reader.byte("admin")? {
-            0 => Admin::Enabled,
-            1 => Admin::Draining,
-            2 => Admin::Disabled,
-            other => return Err(DecodeError::BadValue("admin", u64::from(other))),
-        },
-        policy: Arc::new(policy(reader)?),
-    })
+    let target = reader.text("target")?.into();
+    let (interval, timeout) = (Span(reader.varint("interval")?), Span(reader.varint("timeout")?));
+    let (fall, rise) = (streak(reader, "fall")?, streak(reader, "rise")?);
+    let admin = match reader.byte("admin")? {
+        0 => Admin::Enabled,
+        1 => Admin::Draining,
+        2 => Admin::Disabled,
+        other => return Err(DecodeError::BadValue("admin", u64::from(other))),
+    };
+    let rule = Rule::Streaks { rise, fall };
+    let mut policy = Policy { interval, timeout, rule, ..Policy::default() };
+    if reader.left() > 0 {
+        read_unusual(reader, &mut policy)?;
+    }
+    Ok(OriginSpec { target, admin, policy: Arc::new(policy) })
 }
 
-fn policy(reader: &mut Reader<'_>) -> Result<Policy, DecodeError> {
-    let (interval, fast_interval) = (Span(reader.varint("interval")?), Span(reader.varint("fast interval")?));
-    let (timeout, slow) = (Span(reader.varint("timeout")?), Span(reader.varint("slow")?));
-    let rule = match reader.byte("rule")? {
-        STREAKS => Rule::Streaks { rise: streak(reader, "rise")?, fall: streak(reader, "fall")? },
+fn read_unusual(reader: &mut Reader<'_>, policy: &mut Policy) -> Result<(), DecodeError> {
+    policy.fast_interval = Span(reader.varint("fast interval")?);
+    let slow = Span(reader.varint("slow")?);
+    policy.slow = (slow != Span::ZERO).then_some(slow);
+    match reader.byte("rule")? {
+        STREAKS => {}
         WINDOW => {
             let [size, threshold, initial] = reader.array("window")?;
-            Rule::Window { size, threshold, initial }
+            policy.rule = Rule::Window { size, threshold, initial };
         }
         other => return Err(DecodeError::BadValue("rule", u64::from(other))),
-    };
+    }
     let count = reader.byte("statuses")?;
     let mut ranges: SmallVec<[(u16, u16); 4]> = SmallVec::new();
     for _ in 0..count {
         let first = u16::from_le_bytes(reader.array("status")?);
         ranges.push((first, u16::from_le_bytes(reader.array("status")?)));
     }
-    let expected =
+    policy.expected =
         StatusSet::new(&ranges).map_err(|_| DecodeError::BadValue("statuses", u64::from(count)))?;
-    let confirmers = match reader.varint("confirmers")? {
+    policy.confirmers = match reader.varint("confirmers")? {
         0 => None,
         more => Some(u8::try_from(more - 1).map_err(|_| DecodeError::BadValue("confirmers", more))?),
     };
-    let slow = (slow != Span::ZERO).then_some(slow);
-    Ok(Policy { interval, fast_interval, timeout, rule, slow, expected, confirmers })
+    Ok(())
 }
 
 fn streak(reader: &mut Reader<'_>, field: &'static str) -> Result<u16, DecodeError> {

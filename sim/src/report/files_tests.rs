@@ -90,6 +90,7 @@ fn text_read_back_and_written_again_is_the_same() {
         let files = TextFiles::of(&outcome).expect("text");
         let results = files.parse().expect("results");
         let again = TextFiles {
+            checks: None,
             manifest: toml::to_string(&results.manifest).expect("toml"),
             curve: to_csv(CURVE, &results.tables.curve).expect("csv"),
             runs: to_csv(RUNS, &results.tables.runs).expect("csv"),
