@@ -57,7 +57,8 @@ impl Node {
         // Whoever leaves does so in any life.
         let standing = if self.phase == Phase::Leaving { Standing::Left } else { Standing::Alive };
         let held = self.members.get(self.me.node);
-        let is_held = |held: &Member| (held.life.boot, held.standing, held.settings) == (life.boot, standing, settings);
+        let is_held =
+            |held: &Member| (held.life.boot, held.standing, held.settings) == (life.boot, standing, settings);
         if held.is_some_and(is_held) {
             return;
         }

@@ -13,6 +13,7 @@ use heck_core::id::{Boot, Dot, Name, NodeId, Shard, Store};
 use heck_core::input::{Command, Verdict};
 use heck_core::mutant::Planted;
 use heck_core::node::View;
+use heck_core::policy::Rule;
 use heck_core::rng::{Seed, Stream};
 use heck_core::state::{Retention, State};
 use heck_core::time::Span;
@@ -79,7 +80,10 @@ struct Run {
 
 fn id_of(entry: &Entry) -> Option<u32> {
     match &entry.body {
-        Body::Origin { spec, .. } => spec.target.parse().ok(),
+        Body::Origin { spec, .. } => match spec.policy.rule {
+            Rule::Streaks { fall, .. } => Some(fall.into()),
+            Rule::Window { .. } => None,
+        },
         Body::Key { value, .. } => value[..].try_into().ok().map(u32::from_le_bytes),
         _ => None,
     }
@@ -151,7 +155,8 @@ impl Run {
         let store = if self.rng.below(2) == 0 { Store::Registry } else { Store::Keys };
         let saw = shown(self.cluster.node(node).view().state(), store, &name);
         let adds = saw.is_empty() || self.rng.below(3) > 0;
-        let spec = OriginSpec::new(&id.to_string());
+        let fall = u16::try_from(id).expect("few writes");
+        let spec = OriginSpec::new("http://a/").with(|policy| policy.rule = Rule::Streaks { rise: 2, fall });
         let command = match (store, adds) {
             (Store::Registry, true) => Command::PutOrigin { name: name.clone(), spec, source: name.clone() },
             (Store::Registry, false) => Command::RemoveOrigin { name: name.clone() },

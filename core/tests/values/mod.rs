@@ -256,12 +256,8 @@ fn digest() -> impl Strategy<Value = Option<([u16; GROUPS], Vec<u16>)>> {
 
 fn card() -> impl Strategy<Value = Card> {
     let settings = prop_oneof![Just(Settings::USUAL), any::<u64>()];
-    (name(), addr(), any::<u64>(), any::<u16>(), settings).prop_map(|(name, addr, zone, weight, settings)| Card {
-        name,
-        addr,
-        zone: Scope(zone),
-        weight,
-        settings,
+    (name(), addr(), any::<u64>(), any::<u16>(), settings).prop_map(|(name, addr, zone, weight, settings)| {
+        Card { name, addr, zone: Scope(zone), weight, settings }
     })
 }
 
@@ -331,7 +327,14 @@ pub fn record() -> impl Strategy<Value = Record> {
         Just(Record::Member),
         (life(), standing(), card()).prop_map(|(life, standing, card)| {
             let Card { name, addr, zone, weight, settings } = card;
-            Record::Known(Box::new(Member { zone, weight, life, standing, settings, ..Member::new(name, addr) }))
+            Record::Known(Box::new(Member {
+                zone,
+                weight,
+                life,
+                standing,
+                settings,
+                ..Member::new(name, addr)
+            }))
         }),
         name().prop_map(Record::Named),
     ]

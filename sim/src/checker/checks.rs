@@ -1,6 +1,6 @@
 //! Who owns and checks what, within which budget, and whether answers are as fresh as they say.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use heck_core::effects::Phase;
 use heck_core::entry::Scope;
@@ -106,6 +106,7 @@ impl CheckRecord {
     ) -> Option<(u32, String)> {
         let serving = |(_, node): &(u32, &Node)| node.view().phase() == Phase::Serving;
         let nodes: Vec<(u32, &Node)> = nodes.filter(serving).collect();
+        let up: BTreeSet<NodeId> = nodes.iter().map(|(_, node)| node.view().writer().node).collect();
         let step = (nodes.len() * self.numbers.len() / PAIRS).max(1);
         for origin in self.numbers.keys().step_by(step) {
             let mut owners: BTreeMap<Scope, (u32, Option<NodeId>)> = BTreeMap::new();
@@ -121,6 +122,9 @@ impl CheckRecord {
                     let detail =
                         format!("takes {owner:?} for the owner of {origin}, node {first} takes {other:?}");
                     return Some((index, detail));
+                }
+                if owner.is_none_or(|owner| !up.contains(&owner)) {
+                    return Some((index, format!("takes {owner:?}, who is gone, for the owner of {origin}")));
                 }
                 let (checks, owns) = (view.check(origin).is_some(), owner == Some(me));
                 if checks != owns {

@@ -70,6 +70,8 @@ pub struct CheckWatch {
     late_claims: u64,
     moved: BTreeSet<(Scope, u32)>,
     false_unhealthy: u64,
+    /// What nodes hold of origins that they do not hold to be healthy, by origin and node.
+    shown: BTreeMap<(u32, u32), HealthState>,
 }
 
 impl CheckWatch {
@@ -95,6 +97,7 @@ impl CheckWatch {
             late_claims: 0,
             moved: BTreeSet::new(),
             false_unhealthy: 0,
+            shown: BTreeMap::new(),
         })
     }
 
@@ -120,12 +123,13 @@ impl CheckWatch {
         }
         let own = probed.by.iter().position(|(by, _)| *by == node);
         let before = own.map(|at| probed.by[at].1);
-        // Since this node's own last check another one has checked it as well.
+        // Since this node's own last check another one has checked it as well; what lies between the two counts.
         if let Some(before) = before.filter(|before| now.since(*before) <= self.interval.times(2))
-            && probed.by.iter().any(|(by, at)| *by != node && *at > before)
+            && let Some(other) = probed.by.iter().filter(|(by, _)| *by != node).map(|(_, at)| *at).max()
+            && other > before
             && is_counted
         {
-            probed.twice = probed.twice + now.since(before);
+            probed.twice = probed.twice + now.since(other);
         }
         match own {
             Some(at) => probed.by[at].1 = now,
@@ -160,6 +164,14 @@ impl CheckWatch {
             turn.has_begun = true;
             turn.awaited = up.to_vec();
             turn.population = up.iter().filter(|up| **up).count() as u32;
+            // Whoever holds the origin to be so already, rightly or not, has nothing to learn.
+            for (node, awaited) in (0..).zip(&mut turn.awaited).filter(|(_, awaited)| **awaited) {
+                let shown = self.shown.get(&(turn.origin, node)).copied().unwrap_or(HealthState::Healthy);
+                if shown == turn.expected {
+                    *awaited = false;
+                    turn.reached_us.push(0);
+                }
+            }
             let (origin, at) = (turn.origin, turn.at);
             for earlier in self.turns.iter_mut().filter(|earlier| earlier.origin == origin && earlier.at < at)
             {
@@ -184,6 +196,11 @@ impl CheckWatch {
     }
 
     fn heard(&mut self, node: u32, origin: u32, state: HealthState, now: Time) {
+        if state == HealthState::Healthy {
+            self.shown.remove(&(origin, node));
+        } else {
+            self.shown.insert((origin, node), state);
+        }
         for turn in self.turns.iter_mut().filter(|turn| turn.origin == origin) {
             let is_open = turn.has_begun && turn.ended.is_none() && turn.expected == state;
             if is_open && std::mem::take(&mut turn.awaited[node as usize]) {

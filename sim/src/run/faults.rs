@@ -264,8 +264,7 @@ impl<'a> Faults<'a> {
             let snapshot = Snapshot { records };
             // The driver begins a life after all that its disk tells of.
             let stored = snapshot.boot().map_or(0, |boot| boot.0 + u64::from(is_new));
-            let identity =
-                setup.identity(named, node, life.max(stored));
+            let identity = setup.identity(named, node, life.max(stored));
             let snapshot = Some(snapshot);
             Heck::new(Node::new(identity, setup.config.clone(), base, snapshot, seed, now))
         });

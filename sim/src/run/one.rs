@@ -194,8 +194,9 @@ impl Run<'_> {
                 continue;
             }
             let since = *agreed.get_or_insert(now);
-            // What is left of the quiet time is the same second over and over.
-            let is_over = now >= quiet && self.watch.is_complete() && events.peek().is_none();
+            // What is left of the quiet time is the same second over and over, except where origins are still handed over.
+            let is_still = self.scenario.checks.is_none();
+            let is_over = is_still && now >= quiet && self.watch.is_complete() && events.peek().is_none();
             if is_over && now >= since + AGREEMENT_LASTS {
                 break;
             }

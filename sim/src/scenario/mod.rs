@@ -50,8 +50,8 @@ pub use cluster::{Cluster, Group, Start, Zone, ZoneNodes};
 pub use expect::{Expect, Limits, Missed, limit_names};
 pub use fault::{
     Churn, ClockDrift, CopyDisk, Crash, CutStreams, Disk, Drift, DriftRange, Fault, Join, Leave, LossFault,
-    OriginBlackHole, OriginDown, OriginFlap, OriginSlow, Partition, Pause, ProbeQueue, Restart, Resume, SlowDisk, Starve,
-    Weigh,
+    OriginBlackHole, OriginDown, OriginFlap, OriginSlow, Partition, Pause, ProbeQueue, Restart, Resume,
+    SlowDisk, Starve, Weigh,
 };
 pub use file::{LoadError, Point, ScenarioFile, name_of};
 pub use measure::Measure;
