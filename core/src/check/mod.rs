@@ -12,7 +12,7 @@
 //!    fine: first checks spread over one interval by a hash, and claims of release are paced. To lose an origin only
 //!    when its new owner's claim arrives, or some intervals later, leaves no gap in its checks;
 //! 3. calls [`Checker::tick`] at [`Checker::next_wake`], and after any of the calls above. Earlier does no harm. Later
-//!    than [`Limits::grace`] makes it distrust the failures of that time;
+//!    than [`Limits::grace`](crate::limits::Limits::grace) makes it distrust the failures of that time;
 //! 4. carries out [`Action::Probe`] with the origin's own settings and hands the end to [`Checker::outcome`], failures
 //!    to connect and timeouts included. One that never ends is given up;
 //! 5. sends [`Action::Ask`] to the first `count` confirmers in the order of ownership, again while no answer comes,

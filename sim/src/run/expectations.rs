@@ -10,7 +10,6 @@ use crate::report::outcome::{
 };
 use crate::scenario::{Expect, Limits, Missed, Scenario, ScenarioFile};
 use crate::stats::Sample;
-use heck_core::time::Span;
 
 /// Holds every point against the limits of its scenario, and lists the aims that are missed.
 #[must_use]
@@ -258,13 +257,20 @@ impl Judge {
             let load = greatest(|checks| checks.greatest_load.into());
             self.at_most(&what("probes of one origin in an interval"), load, limit.into(), plain(0));
         }
-        let spans: [(&str, Option<Span>, fn(&CheckOutcome) -> f64); 2] = [
-            ("longest time without a check", expect.unchecked_max, |checks| checks.unchecked_us as f64),
-            ("longest time checked by two", expect.checked_twice_max, |checks| checks.twice_us as f64),
-        ];
-        for (name, limit, value) in spans {
+        for (name, limit, longest_us) in [
+            (
+                "longest time without a check",
+                expect.unchecked_max,
+                greatest(|checks| checks.unchecked_us as f64),
+            ),
+            (
+                "longest time checked by two",
+                expect.checked_twice_max,
+                greatest(|checks| checks.twice_us as f64),
+            ),
+        ] {
             if let Some(limit) = limit {
-                self.at_most(&what(name), greatest(value) / 1e6, limit.as_us() as f64 / 1e6, in_seconds);
+                self.at_most(&what(name), longest_us / 1e6, limit.as_us() as f64 / 1e6, in_seconds);
             }
         }
         if let Some(limit) = expect.moved_max {
@@ -286,17 +292,23 @@ impl Judge {
             let late = sum(|checks| checks.late_claims);
             self.at_least(&what("claims of being late"), late, limit.into(), plain(0));
         }
-        let counts: [(&str, Option<u32>, fn(&CheckOutcome) -> u64); 2] = [
-            ("claims of being late", expect.late_claims_max, |checks| checks.late_claims),
-            ("origins called unhealthy that were well", expect.false_unhealthy_max, |checks| {
-                checks.false_unhealthy
-            }),
-        ];
-        for (name, limit, value) in counts {
+        for (name, limit, count) in [
+            ("claims of being late", expect.late_claims_max, sum(|checks| checks.late_claims)),
+            (
+                "origins called unhealthy that were well",
+                expect.false_unhealthy_max,
+                sum(|checks| checks.false_unhealthy),
+            ),
+        ] {
             if let Some(limit) = limit {
-                self.at_most(&what(name), sum(value), limit.into(), plain(0));
+                self.at_most(&what(name), count, limit.into(), plain(0));
             }
         }
+        self.changes(prefix, expect, point);
+    }
+
+    /// How soon real changes of origins are known.
+    fn changes(&mut self, prefix: &str, expect: &Expect, point: &PointOutcome) {
         let known = || {
             let updates = CHANGES.iter().flat_map(|name| point.updates_of(name)).map(|(_, update)| update);
             let times = updates.flat_map(|update| {
@@ -313,7 +325,7 @@ impl Judge {
         ] {
             if let Some(limit) = limit {
                 let bar = limit.as_us() as f64 / 1e6;
-                self.at_most(&what(name), known().quantile(quantile), bar, in_seconds);
+                self.at_most(&format!("{prefix}{name}"), known().quantile(quantile), bar, in_seconds);
             }
         }
     }

@@ -155,7 +155,7 @@ fn an_unknown_key_names_the_near_one_and_all_there_are() {
     assert_eq!(
         complaint("wether = 1"),
         "topic/q.toml:7:1: wether: there is no such key; allowed: question, source, expectation, run, cluster, \
-         network, workload, fault, churn, measure, expect, missed, sweep"
+         network, checks, workload, fault, churn, measure, expect, missed, sweep"
     );
 }
 
@@ -200,7 +200,8 @@ fn a_fault_after_the_end_or_beyond_the_last_node_is_refused() {
     assert_eq!(
         complaint("[[fault]]\nat = \"1s\""),
         "topic/q.toml:7:1: fault.0: names no kind of fault; allowed: exactly one of crash, restart, pause, \
-         resume, partition, loss, cut_streams, slow_disk, clock_drift, starve, join, leave, copy_disk, describe"
+         resume, partition, loss, cut_streams, slow_disk, clock_drift, starve, join, leave, copy_disk, origin_down, \
+         origin_black_hole, origin_slow, origin_flap, probe_queue, weigh"
     );
     assert_eq!(
         complaint("[[fault]]\nat = \"1s\"\ncopy_disk = { from = 3, to = 3 }"),
