@@ -26,6 +26,8 @@ const ASLEEP: Span = Span::from_ms(250);
 const NEXT_ASK: Span = Span::from_ms(100);
 /// Time between two attempts of an errand.
 const ERRAND_STEP: Span = Span::from_ms(100);
+/// Whom someone else suspects already is left to that one for so long.
+const OTHERS_TURN: Span = Span::from_secs(10);
 /// A doubt that has come to nothing after so long is dropped.
 const STALE_DOUBT: Span = Span::from_secs(60);
 
@@ -285,7 +287,7 @@ impl Membership {
             let verdict = if local.planted.is(Mutant::TrustSilence) {
                 if doubt.public.is_some() { Verdict::Bury } else { Verdict::Suspect }
             } else {
-                doubt.verdict(local.config, &self.baseline, (live, witnesses), local.now)
+                doubt.verdict(local.config, (live, witnesses), local.now)
             };
             match verdict {
                 Verdict::Clear => _ = self.doubts.remove(&node),
@@ -319,6 +321,11 @@ impl Membership {
     fn ask_on(&mut self, member: &Member, local: &mut Local<'_>, effects: &mut Effects) {
         let Some(doubt) = self.doubts.get_mut(&member.node) else { return };
         let is_public = doubt.public.is_some();
+        if member.standing == Standing::Suspect && !is_public && local.now < doubt.since + OTHERS_TURN {
+            // Someone else is about it, and will bury the member or take the suspicion back.
+            doubt.next_ask = doubt.since + OTHERS_TURN;
+            return;
+        }
         doubt.asks = doubt.asks.saturating_add(1);
         // What says little need not be said often.
         let is_urgent = !is_public && self.baseline.miss() >= 2 * BIT;
@@ -353,8 +360,9 @@ impl Membership {
         if local.now < self.next_heal {
             return;
         }
-        let grown = local.config.heal_interval.as_us() * (local.members.len() as u64).max(50) / 50;
-        self.next_heal = local.now + Span(grown);
+        let grown = Span(local.config.heal_interval.as_us() * (local.members.len() as u64).max(50) / 50);
+        let is_eager = local.now < self.eager_until;
+        self.next_heal = local.now + if is_eager { local.config.period } else { grown };
         if local.planted.is(Mutant::AbandonDead) {
             return;
         }

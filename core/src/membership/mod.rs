@@ -115,6 +115,8 @@ pub struct Membership {
     announced: Vec<(NodeId, u32)>,
     next_announcement: Time,
     next_heal: Time,
+    /// Until when the dead are asked often, as one of them came back.
+    eager_until: Time,
     next_reap: Time,
     /// Where this node was told to join. An island is looked for there for ever.
     seeds: Arc<[Addr]>,
@@ -140,6 +142,7 @@ impl Membership {
             announced: Vec::new(),
             next_announcement: Time::NEVER,
             next_heal: now + Span(u64::from(rng.below(heal_us))),
+            eager_until: Time::ZERO,
             next_reap: Time::NEVER,
             seeds: Arc::default(),
             next_release: Time::NEVER,
@@ -170,6 +173,12 @@ impl Membership {
         let [suspicions, probes] = self.swim.sizes();
         let asking = self.attempts.len() + self.errands.len() + probes;
         [self.doubts.len() + suspicions, asking, self.gossip.len(), self.gone.len()]
+    }
+
+    /// How many members there is news of.
+    #[must_use]
+    pub fn news(&self) -> usize {
+        self.gossip.len()
     }
 
     /// How often exchanges get through.
@@ -301,7 +310,7 @@ impl Membership {
         self.gossip.push(local.me, self.sends(local));
         self.swim.refuted();
         if update.standing != Standing::Suspect && !self.swim.is_on() {
-            self.announce(local.me, local.now);
+            self.announce_once(local.me, local.now);
         }
         effects.events.push(Event::Refuted(life.incarnation));
         Learned::Refuted

@@ -14,6 +14,8 @@ const FORGIVEN_AFTER: Span = Span::from_secs(600);
 const TOGETHER: Span = Span::from_secs(30);
 /// From so many deaths on.
 const MANY: usize = 3;
+/// So long after one came back, the other dead are asked often.
+const EAGER: Span = Span::from_secs(10);
 /// Quarantine doubles no further.
 const FLAPS_LIMIT: u32 = 6;
 
@@ -79,7 +81,12 @@ impl Membership {
         local: &Local<'_>,
     ) {
         match before {
-            Some((Standing::Dead, dead)) => self.come_back(node, dead != boot, local),
+            Some((Standing::Dead, dead)) => {
+                self.come_back(node, dead != boot, local);
+                // A partition may have healed: others will answer, too.
+                self.eager_until = local.now + EAGER;
+                self.next_heal = self.next_heal.min(local.now + local.config.period);
+            }
             Some(_) => {}
             None => {
                 if let Some(gone) = self.gone.get_mut(&node) {

@@ -22,8 +22,9 @@ const WITNESSES: usize = 3;
 const WITNESSES_KEPT: usize = 32;
 /// After so many asks they become rarer, down to one in [`SELDOM`].
 const PATIENCE: u32 = 16;
-/// Whoever refuted and then left most of so many attempts unanswered lives, and is of no use: it is buried for that.
-const ATTEMPTS: u32 = 32;
+/// Whoever refuted and then was found as silent as this by several lives, and is of no use: it is buried for that. One
+/// witness adds twice as much as usual at most, and it takes twice as much in all, as there is no hurry.
+const USELESS_AT: i32 = 2 * BURY_AT;
 const SELDOM: Span = Span::from_secs(10);
 
 /// What is open about one member.
@@ -35,29 +36,29 @@ pub(super) struct Doubt {
     /// Since when everyone is told.
     pub public: Option<Time>,
     /// Who asked it, and what that was worth.
-    witnesses: SmallVec<[(NodeId, i32); 4]>,
+    witnesses: SmallVec<[Witness; 4]>,
     /// Who else suspects it.
     accusers: SmallVec<[NodeId; 4]>,
     /// Who was asked to ask, by the nonce of the errand, and what came of it.
     errands: VecDeque<(NodeId, u32, Option<Report>)>,
     pub next_ask: Time,
     pub asks: u32,
-    /// Since when it is known that the member lives, and what became of attempts since then.
-    refuted: Option<Refuted>,
+    /// Since when it is known that the member lives.
+    refuted: Option<Time>,
 }
 
-/// What became of attempts after a member had spoken for itself.
+/// What one node has found out.
 #[derive(Clone, Copy, Debug)]
-struct Refuted {
-    since: Time,
-    tried: u32,
-    answered: u32,
+struct Witness {
+    node: NodeId,
+    score: i32,
+    /// The same since it is known that the member lives.
+    fresh: i32,
 }
 
 /// What a helper said, and what that was worth.
 #[derive(Clone, Copy, Debug)]
 struct Report {
-    tried: u32,
     answered: bool,
     worth: i32,
 }
@@ -88,32 +89,25 @@ impl Doubt {
 
     /// Takes in what became of so many attempts of one witness.
     pub fn testify(&mut self, witness: NodeId, tried: u32, answered: u32, baseline: &Baseline) {
-        self.count(tried, answered);
         self.add(witness, baseline.weigh(tried, answered));
     }
 
-    fn count(&mut self, tried: u32, answered: u32) {
-        if let Some(refuted) = &mut self.refuted {
-            refuted.tried = refuted.tried.saturating_add(tried);
-            refuted.answered = refuted.answered.saturating_add(answered);
-        }
-    }
-
     fn add(&mut self, witness: NodeId, worth: i32) {
-        let at = self.witnesses.iter().position(|(node, _)| *node == witness);
+        let at = self.witnesses.iter().position(|known| known.node == witness);
         let at = at.or_else(|| {
             let has_room = self.witnesses.len() < WITNESSES_KEPT;
-            has_room.then(|| self.witnesses.push((witness, 0)))?;
+            has_room.then(|| self.witnesses.push(Witness { node: witness, score: 0, fresh: 0 }))?;
             Some(self.witnesses.len() - 1)
         });
-        if let Some((_, score)) = at.and_then(|at| self.witnesses.get_mut(at)) {
-            *score = score.saturating_add(worth).clamp(-WITNESS_LIMIT, WITNESS_LIMIT);
+        if let Some(known) = at.and_then(|at| self.witnesses.get_mut(at)) {
+            let clamped = |score: i32, limit: i32| score.saturating_add(worth).clamp(-limit, limit);
+            known.score = clamped(known.score, WITNESS_LIMIT);
+            known.fresh = clamped(known.fresh, 2 * WITNESS_LIMIT);
         }
     }
 
     /// Takes back what a late answer disproves.
     pub fn retract(&mut self, witness: NodeId, baseline: &Baseline) {
-        self.count(0, 1);
         self.add(witness, -baseline.miss() - 2 * BIT);
     }
 
@@ -132,13 +126,10 @@ impl Doubt {
         let Some((.., report)) = errand else { return };
         let worth = match report {
             None => baseline.weigh(tried, answered),
-            Some(Report { answered: false, worth, .. }) if answered > 0 => -*worth - 2 * BIT,
+            Some(Report { answered: false, worth }) if answered > 0 => -*worth - 2 * BIT,
             Some(_) => return,
         };
-        // What is taken back was wrong about all attempts, as far as anyone knows.
-        let (tried, answered_now) = report.map_or((tried, answered), |taken_back| (0, taken_back.tried));
-        *report = Some(Report { tried, answered: answered > 0, worth });
-        self.count(tried, answered_now);
+        *report = Some(Report { answered: answered > 0, worth });
         self.add(helper, worth);
     }
 
@@ -148,11 +139,12 @@ impl Doubt {
         self.public = None;
         self.asks = 0;
         if self.refuted.is_none() {
-            self.refuted = Some(Refuted { since: now, tried: 0, answered: 0 });
+            self.refuted = Some(now);
+            self.witnesses.iter_mut().for_each(|witness| witness.fresh = 0);
             // What helpers find out from before says nothing about now.
             self.errands.clear();
         }
-        self.witnesses.iter_mut().for_each(|(_, score)| *score = (*score / 4).min(*score));
+        self.witnesses.iter_mut().for_each(|witness| witness.score = (witness.score / 4).min(witness.score));
     }
 
     /// This node slept, and what it waited for may wait for it: all that is pending has so much more time.
@@ -175,7 +167,7 @@ impl Doubt {
     }
 
     pub fn score(&self) -> i32 {
-        self.witnesses.iter().map(|(_, score)| score).sum()
+        self.witnesses.iter().map(|witness| witness.score).sum()
     }
 
     /// Whether others are to be asked to ask. Where much is lost a few misses are nothing to trouble anyone with.
@@ -184,7 +176,7 @@ impl Doubt {
     }
 
     fn silent_witnesses(&self) -> usize {
-        self.witnesses.iter().filter(|(_, score)| *score > 0).count()
+        self.witnesses.iter().filter(|witness| witness.score > 0).count()
     }
 
     /// What is to be done now, in a cluster of so many live members, `witnesses` of which could be heard of the suspect,
@@ -192,7 +184,6 @@ impl Doubt {
     pub fn verdict(
         &self,
         config: &MembershipConfig,
-        baseline: &Baseline,
         (live, witnesses): (usize, usize),
         now: Time,
     ) -> Verdict {
@@ -200,8 +191,8 @@ impl Doubt {
         let share = needed as i32;
         let score = self.score();
         let least = timeout(config, live, Some(CONFIRMED.len()));
-        let uselessness = self.uselessness(baseline, now, least);
-        if uselessness >= BURY_AT && self.witnesses.len() >= needed {
+        let uselessness = self.uselessness(needed, now, least);
+        if uselessness >= USELESS_AT.min(2 * WITNESS_LIMIT * share) {
             return Verdict::Bury;
         }
         match self.public {
@@ -218,14 +209,17 @@ impl Doubt {
         }
     }
 
-    /// What attempts are worth that were made since the member spoke for itself; short of proof until there were many, for
-    /// as long as the shortest suspicion lasts.
-    fn uselessness(&self, baseline: &Baseline, now: Time, least: Span) -> i32 {
-        self.refuted.map_or(0, |refuted| {
-            let worth = baseline.weigh(refuted.tried, refuted.answered);
-            let is_early = refuted.tried < ATTEMPTS || now < refuted.since + least;
-            if is_early { worth.min(BURY_AT - 1) } else { worth }
-        })
+    /// What was found since the member spoke for itself; short of proof until it was found by several, most of all that
+    /// tried, for as long as the shortest suspicion lasts.
+    fn uselessness(&self, needed: usize, now: Time, least: Span) -> i32 {
+        let Some(since) = self.refuted else { return 0 };
+        let count = |is_meant: fn(i32) -> bool| {
+            self.witnesses.iter().filter(|witness| is_meant(witness.fresh)).count()
+        };
+        let (silent, reached) = (count(|fresh| fresh > 0), count(|fresh| fresh < 0));
+        let sum: i32 = self.witnesses.iter().map(|witness| witness.fresh).sum();
+        let is_early = now < since + least || silent < needed || silent < 2 * reached;
+        if is_early { sum.min(USELESS_AT - 1) } else { sum }
     }
 }
 
@@ -299,19 +293,15 @@ mod tests {
     fn one_witness_buries_nobody_where_there_are_others() {
         let mut doubt = Doubt::new(Life::default(), Time::ZERO);
         doubt.testify(NodeId(1), 100, 0, &good());
-        assert_eq!(
-            doubt.verdict(&config(), &good(), (10, 9), Time::ZERO),
-            Verdict::Wait,
-            "nor troubles everyone"
-        );
+        assert_eq!(doubt.verdict(&config(), (10, 9), Time::ZERO), Verdict::Wait, "nor troubles everyone");
         doubt.public = Some(Time::ZERO);
         let late = Time::ZERO + Span::from_secs(1_000);
-        assert_eq!(doubt.verdict(&config(), &good(), (10, 9), late), Verdict::Wait);
+        assert_eq!(doubt.verdict(&config(), (10, 9), late), Verdict::Wait);
         // Of two members there is no other to ask.
-        assert_eq!(doubt.verdict(&config(), &good(), (2, 1), late), Verdict::Bury);
+        assert_eq!(doubt.verdict(&config(), (2, 1), late), Verdict::Bury);
         doubt.testify(NodeId(2), 5, 0, &good());
         doubt.testify(NodeId(3), 5, 0, &good());
-        assert_eq!(doubt.verdict(&config(), &good(), (10, 9), late), Verdict::Bury);
+        assert_eq!(doubt.verdict(&config(), (10, 9), late), Verdict::Bury);
     }
 
     #[test]
@@ -321,7 +311,7 @@ mod tests {
         for helper in 2..=4 {
             doubt.testify(NodeId(helper), 2, 2, &good());
         }
-        assert_eq!(doubt.verdict(&config(), &good(), (10, 9), Time::ZERO), Verdict::Clear);
+        assert_eq!(doubt.verdict(&config(), (10, 9), Time::ZERO), Verdict::Clear);
     }
 
     #[test]
@@ -365,14 +355,10 @@ mod tests {
             witness(&mut doubt, 0);
             doubt.public = Some(at);
             doubt.soften(at);
-            assert_eq!(doubt.verdict(&config(), &good(), (100, 99), later), Verdict::Wait, "nothing new yet");
+            assert_eq!(doubt.verdict(&config(), (100, 99), later), Verdict::Wait, "nothing new yet");
             witness(&mut doubt, answered);
             doubt.public = Some(later);
-            assert_eq!(
-                doubt.verdict(&config(), &good(), (100, 99), later),
-                expected,
-                "{answered} of 20 answered"
-            );
+            assert_eq!(doubt.verdict(&config(), (100, 99), later), expected, "{answered} of 20 answered");
         }
     }
 
@@ -382,7 +368,7 @@ mod tests {
         (1..=5).for_each(|witness| doubt.testify(NodeId(witness), 20, 0, &good()));
         doubt.public = Some(Time::ZERO);
         let (early, late) = (Time::ZERO + Span::from_secs(7), Time::ZERO + Span::from_secs(9));
-        assert_eq!(doubt.verdict(&config(), &good(), (100, 99), early), Verdict::Wait);
-        assert_eq!(doubt.verdict(&config(), &good(), (100, 99), late), Verdict::Bury);
+        assert_eq!(doubt.verdict(&config(), (100, 99), early), Verdict::Wait);
+        assert_eq!(doubt.verdict(&config(), (100, 99), late), Verdict::Bury);
     }
 }

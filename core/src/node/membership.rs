@@ -41,6 +41,8 @@ macro_rules! lend {
 
 /// Members that a node is told of when it can't be served.
 const REDIRECTED: usize = 8;
+/// So many pieces of news at once are many.
+const MANY_NEWS: usize = 64;
 /// So many members in groups that differ are too many for datagrams.
 const STREAM_ABOVE_MEMBERS: usize = 200;
 
@@ -225,8 +227,10 @@ impl Node {
     pub(super) fn fill_news(&mut self, now: Time, packet: &mut Packet) {
         let room = (self.config.room() as usize).saturating_sub(packet_len(packet) + SECTION_OVERHEAD);
         if let Some((membership, local)) = lend!(self, now) {
-            let bytes = room.min(local.config.news_bytes as usize);
-            membership.fill(local.members, now, bytes, &mut packet.members);
+            // Where much has happened, such as the end of a partition, news get up to half of what is left.
+            let usual = local.config.news_bytes as usize;
+            let bytes = if membership.news() > MANY_NEWS { usual.max(room / 2) } else { usual };
+            membership.fill(local.members, now, room.min(bytes), &mut packet.members);
         }
     }
 
