@@ -10,7 +10,7 @@ use heck_core::Node;
 use heck_core::check::{Action, Checker};
 use heck_core::config::Config;
 use heck_core::effects::Effects;
-use heck_core::entry::{Admin, HealthState};
+use heck_core::entry::{Admin, HealthState, OriginSpec};
 use heck_core::id::{Boot, NodeId};
 use heck_core::input::{Command, Input};
 use heck_core::limits::Limits;
@@ -18,7 +18,7 @@ use heck_core::member::{Member, Members};
 use heck_core::node::{Base, Identity};
 use heck_core::packet::Packet;
 use heck_core::policy::Policy;
-use heck_core::probe::{ProbeId, Reply};
+use heck_core::probe::{Probe, ProbeId, ProbeOutcome, Reply};
 use heck_core::rng::Seed;
 use heck_core::time::{Span, Time};
 
@@ -27,8 +27,11 @@ struct Pair {
     nodes: [Node; 2],
     effects: Effects,
     under_way: VecDeque<(usize, Packet)>,
+    /// Probes that have ended; origins answer at once.
+    ended: VecDeque<(usize, ProbeOutcome)>,
     now: Time,
     steps: u64,
+    probes: u64,
 }
 
 impl Pair {
@@ -43,7 +46,8 @@ impl Pair {
         };
         let nodes = [node(0), node(1)];
         let (effects, under_way) = (Effects::default(), VecDeque::new());
-        Self { nodes, effects, under_way, now: Time::ZERO, steps: 0 }
+        let ended = VecDeque::new();
+        Self { nodes, effects, under_way, ended, now: Time::ZERO, steps: 0, probes: 0 }
     }
 
     /// Steps a node; every datagram reaches the other one at once, and what that one answers comes back.
@@ -53,6 +57,10 @@ impl Pair {
             self.take(to, Input::Datagram { from: addr(1 - to), packet: &packet });
             self.effects.recycle(packet);
         }
+        while let Some((at, outcome)) = self.ended.pop_front() {
+            self.probes += 1;
+            self.step(at, Input::Probe(outcome));
+        }
     }
 
     fn take(&mut self, at: usize, input: Input<'_>) {
@@ -60,6 +68,10 @@ impl Pair {
         self.nodes[at].step(self.now, input, &mut self.effects);
         let sent = self.effects.datagrams.drain(..).map(|datagram| (1 - at, datagram.packet));
         self.under_way.extend(sent);
+        let ended = self.effects.probes.drain(..).map(|Probe { probe, .. }| {
+            (at, ProbeOutcome { probe, reply: Reply::Status(200), took: Span::from_ms(20) })
+        });
+        self.ended.extend(ended);
         self.effects.clear();
     }
 
@@ -95,6 +107,24 @@ fn a_warm_exchange_allocates_nothing() {
     let steps = pair.steps - before;
     assert!(steps > 10_000, "an hour has over 10,000 steps, not {steps}");
     assert_eq!(counted.count_total, 0, "{steps} steps of ping, ack and heartbeats");
+}
+
+#[test]
+fn nodes_that_check_origins_on_schedule_allocate_nothing() {
+    let mut pair = Pair::new();
+    for n in 0..200 {
+        let origin = name(&format!("origin-{n}"));
+        let spec = OriginSpec::new("http://10.0.0.7/");
+        let command = Command::PutOrigin { name: origin, spec, source: name("test") };
+        pair.step(n % 2, Input::Command { token: 0, command: &command });
+        pair.run_for(Span::from_ms(100));
+    }
+    pair.run_for(Span::from_secs(120));
+    let before = pair.probes;
+    let counted = allocation_counter::measure(|| pair.run_for(Span::from_secs(600)));
+    let probes = pair.probes - before;
+    assert_eq!(probes, 200 * 120);
+    assert_eq!(counted.count_total, 0, "{probes} probes");
 }
 
 /// A checker whose probes all end after 20 ms; one in seven is bad, so that checks hurry and slow down again.

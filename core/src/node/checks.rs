@@ -127,6 +127,21 @@ impl Node {
         membership.map_or(member.standing.is_live(), |membership| membership.is_counted(member, now))
     }
 
+    /// Nothing checked yet, in the scope in which this node owns, where owners are as in `owners` so far.
+    pub(super) fn new_checks(&self, owners: Owners, now: Time) -> Option<Box<Checks>> {
+        let limits = self.config.checks.as_ref()?;
+        Some(Checks::new(self.me.node, self.own_scope(), owners, limits, &self.config, now))
+    }
+
+    /// This node has another name, or owns in another scope: it begins anew to check.
+    pub(super) fn restart_checks(&mut self, now: Time) {
+        let scope = self.own_scope();
+        let Some(checks) = &self.checks else { return };
+        let is_same = checks.assignment.scope() == scope;
+        let owners = if is_same { checks.assignment.to_shared() } else { Owners::default() };
+        self.checks = self.new_checks(owners, now);
+    }
+
     /// The scope in which this node owns.
     pub(super) fn own_scope(&self) -> Scope {
         let zone = self.members.get(self.me.node).map_or(Scope::NO_ZONE, |own| own.zone);
@@ -157,6 +172,10 @@ impl Node {
         if self.phase != Phase::Serving {
             return;
         }
+        if self.checks.as_ref().is_some_and(|checks| checks.assignment.scope() != self.own_scope()) {
+            self.release_all(now, effects);
+            self.restart_checks(now);
+        }
         let Some(mut checks) = self.checks.take() else { return };
         if checks.is_on {
             self.follow_members(&mut checks, now);
@@ -174,9 +193,12 @@ impl Node {
         self.checks = Some(checks);
     }
 
-    /// Stops checking, for a node that leaves; gives back the claims that stand elsewhere and are to be released.
-    pub(super) fn end_checks(&mut self) -> BTreeMap<Name, Ballot> {
-        self.checks.take().map(|checks| checks.beaten).unwrap_or_default()
+    /// Own claims that gave way here and may stand elsewhere.
+    pub(super) fn beaten_claims(&mut self) -> Vec<(Scope, Name, Ballot)> {
+        let Some(checks) = &mut self.checks else { return Vec::new() };
+        let scope = checks.assignment.scope();
+        let beaten = core::mem::take(&mut checks.beaten);
+        beaten.into_iter().map(|(origin, ballot)| (scope, origin, ballot)).collect()
     }
 
     /// This node lives on under another boot: nothing that it claimed is its own any more.

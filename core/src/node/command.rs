@@ -92,6 +92,17 @@ impl Node {
     }
 
     fn leave(&mut self, now: Time, effects: &mut Effects) {
+        self.release_all(now, effects);
+        self.checks = None;
+        // What is released leaves before the goodbye.
+        self.outbox.flush(&self.config, &self.members, self.me.node, now, &mut self.rng, effects);
+        self.finish_join(Phase::Leaving, now, effects);
+        self.say_goodbye(now, effects);
+        self.fence_at = Time::NEVER;
+    }
+
+    /// Says of everything that this node claims that it vouches for it no more.
+    pub(super) fn release_all(&mut self, now: Time, effects: &mut Effects) {
         let me = self.me;
         let own: Vec<(Scope, Name, HealthState)> = self
             .state
@@ -105,17 +116,11 @@ impl Node {
             self.state.claim_health(me, &finding, now, &mut self.changes);
         }
         self.learned_here(now, effects);
-        let scope = self.own_scope();
-        for (origin, ballot) in self.end_checks() {
+        for (scope, origin, ballot) in self.beaten_claims() {
             let state = self.state.claim(scope, &origin).map_or(HealthState::Unknown, |claim| claim.state);
             let finding = self.finding(scope, &origin, state, Hold::Released);
             self.follow_up(&finding, ballot, now, effects);
         }
-        // What is released leaves before the goodbye.
-        self.outbox.flush(&self.config, &self.members, me.node, now, &mut self.rng, effects);
-        self.finish_join(Phase::Leaving, now, effects);
-        self.say_goodbye(now, effects);
-        self.fence_at = Time::NEVER;
     }
 
     pub(super) fn finding(&self, scope: Scope, origin: &Name, state: HealthState, hold: Hold) -> Finding {

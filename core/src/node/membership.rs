@@ -59,9 +59,9 @@ impl Node {
         // Whoever leaves does so in any life.
         let standing = if self.phase == Phase::Leaving { Standing::Left } else { Standing::Alive };
         let held = self.members.get(self.me.node);
-        let is_held =
-            |held: &Member| (held.life.boot, held.standing, held.settings) == (life.boot, standing, settings);
-        if held.is_some_and(is_held) {
+        if held.is_some_and(|held| {
+            held.life.boot == life.boot && held.standing == standing && held.settings == settings
+        }) {
             return;
         }
         self.members.put(Member { standing, ..own });
@@ -347,6 +347,7 @@ impl Node {
         self.journal.write(Record::Named(name.clone()), effects);
         effects.events.push(Event::Renamed(name));
         self.live_after(namesake.life.boot.max(self.me.boot), now, effects);
+        self.restart_checks(now);
         // Under the new name this is news of someone else.
         if let Some((membership, mut local)) = lend!(self, now) {
             membership.learn(namesake, None, &mut local, effects);

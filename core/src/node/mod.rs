@@ -229,16 +229,15 @@ impl Node {
             identity,
             config,
         };
-        if let Some(limits) = &this.config.checks {
+        if this.config.checks.is_some() {
             this.members.note_touched();
-            let scope = this.own_scope();
-            let owners = base.owners.get(&scope).cloned().unwrap_or_default();
-            this.checks = Some(Checks::new(node, scope, owners, limits, &this.config, now));
         }
         if let Some(snapshot) = snapshot {
             this.restore(snapshot, now);
         }
         this.enter_own_life(now);
+        let owners = base.owners.get(&this.own_scope()).cloned().unwrap_or_default();
+        this.checks = this.new_checks(owners, now);
         this
     }
 

@@ -1,6 +1,6 @@
 //! Whole nodes that own, check, take over and hand over.
 
-use crate::common::{Cluster, Weather, name};
+use crate::common::{Cluster, Weather, addr, name};
 use crate::law::{Law, Trial};
 use heck_core::config::Config;
 use heck_core::effects::Event;
@@ -67,7 +67,7 @@ fn owned_once(cluster: &Cluster, count: usize, gone: &[usize]) -> Result<(), Tes
         let owner = owners.into_iter().next().flatten();
         for &at in &up {
             let view = cluster.node(at).view();
-            let is_owner = owner == Some(node(at));
+            let is_owner = owner == Some(view.writer().node);
             prop_assert_eq!(view.check(&origin).is_some(), is_owner, "who checks {}: {}", origin, at);
             prop_assert_eq!(view.priority(Scope::CLUSTER, &origin, cluster.now).first().copied(), owner);
             let claim = view.claim(Scope::CLUSTER, &origin).expect("there is a claim");
@@ -322,7 +322,7 @@ fn a_node_checks_nothing_before_it_serves_and_nothing_after_it_left() {
     cluster.run_for(Span::from_secs(20));
     assert!(cluster.probes.iter().all(|(_, by, _)| *by == 0));
     let joined = cluster.now;
-    let peers = [crate::common::addr(0)];
+    let peers = [addr(0)];
     cluster.command(1, &Command::Join { peers: peers.into() });
     cluster.run_for(Span::from_secs(20));
     assert!(cluster.probes.iter().any(|(at, by, _)| *by == 1 && *at > joined));
@@ -340,6 +340,45 @@ fn claim_holds(cluster: &Cluster, at: usize) -> Vec<(NodeId, Hold)> {
         .filter_map(|number| claim(cluster, at, number))
         .map(|claim| (claim.ballot.writer.node, claim.hold))
         .collect()
+}
+
+#[test]
+fn a_copy_that_takes_another_name_owns_under_that_one() {
+    let mut cluster = warm(6, 60, Weather::default(), 3, &settings(Planted::NONE));
+    cluster.crash(5);
+    cluster.run_for(Span::from_secs(60));
+    cluster.start_copy(5, 2, heck_core::id::Boot(2));
+    cluster.run_for(Span::from_secs(90));
+    let name = cluster.node(5).view().name().clone();
+    assert!(name.as_str().starts_with("node-2-"), "{name}");
+    owned_once(&cluster, 60, &[]).expect("each origin has one owner");
+    assert!((0..60).any(|number| cluster.node(5).view().check(&origin(number)).is_some()));
+}
+
+#[test]
+fn a_node_that_moves_to_another_zone_owns_there_and_releases_what_it_claimed_here() {
+    let ownership = heck_core::settings::Settings {
+        scoping: heck_core::settings::Scoping::Zones,
+        ..heck_core::settings::Settings::default()
+    };
+    let config = Config { ownership, ..settings(Planted::NONE) };
+    let mut cluster = warm(6, 60, Weather::default(), 4, &config);
+    for at in 0..3 {
+        cluster.command(at, &Command::Describe { addr: addr(at), zone: Scope(7), weight: 100 });
+    }
+    cluster.run_for(Span::from_secs(60));
+    for number in 0..60 {
+        let checkers: Vec<usize> =
+            (0..6).filter(|&at| cluster.node(at).view().check(&origin(number)).is_some()).collect();
+        assert_eq!(checkers.len(), 2, "{number}: {checkers:?}");
+        assert!(checkers[0] < 3 && checkers[1] >= 3, "{number}: {checkers:?}");
+        for (scope, at) in [(Scope(7), checkers[0]), (Scope::NO_ZONE, checkers[1])] {
+            for seen in cluster.running() {
+                let claim = seen.view().claim(scope, &origin(number)).expect("a claim in each zone");
+                assert_eq!((claim.ballot.writer.node, claim.hold), (node(at), Hold::Held));
+            }
+        }
+    }
 }
 
 #[test]

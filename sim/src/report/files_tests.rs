@@ -1,6 +1,6 @@
 use super::*;
 use crate::report::example;
-use crate::report::outcome::{PointOutcome, RunOutcome, UpdateOutcome};
+use crate::report::outcome::{CheckOutcome, PointOutcome, RunOutcome, UpdateOutcome};
 
 /// Four nodes, two seeds, one of which never reaches the last node: small enough to check by hand.
 fn tiny() -> Outcome {
@@ -124,17 +124,20 @@ fn a_damaged_file_is_named_with_its_line() {
 #[test]
 fn every_column_is_documented_in_the_readme_of_the_results() {
     let readme = include_str!("../../../results/README.md");
-    let files = TextFiles::of(&example::sweep(5, 2)).expect("text");
+    let mut outcome = example::sweep(5, 2);
+    outcome.points[0].runs[0].checks = Some(CheckOutcome::default());
+    let files = TextFiles::of(&outcome).expect("text");
     let header = |csv: &str| csv.lines().next().expect("a header").split(',').map(str::to_owned).collect();
     let manifest: toml::Table = files.manifest.parse().expect("toml");
     let point = manifest["point"][0].as_table().expect("a point");
     let mut keys: Vec<String> = manifest.keys().filter(|key| *key != "point").cloned().collect();
     keys.extend(point.keys().map(|key| format!("point.{key}")));
-    let sections: [(&str, Vec<String>); 4] = [
+    let sections: [(&str, Vec<String>); 5] = [
         (MANIFEST, keys),
         (CURVE, header(&files.curve)),
         (RUNS, header(&files.runs)),
         (SUMMARY, header(&files.summary)),
+        (CHECKS, header(files.checks.as_deref().expect("there were checks"))),
     ];
     for (file, columns) in sections {
         let (_, section) = readme.split_once(&format!("## `{file}`")).expect("a section for each file");
