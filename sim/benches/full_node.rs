@@ -2,14 +2,18 @@
 //!
 //! `cargo bench -p heck-sim --bench full_node`, with the numbers of nodes as arguments if others are wanted. Two
 //! states of a fleet are measured, under 50 % loss with writes going on and idle in sync without loss; each also
-//! with heartbeats a day apart, because these fill caches: every node holds a register for every other.
+//! with heartbeats a day apart, because these fill caches: every node holds a register for every other. Last, a fleet that
+//! checks its origins every 5 s.
 
+use std::ops::ControlFlow;
 use std::time::Instant;
 
+use heck_core::probe::{ProbeOutcome, Reply};
 use heck_core::rng::Seed;
 use heck_core::time::{Span, Time};
+use heck_sim::engine::observer::{Commands, Observer, Step};
 use heck_sim::engine::world::World;
-use heck_sim::protocol::heck::Heck;
+use heck_sim::protocol::heck::{Heck, HeckCommand};
 use heck_sim::run::plan::Plan;
 use heck_sim::run::setup::Setup;
 use heck_sim::run::{Options, one};
@@ -17,7 +21,7 @@ use heck_sim::scenario::{Scenario, ScenarioFile};
 
 const SEED: Seed = Seed(1);
 
-fn scenario(nodes: u32, loss: &str, writes: &str, heartbeat: &str) -> Scenario {
+fn scenario(nodes: u32, loss: &str, writes: &str, heartbeat: &str, checks: &str) -> Scenario {
     let text = format!(
         r#"
         question = "How fast does the simulator run whole nodes?"
@@ -26,6 +30,7 @@ fn scenario(nodes: u32, loss: &str, writes: &str, heartbeat: &str) -> Scenario {
         run.duration = "1h"
         cluster = {{ nodes = {nodes}, origins = 1000, keys = 1000, protocol = {{ {heartbeat} }} }}
         network = {{ latency = {{ uniform = {{ min = "5ms", max = "40ms" }} }}, loss = "{loss}" }}
+        {checks}
         workload.background = {{ health_flips = "{writes}", origin_edits = "{writes}", key_writes = "{writes}" }}
         "#
     );
@@ -35,13 +40,28 @@ fn scenario(nodes: u32, loss: &str, writes: &str, heartbeat: &str) -> Scenario {
     }
 }
 
+/// Answers every probe after 20 ms.
+struct Answers;
+
+impl Observer<Heck> for Answers {
+    fn after_step(&mut self, step: &Step<'_, Heck>, commands: &mut Commands<Heck>) -> ControlFlow<()> {
+        let took = Span::from_ms(20);
+        for probe in &step.outbox.scratch.probes {
+            let outcome = ProbeOutcome { probe: probe.probe, reply: Reply::Status(200), took };
+            let boot = step.protocol.node().view().writer().boot;
+            commands.at(step.time + took, step.node, 0, HeckCommand::Probe { outcome, boot });
+        }
+        ControlFlow::Continue(())
+    }
+}
+
 struct Fleet {
     world: World<Heck>,
     bytes_per_node: f64,
 }
 
 /// A fleet that has run for `warm_up`, with the memory that it holds beyond what all nodes share.
-fn fleet(scenario: &Scenario, warm_up: Span) -> Fleet {
+fn fleet(scenario: &Scenario, warm_up: Span, observer: &mut impl Observer<Heck>) -> Fleet {
     let config = scenario.cluster.protocol.config().expect("valid settings");
     let setup = Setup::new(scenario, config);
     let mut world = None;
@@ -54,21 +74,21 @@ fn fleet(scenario: &Scenario, warm_up: Span) -> Fleet {
         for planned in commands {
             fresh.command_at(planned.at, planned.node, 1, planned.command);
         }
-        fresh.run_until(Time::ZERO + warm_up, &mut ()).expect("nobody halts it");
+        fresh.run_until(Time::ZERO + warm_up, observer).expect("nobody halts it");
         world = Some(fresh);
     });
     let nodes = f64::from(scenario.cluster.nodes);
     Fleet { world: world.expect("just built"), bytes_per_node: held.bytes_current as f64 / nodes }
 }
 
-fn measure(name: &str, scenario: &Scenario, span: Span) {
-    let Fleet { mut world, bytes_per_node } = fleet(scenario, Span::from_secs(90));
+fn measure(name: &str, scenario: &Scenario, span: Span, observer: &mut impl Observer<Heck>) {
+    let Fleet { mut world, bytes_per_node } = fleet(scenario, Span::from_secs(90), observer);
     let before = world.trace().count();
     let until = world.now() + span;
     let mut wall_secs = 0.0;
     let counted = allocation_counter::measure(|| {
         let start = Instant::now();
-        world.run_until(until, &mut ()).expect("nobody halts it");
+        world.run_until(until, observer).expect("nobody halts it");
         wall_secs = start.elapsed().as_secs_f64();
     });
     let events = world.trace().count() - before;
@@ -92,9 +112,11 @@ fn main() {
     for nodes in sizes {
         let span = Span::from_secs(if nodes > 2_000 { 20 } else { 120 });
         let seldom = "heartbeat = \"1d\"";
-        measure("50 % loss, 0.3 writes/s", &scenario(nodes, "50%", "0.1/s", ""), span);
-        measure("the same, no heartbeats", &scenario(nodes, "50%", "0.1/s", seldom), span);
-        measure("idle, in sync, no loss", &scenario(nodes, "0%", "0/s", ""), span);
-        measure("the same, no heartbeats", &scenario(nodes, "0%", "0/s", seldom), span);
+        measure("50 % loss, 0.3 writes/s", &scenario(nodes, "50%", "0.1/s", "", ""), span, &mut ());
+        measure("the same, no heartbeats", &scenario(nodes, "50%", "0.1/s", seldom, ""), span, &mut ());
+        measure("idle, in sync, no loss", &scenario(nodes, "0%", "0/s", "", ""), span, &mut ());
+        measure("the same, no heartbeats", &scenario(nodes, "0%", "0/s", seldom, ""), span, &mut ());
+        let checks = "checks = {}";
+        measure("idle, origins checked", &scenario(nodes, "0%", "0/s", "", checks), span, &mut Answers);
     }
 }
