@@ -45,7 +45,7 @@ impl Heartbeats {
         self.number
     }
 
-    /// Says the own heartbeat if it is due.
+    /// Says the own heartbeat if it is due; `sends` as for [`hand_on`](Self::hand_on).
     pub fn tick(
         &mut self,
         me: Writer,
@@ -74,12 +74,13 @@ impl Heartbeats {
         self.number = 0;
     }
 
-    /// Queues a node's newest heartbeat to be handed on.
+    /// Queues a node's newest heartbeat to be handed on; `sends` is how many sixteenths of a send it takes for one to arrive.
     pub fn hand_on(&mut self, node: NodeId, sends: u32) {
         if self.queue.len() == QUEUE_LIMIT {
             self.queue.pop_front();
         }
-        self.queue.push_back((node, sends * SENDS));
+        // A little loss is no reason for half as much again: rounded up unless the next number is near.
+        self.queue.push_back((node, ((SENDS * sends + 12) / 16).max(SENDS)));
     }
 
     /// Puts waiting heartbeats into a packet, the newest first, in at most `bytes`.

@@ -151,7 +151,7 @@ impl Node {
             }
         }
         self.settle_fences(packet.kind, now, effects);
-        let sends = self.repair.loss.scale(1);
+        let sends = self.repair.loss.scale(16);
         for beat in &packet.beats {
             let other = beat.writer.node != self.me.node && self.members.get(beat.writer.node).is_some();
             if other && self.freshness.offer(beat, now, self.state.context()) {

@@ -24,7 +24,7 @@ impl Node {
         self.checks_tick(now, effects);
         if self.phase == Phase::Serving {
             let period = crate::heartbeat::Heartbeats::period(&self.config, self.members.len());
-            let sends = self.repair.loss.scale(1);
+            let sends = self.repair.loss.scale(16);
             if self.vouches() {
                 let context = self.state.context();
                 self.heartbeats.tick(self.me, period, now, context, &mut self.freshness, sends);
