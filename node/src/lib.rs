@@ -10,6 +10,7 @@
 //!   counted and goes no further.
 //! - `journal` keeps the node's records in an append-only file that survives being cut short and being
 //!   damaged. A write is answered once it is synced to disk.
+//! - [`origin`] holds the document in which files, API and command line write an origin.
 //! - [`NodeHandle`] is what the rest of the program holds: it sends commands, reads the state, subscribes to
 //!   events and stops the node.
 //!
@@ -41,6 +42,7 @@ mod frame;
 mod handle;
 mod journal;
 mod loss;
+pub mod origin;
 mod sockets;
 mod start;
 mod tcp;
