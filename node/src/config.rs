@@ -2,10 +2,11 @@
 
 use crate::loss::InjectedLoss;
 use heck_core::config::{Config, ConfigError};
-use heck_core::entry::VALUE_LIMIT;
+use heck_core::entry::{Scope, VALUE_LIMIT};
 use heck_core::id::Name;
 use heck_core::member::Member;
 use heck_core::rng::Seed;
+use heck_core::settings::Weight;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -18,6 +19,8 @@ pub enum Start {
     /// By fetching the state from one of these addresses. Tried in turn, until one answers or the protocol's
     /// `join_timeout` has passed.
     Join(Vec<SocketAddr>),
+    /// When it is told to, by a command to join.
+    Later,
     /// As one of the configured members, all of which start empty: for a cluster that begins all at once.
     Formed,
 }
@@ -75,6 +78,10 @@ pub struct NodeConfig {
     /// The address at which peers reach the node. Unset: the one that it is bound to, which then has to be a
     /// particular one, not "all interfaces".
     pub advertise: Option<SocketAddr>,
+    /// Its zone; the default is none.
+    pub zone: Scope,
+    /// Its share of the work; 100 is usual.
+    pub weight: u16,
     /// The members of the cluster. The node adds itself.
     pub members: Vec<Member>,
     /// How it begins when nothing is stored.
@@ -97,6 +104,8 @@ impl NodeConfig {
             name,
             data_dir,
             advertise: None,
+            zone: Scope::default(),
+            weight: Weight::DEFAULT.0,
             members: Vec::new(),
             start: Start::Bootstrap,
             protocol: Config::default(),

@@ -33,16 +33,23 @@
 #![forbid(unsafe_code)]
 
 mod addr;
+pub mod cli;
 mod clock;
 mod config;
 mod counters;
+pub mod data_dir;
 mod driver;
 mod error;
+mod files;
 mod frame;
 mod handle;
 mod journal;
+mod logs;
 mod loss;
 pub mod origin;
+pub mod report;
+pub mod seal;
+pub mod settings;
 mod sockets;
 mod start;
 mod tcp;

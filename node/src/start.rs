@@ -103,8 +103,9 @@ fn next_boot(snapshot: &Snapshot, clock: Clock) -> Boot {
 
 fn new_node(config: &NodeConfig, life: Life, snapshot: Snapshot) -> Node {
     let Life { clock, boot, advertised: addr } = life;
-    let identity = Identity::new(config.name.clone(), boot, addr);
-    let mut members = vec![Member::new(config.name.clone(), addr)];
+    let (zone, weight) = (config.zone, config.weight);
+    let identity = Identity { zone, weight, ..Identity::new(config.name.clone(), boot, addr) };
+    let mut members = vec![Member { zone, weight, ..Member::new(config.name.clone(), addr) }];
     members.extend(config.members.iter().filter(|member| member.name != config.name).cloned());
     let base =
         Base { members: Members::new(members), formed: config.start == Start::Formed, ..Base::default() };
@@ -121,7 +122,7 @@ fn new_node(config: &NodeConfig, life: Life, snapshot: Snapshot) -> Node {
 /// Begins to join, unless the node takes part already.
 async fn join(handle: &NodeHandle, start: &Start) {
     let peers: Arc<[Addr]> = match start {
-        Start::Formed => return,
+        Start::Formed | Start::Later => return,
         Start::Bootstrap => [].into(),
         Start::Join(peers) => peers.iter().copied().map(to_core).collect(),
     };

@@ -2,6 +2,7 @@
 
 use super::frames::{Header, Salt, Scanned, VERSION, header, put_frame, read_header, scan};
 use super::{JournalError, Recovery};
+use crate::files::{damaged_name, sync_dir};
 use heck_core::effects::Record;
 use heck_core::hash::mix;
 use heck_core::journal::Snapshot;
@@ -100,14 +101,9 @@ impl JournalFile {
         scanned: Scanned,
         file_len: usize,
     ) -> io::Result<(Self, Snapshot, Recovery)> {
-        let mut number = 1;
-        let mut aside = dir.join(format!("{JOURNAL}.damaged.{number}"));
-        while aside.try_exists()? {
-            number += 1;
-            aside = dir.join(format!("{JOURNAL}.damaged.{number}"));
-        }
-        // A second name first: if this process dies on the way, the journal is still there to be repaired.
         let old = dir.join(JOURNAL);
+        let aside = damaged_name(&old)?;
+        // A second name first: if this process dies on the way, the journal is still there to be repaired.
         fs::hard_link(&old, &aside).or_else(|_| fs::copy(&old, &aside).map(drop))?;
         let journal = Self::create(dir, lock, &scanned.records)?;
         let recovery = Recovery {
@@ -205,11 +201,6 @@ impl Replacement {
 fn new_salt() -> Salt {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     Salt(mix(since.as_nanos() as u64, u64::from(process::id())))
-}
-
-/// Makes a rename last. Only Unix lets a folder be synced; elsewhere the system sees to it.
-fn sync_dir(dir: &Path) -> io::Result<()> {
-    if cfg!(unix) { File::open(dir)?.sync_all() } else { Ok(()) }
 }
 
 #[cfg(test)]

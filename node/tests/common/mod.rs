@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test binary uses its own part of this module")]
 
+pub mod heck;
+
 use heck_core::config::Config;
 use heck_core::effects::Phase;
 use heck_core::entry::Body;

@@ -1,0 +1,229 @@
+//! `heck node`: runs a node until it is told to stop.
+
+use super::events::log_events;
+use super::join::{join, resolve};
+use super::settings::SettingFlags;
+use super::stop::StopSignals;
+use super::{Exit, refuse, say};
+use crate::data_dir::{DataDir, DataDirError};
+use crate::handle::NodeHandle;
+use crate::logs;
+use crate::report::Problems;
+use crate::seal::Keys;
+use crate::settings::{Given, Settings};
+use crate::sockets::Sockets;
+use crate::start::start;
+use heck_core::id::Name;
+use heck_core::rng::Seed;
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::runtime::Builder;
+use tokio::time::timeout;
+use tracing::{error, info, warn};
+
+/// Runs a node until it is told to stop.
+///
+/// Without arguments it is a cluster of its own on loopback, with everything that outlives a restart in `heck-data`.
+/// SIGTERM and SIGINT let it leave the cluster and end; a second one ends it at once.
+#[derive(clap::Args, Debug)]
+pub(super) struct Args {
+    #[command(flatten)]
+    settings: SettingFlags,
+}
+
+/// A node that is about to start: its settings, and what its data folder holds.
+struct Prepared {
+    settings: Settings,
+    data: DataDir,
+    name: Name,
+    keys: Keys,
+    seed: Seed,
+}
+
+pub(super) fn run(args: &Args) -> Exit {
+    let (settings, given) = match args.settings.read() {
+        Ok(read) => read,
+        Err(problems) => return refuse(problems),
+    };
+    logs::start(settings.log);
+    let prepared = match prepare(settings, &given) {
+        Ok(prepared) => prepared,
+        Err(what) => return refuse(what),
+    };
+    let runtime = match Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return refuse(format_args!("the system gives no threads: {error}")),
+    };
+    let exit = runtime.block_on(serve(prepared));
+    // A resolver that hangs must not keep the process.
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    exit
+}
+
+/// Looks at everything that can be wrong before anything is done, and takes possession of the data folder.
+fn prepare(settings: Settings, given: &Given) -> Result<Prepared, String> {
+    if settings.advertise.is_none() && settings.bind.ip().is_unspecified() {
+        let what = format!("`bind` is {}, at which no peer can reach this node", settings.bind);
+        let help = "say with `advertise` at which address they can: `--advertise HOST:PORT`";
+        return Err(Problems(vec![given.problem("bind", what, help)]).to_string());
+    }
+    let data = DataDir::open(&settings.data_dir).map_err(|error| error.to_string())?;
+    let keyring = data.keyring_path();
+    if !settings.join.is_empty() && settings.key_file.is_none() && !keyring.exists() {
+        return Err(no_shared_key(&data));
+    }
+    let keys = data.keys(settings.key_file.as_deref()).map_err(|error| with_advice(&error, &data))?;
+    let name = data.name(settings.name.as_ref()).map_err(|error| with_advice(&error, &data))?;
+    data.api_token().map_err(|error| error.to_string())?;
+    let seed = random_seed().map_err(|error| error.to_string())?;
+    Ok(Prepared { settings, data, name, keys: keys.0, seed })
+}
+
+fn no_shared_key(data: &DataDir) -> String {
+    let path = data.keyring_path();
+    let path = path.display();
+    format!(
+        "--join needs the key of the cluster, and {path} is not there\n  help: copy it from the data folder of a node \
+         of the cluster:\n    scp that-node:heck-data/keyring {path}\n  or hand it over with `--key-file FILE`"
+    )
+}
+
+fn with_advice(error: &DataDirError, data: &DataDir) -> String {
+    let path = data.keyring_path();
+    let path = path.display();
+    match error {
+        DataDirError::NoKeyring(_) | DataDirError::Keys(crate::seal::KeysError::Lost(_)) => format!(
+            "{error}\n  help: copy {path} from another node of the cluster, or hand a key over with `--key-file FILE` \
+             (`heck keys generate` prints a fresh one, for a cluster that has no other node)"
+        ),
+        DataDirError::OtherNode { .. } => {
+            format!(
+                "{error}\n  help: leave `name` out, or use a data folder for each node (`--data-dir FOLDER`)"
+            )
+        }
+        _ => error.to_string(),
+    }
+}
+
+fn random_seed() -> Result<Seed, getrandom::Error> {
+    getrandom::u64().map(Seed)
+}
+
+/// Starts the node and everything around it, and waits for its end.
+async fn serve(prepared: Prepared) -> Exit {
+    let Prepared { settings, data, name, keys, seed } = prepared;
+    let mut signals = match StopSignals::listen() {
+        Ok(signals) => signals,
+        Err(error) => return refuse(format_args!("the system lends no signals: {error}")),
+    };
+    let sockets = match Sockets::bind(settings.bind) {
+        Ok(sockets) => sockets,
+        Err(error) => {
+            let bind = settings.bind;
+            return refuse(format_args!(
+                "cannot listen at {bind}: {error}\n  help: `--bind IP:PORT` takes another address"
+            ));
+        }
+    };
+    let mut config = settings.node_config(name.clone(), seed);
+    config.advertise = match advertised(&settings, sockets.addr()).await {
+        Ok(advertised) => advertised,
+        Err(what) => return refuse(what),
+    };
+    let node = match start(sockets, config).await {
+        Ok(node) => node,
+        Err(error) => return refuse(error),
+    };
+    tell_recovery(&node);
+    say(greeting(&node, &name, &settings, &data, &keys));
+    info!(%name, boot = node.boot().0, gossip = %node.addr(), "the node runs");
+    tokio::spawn(log_events(node.clone(), node.subscribe()));
+    if !settings.join.is_empty() {
+        let alone_after = Duration::from_micros(settings.protocol.join_timeout.as_us());
+        tokio::spawn(join(node.clone(), settings.join.clone(), seed, alone_after));
+    }
+    tokio::select! {
+        end = node.stopped() => {
+            let why = end.err().map_or_else(String::new, |error| error.to_string());
+            error!(why, "the node stopped by itself");
+            Exit::Unhealthy
+        }
+        name = signals.next() => {
+            info!(signal = name, "the node leaves the cluster");
+            signals.end_at_next();
+            stop(&node, &settings).await
+        }
+    }
+}
+
+/// The address to tell peers, when it is another than the one that the node is bound to.
+async fn advertised(settings: &Settings, bound: SocketAddr) -> Result<Option<SocketAddr>, String> {
+    let Some(host) = &settings.advertise else { return Ok(None) };
+    let found = resolve(host).await;
+    let same_family = found.iter().find(|addr| addr.is_ipv4() == bound.is_ipv4());
+    let addr = same_family.or(found.first()).copied();
+    addr.map(Some).ok_or_else(|| format!("--advertise: `{}` does not resolve", host.as_str()))
+}
+
+fn tell_recovery(node: &NodeHandle) {
+    let recovery = node.recovery();
+    let records = recovery.records;
+    if let Some(aside) = &recovery.set_aside {
+        let (damaged_bytes, aside) = (recovery.damaged_bytes, aside.display());
+        warn!(damaged_bytes, records, %aside, "the journal was damaged: it was set aside, and its whole records are used");
+    } else if recovery.torn_bytes > 0 {
+        let torn_bytes = recovery.torn_bytes;
+        info!(torn_bytes, records, "the journal ended in half a record, which nobody was promised");
+    }
+}
+
+/// What an operator wants to know at the start.
+fn greeting(node: &NodeHandle, name: &Name, settings: &Settings, data: &DataDir, keys: &Keys) -> String {
+    let mut text = String::new();
+    let folder = data.path().display();
+    // Writing to a string cannot fail.
+    let _ = writeln!(text, "heck node {name}");
+    let _ = writeln!(text, "  gossip  {}", node.addr());
+    let _ = writeln!(text, "  data    {folder}");
+    if let Some(key) = keys.as_slice().first() {
+        let _ = writeln!(text, "  key     {} in {}", key.id(), data.keyring_path().display());
+    }
+    if settings.join.is_empty() {
+        let _ = write!(
+            text,
+            "To add a node, copy {folder}/keyring into its data folder, then: heck node --join {}",
+            node.addr()
+        );
+    } else {
+        let hosts: Vec<&str> = settings.join.iter().map(crate::settings::HostPort::as_str).collect();
+        let _ = write!(text, "joining through {}", hosts.join(", "));
+    }
+    text
+}
+
+/// Lets the node leave and stop, within the time that the settings give it.
+async fn stop(node: &NodeHandle, settings: &Settings) -> Exit {
+    let has_peers = node.view(|view, _| {
+        let me = view.writer().node;
+        view.members().all().any(|member| member.node != me && member.standing.is_live())
+    });
+    let leave = async {
+        let grace = if has_peers.await.unwrap_or(false) { settings.leave_grace } else { Duration::ZERO };
+        node.leave(grace).await
+    };
+    match timeout(settings.stop_timeout, leave).await {
+        Ok(Ok(())) => {
+            info!("the node left and stopped");
+            Exit::Success
+        }
+        Ok(Err(error)) => {
+            error!(%error, "the node stopped with an error");
+            Exit::Unhealthy
+        }
+        Err(_) => {
+            warn!(limit = ?settings.stop_timeout, "stopping took too long: ending without the rest");
+            Exit::Unhealthy
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! The settings of `heck node`: what each means, and what holds unless it is set.
+//!
+//! Every setting can be given in a file, as a variable and as a flag. `table` lists them, `read` puts the three
+//! together, `value` reads single values, `sample` writes the documented sample file.
+
+mod read;
+mod sample;
+mod table;
+mod value;
+
+pub use self::read::{Given, Sources};
+pub use self::sample::sample;
+pub use self::table::{Setting, find, settings};
+pub use self::value::{Bytes, HostPort};
+
+use self::value::{Scalar as _, Value, values, words};
+use crate::config::{Limits as DriverLimits, NodeConfig, Start};
+use crate::loss::InjectedLoss;
+use heck_core::config::{Config, ConfigError, MembershipConfig};
+use heck_core::entry::Scope;
+use heck_core::id::Name;
+use heck_core::limits::Limits as CheckLimits;
+use heck_core::rng::Seed;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+const LEAST_DATAGRAM: u64 = 600;
+const MOST_DATAGRAM: u64 = 65_000;
+
+/// Everything that an operator can set, defaults included.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Settings {
+    /// The node's name; unset, the one that the data folder holds.
+    pub name: Option<Name>,
+    /// The folder of what outlives a restart.
+    pub data_dir: PathBuf,
+    /// Where gossip arrives.
+    pub bind: SocketAddr,
+    /// Where peers reach the node; unset, `bind`.
+    pub advertise: Option<HostPort>,
+    /// A file with the cluster's key, for a data folder that has none.
+    pub key_file: Option<PathBuf>,
+    /// Nodes to join through.
+    pub join: Vec<HostPort>,
+    /// Where the API is served.
+    pub http: SocketAddr,
+    /// The node's zone.
+    pub zone: Option<Name>,
+    /// The node's share of the work.
+    pub weight: u16,
+    /// How long leaving the cluster may take before the node stops anyway.
+    pub stop_timeout: Duration,
+    /// How long news of leaving may spread before the node is gone.
+    pub leave_grace: Duration,
+    /// What is logged.
+    pub log: Log,
+    /// The settings of checks.
+    pub checks: CheckLimits,
+    /// The settings of membership.
+    pub membership: MembershipConfig,
+    /// The other settings of the protocol; its fields for checks and membership are not used.
+    pub protocol: Config,
+    /// Bytes of messages that are kept.
+    pub message_bytes: Bytes,
+    /// What keeps peers, clients and the disk from using up the machine.
+    pub limits: Limits,
+}
+
+/// What is logged, and how.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Log {
+    /// How much.
+    pub level: Level,
+    /// In which form.
+    pub format: LogFormat,
+}
+
+/// How much is logged; each holds those before it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Level {
+    /// Nothing.
+    Off,
+    /// What needs the operator.
+    Error,
+    /// What may need the operator.
+    Warn,
+    /// What happens to the node, its cluster and its origins.
+    Info,
+    /// What helps to find an error.
+    Debug,
+}
+
+/// The form of a line of the log.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+words!(Level { Off = "off", Error = "error", Warn = "warn", Info = "info", Debug = "debug" });
+words!(LogFormat { Text = "text", Json = "json" });
+values!(Level, LogFormat);
+
+/// Limits of the driver, as an operator sets them. See [`crate::Limits`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// Streams that peers may have open at once.
+    pub accepted_streams: u32,
+    /// Bytes that may wait to be written to one stream.
+    pub stream_backlog_bytes: Bytes,
+    /// How long it may take to connect to a peer.
+    pub handshake: Duration,
+    /// How long a stream may stand still.
+    pub stream_idle: Duration,
+    /// Bytes of records that may wait for the disk.
+    pub journal_backlog_bytes: Bytes,
+    /// Above which size a journal is shortened.
+    pub compact_above_bytes: Bytes,
+    /// Requests of clients that may wait for the node.
+    pub requests: u32,
+    /// Events that may wait for a slow subscriber.
+    pub events: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let usual = DriverLimits::default();
+        Self {
+            accepted_streams: usual.accepted_streams,
+            stream_backlog_bytes: Bytes(usual.stream_backlog_bytes as u64),
+            handshake: usual.handshake,
+            stream_idle: usual.stream_idle,
+            journal_backlog_bytes: Bytes(usual.journal_backlog_bytes as u64),
+            compact_above_bytes: Bytes(usual.compact_above_bytes),
+            requests: usual.requests as u32,
+            events: usual.events as u32,
+        }
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let protocol = Config::default();
+        let loopback = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        Self {
+            name: None,
+            data_dir: "heck-data".into(),
+            bind: loopback(7400),
+            advertise: None,
+            key_file: None,
+            join: Vec::new(),
+            http: loopback(7401),
+            zone: None,
+            weight: 100,
+            stop_timeout: Duration::from_secs(10),
+            leave_grace: Duration::from_secs(3),
+            log: Log { level: Level::Info, format: LogFormat::Text },
+            checks: CheckLimits::default(),
+            membership: MembershipConfig::default(),
+            message_bytes: Bytes(protocol.retention.bytes),
+            protocol,
+            limits: Limits::default(),
+        }
+    }
+}
+
+impl Settings {
+    /// Whether neither gossip nor the API can be reached from another machine.
+    #[must_use]
+    pub const fn is_on_loopback(&self) -> bool {
+        self.bind.ip().is_loopback() && self.http.ip().is_loopback()
+    }
+
+    /// The zone's scope.
+    #[must_use]
+    pub fn scope(&self) -> Scope {
+        self.zone.as_ref().map_or(Scope::default(), Scope::of_zone)
+    }
+
+    /// The settings of the protocol.
+    #[must_use]
+    pub fn protocol(&self) -> Config {
+        let mut protocol = self.protocol.clone();
+        // What goes into a datagram has to fit a smaller one too, with as much room beside it as there usually is.
+        let usual = Config::default();
+        let room = protocol.datagram_limit.saturating_sub(protocol.sealing_reserve);
+        let fit = |bytes: u32| bytes.min(room.saturating_sub(usual.room() - bytes));
+        protocol.reply_bytes = room;
+        protocol.rumour_bytes = fit(usual.rumour_bytes);
+        protocol.entry_datagram_limit = fit(usual.entry_datagram_limit);
+        protocol.retention.bytes = self.message_bytes.0;
+        protocol.membership = Some(self.membership.clone());
+        protocol.checks = Some(self.checks.clone());
+        protocol
+    }
+
+    /// The settings of the driver's node of this name.
+    #[must_use]
+    pub fn node_config(&self, name: Name, seed: Seed) -> NodeConfig {
+        let usize_of = |bytes: Bytes| usize::try_from(bytes.0).unwrap_or(usize::MAX);
+        let limits = &self.limits;
+        NodeConfig {
+            name,
+            data_dir: self.data_dir.clone(),
+            advertise: None,
+            zone: self.scope(),
+            weight: self.weight,
+            members: Vec::new(),
+            start: if self.join.is_empty() { Start::Bootstrap } else { Start::Later },
+            protocol: self.protocol(),
+            seed,
+            limits: DriverLimits {
+                accepted_streams: limits.accepted_streams,
+                stream_backlog_bytes: usize_of(limits.stream_backlog_bytes),
+                handshake: limits.handshake,
+                stream_idle: limits.stream_idle,
+                journal_backlog_bytes: usize_of(limits.journal_backlog_bytes),
+                compact_above_bytes: limits.compact_above_bytes.0,
+                requests: limits.requests as usize,
+                events: limits.events as usize,
+                ..DriverLimits::default()
+            },
+            loss: InjectedLoss::NONE,
+        }
+    }
+
+    /// Checks every setting against its range, in the words of this file's keys.
+    fn validate(&self) -> Result<(), (&'static str, String, String)> {
+        // The protocol takes this much for granted before it looks at anything else.
+        let datagram_limit = self.protocol.datagram_limit.into();
+        if !(LEAST_DATAGRAM..=MOST_DATAGRAM).contains(&datagram_limit) {
+            let (min, max) = (LEAST_DATAGRAM, MOST_DATAGRAM);
+            return Err(out_of_range(&ConfigError {
+                key: "datagram_limit",
+                value: datagram_limit,
+                min,
+                max,
+            }));
+        }
+        let name = Name::new("n").map_err(|error| ("name", error.to_string(), String::new()))?;
+        self.node_config(name, Seed(0)).validate().map_err(|error| out_of_range(&error))
+    }
+}
+
+/// Says of a value of the protocol or the driver what is wrong with it: its key here, what it is, what is allowed.
+fn out_of_range(error: &ConfigError) -> (&'static str, String, String) {
+    let setting = table::of_protocol(error.key);
+    let key = setting.map_or(error.key, |setting| setting.key);
+    let is_time = setting.is_some_and(|setting| setting.metavar == table::TIME);
+    let show =
+        |number: u64| if is_time { Duration::from_micros(number).to_toml() } else { number.to_string() };
+    let what = format!("`{key}` is {}", show(error.value));
+    let most = if error.max > 1 << 62 { String::new() } else { format!(" to {}", show(error.max)) };
+    (key, what, format!("allowed are {}{most}", show(error.min)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_valid_and_are_those_of_the_protocol_and_of_the_driver() {
+        let settings = Settings::default();
+        assert_eq!(settings.validate(), Ok(()));
+        assert_eq!(settings.protocol(), Config::default());
+        let name = Name::new("n").unwrap();
+        let usual = NodeConfig { weight: 100, ..NodeConfig::new(name.clone(), "heck-data".into(), Seed(1)) };
+        assert_eq!(settings.node_config(name, Seed(1)), usual);
+    }
+
+    #[test]
+    fn a_value_outside_its_range_is_named_by_its_key_here_and_in_its_unit() {
+        let mut settings = Settings::default();
+        settings.protocol.repair_interval = heck_core::time::Span::from_us(1);
+        let (key, what, allowed) = settings.validate().unwrap_err();
+        assert_eq!(key, "protocol.repair_interval");
+        assert_eq!(what, "`protocol.repair_interval` is \"1us\"");
+        assert_eq!(allowed, "allowed are \"10ms\" to \"1h\"");
+    }
+}

@@ -1,0 +1,346 @@
+//! Every setting, with its key in the file and its explanation. Flags and variables have the same names:
+//! `log.level` in the file is `--log-level` and `HECK_LOG_LEVEL`.
+
+use super::Settings;
+use super::value::Value;
+
+/// One setting.
+#[derive(Clone, Copy)]
+pub struct Setting {
+    /// Its key in the file, with the section before a dot.
+    pub key: &'static str,
+    /// What its value is, in a word.
+    pub metavar: &'static str,
+    /// What it means.
+    pub help: &'static str,
+    pub(super) field: fn(&mut Settings) -> &mut dyn Value,
+}
+
+impl Setting {
+    /// The name of its flag, without the dashes.
+    #[must_use]
+    pub fn flag(&self) -> String {
+        self.key.replace(['.', '_'], "-")
+    }
+
+    /// The name of its environment variable.
+    #[must_use]
+    pub fn variable(&self) -> String {
+        format!("HECK_{}", self.key.replace('.', "_").to_uppercase())
+    }
+
+    /// Its section in the file; empty for those before the first section.
+    #[must_use]
+    pub fn section(&self) -> &'static str {
+        self.key.rsplit_once('.').map_or("", |(section, _)| section)
+    }
+
+    /// Its key within its section.
+    #[must_use]
+    pub fn short_key(&self) -> &'static str {
+        self.key.rsplit_once('.').map_or(self.key, |(_, key)| key)
+    }
+
+    /// Its value in `settings` as TOML; none when it is unset.
+    #[must_use]
+    pub fn show(&self, settings: &Settings) -> Option<String> {
+        (self.field)(&mut settings.clone()).show()
+    }
+
+    pub(crate) fn is_list(&self) -> bool {
+        (self.field)(&mut Settings::default()).is_list()
+    }
+
+    pub(crate) fn is_switch(&self) -> bool {
+        (self.field)(&mut Settings::default()).is_switch()
+    }
+}
+
+/// What the value of a setting is when it is a time with its unit.
+pub(super) const TIME: &str = "TIME";
+const NUMBER: &str = "NUMBER";
+const BYTES: &str = "BYTES";
+
+macro_rules! setting {
+    ($key:literal, $metavar:expr, $($field:ident).+, $help:literal) => {
+        Setting { key: $key, metavar: $metavar, help: $help, field: |settings| &mut settings.$($field).+ }
+    };
+}
+
+const NODE: &[Setting] = &[
+    setting!(
+        "name",
+        "NAME",
+        name,
+        "The node's name, unique in the cluster. Unset: one is made up at the first start and kept in the data folder."
+    ),
+    setting!(
+        "data_dir",
+        "FOLDER",
+        data_dir,
+        "The folder of everything that outlives a restart. One node at a time may use it."
+    ),
+    setting!("bind", "IP:PORT", bind, "Where gossip arrives: datagrams and streams, on one port."),
+    setting!(
+        "advertise",
+        "HOST:PORT",
+        advertise,
+        "Where peers reach this node, if not at `bind`. Needed when that is a wildcard address."
+    ),
+    setting!(
+        "join",
+        "HOST:PORT",
+        join,
+        "Nodes to join the cluster through. Names are resolved again for each attempt, and attempts go on for ever."
+    ),
+    setting!(
+        "key_file",
+        "FILE",
+        key_file,
+        "A file with the cluster's keys, which are taken over when the data folder has no keyring yet."
+    ),
+    setting!("http", "IP:PORT", http, "Where the HTTP API is served."),
+    setting!("zone", "NAME", zone, "Where the node is: a region, a site."),
+    setting!("weight", NUMBER, weight, "How much of the work the node takes; 100 is usual, 0 takes none."),
+    setting!(
+        "stop_timeout",
+        TIME,
+        stop_timeout,
+        "How long stopping may take: after that the node ends whatever is still under way."
+    ),
+    setting!(
+        "leave_grace",
+        TIME,
+        leave_grace,
+        "How long a node that leaves stays to pass on the news, unless it is alone."
+    ),
+];
+
+const LOG: &[Setting] = &[
+    setting!("log.level", "LEVEL", log.level, "How much is logged: off, error, warn, info or debug."),
+    setting!("log.format", "FORMAT", log.format, "How a line of the log looks: text or json."),
+];
+
+const CHECKS: &[Setting] = &[
+    setting!(
+        "checks.scope",
+        "SCOPE",
+        protocol.ownership.scoping,
+        "Among whom an origin has one owner: cluster or zones. All nodes must agree."
+    ),
+    setting!(
+        "checks.confirmers",
+        NUMBER,
+        protocol.ownership.confirmers,
+        "How many other nodes are asked before an origin is called down. All nodes must agree."
+    ),
+    setting!(
+        "checks.probes_per_s",
+        NUMBER,
+        checks.probes_per_s,
+        "Probes that may start in a second. With more to do, intervals stretch and origins show as stale."
+    ),
+    setting!(
+        "checks.checkers_per_origin",
+        NUMBER,
+        checks.checkers_per_origin,
+        "How many nodes may come to check one origin, each by its own view, before all stretch their intervals."
+    ),
+    setting!(
+        "checks.claims_per_s",
+        NUMBER,
+        checks.claims_per_s,
+        "Claims a second about origins that were given up or are late."
+    ),
+    setting!(
+        "checks.grace",
+        TIME,
+        checks.grace,
+        "By how much the node's own clockwork may be late before it no longer trusts what it found."
+    ),
+    setting!(
+        "checks.transit",
+        TIME,
+        checks.transit,
+        "How long a question to confirmers may travel, beyond the origin's timeout."
+    ),
+    setting!("checks.flap_memory", TIME, checks.flap_memory, "How long a fall counts for damping."),
+];
+
+const MESSAGES: &[Setting] = &[
+    setting!("messages.retention", TIME, protocol.retention.age, "How long messages are kept."),
+    setting!("messages.retention_bytes", BYTES, message_bytes, "How many bytes of messages are kept."),
+];
+
+const MEMBERSHIP: &[Setting] = &[
+    setting!("membership.probe_timeout", TIME, membership.timeout, "How long an answer of a peer may take."),
+    setting!(
+        "membership.probe_helpers",
+        NUMBER,
+        membership.helpers,
+        "Members asked to ask for a silent one."
+    ),
+    setting!(
+        "membership.heal_interval",
+        TIME,
+        membership.heal_interval,
+        "Time between two attempts to reach someone who is dead."
+    ),
+    setting!(
+        "membership.quarantine",
+        TIME,
+        membership.quarantine,
+        "How long a member is not counted that died and came back twice within ten minutes; doubled each time."
+    ),
+    setting!(
+        "membership.reap_after",
+        TIME,
+        membership.reap_after,
+        "How long a member that died or left stays in the list."
+    ),
+];
+
+const PROTOCOL: &[Setting] = &[
+    setting!(
+        "protocol.repair_interval",
+        TIME,
+        protocol.repair_interval,
+        "Time between two rounds of repair: shorter spreads sooner and costs datagrams in proportion."
+    ),
+    setting!("protocol.repair_fanout", NUMBER, protocol.repair_fanout, "Peers asked in each round."),
+    setting!(
+        "protocol.broadcast_spacing",
+        TIME,
+        protocol.broadcast_spacing,
+        "Least time between two broadcasts; what is written in between goes out together."
+    ),
+    setting!(
+        "protocol.relay_above",
+        NUMBER,
+        protocol.relay_above,
+        "With more members than this, a broadcast goes through relays."
+    ),
+    setting!(
+        "protocol.reply_budget",
+        NUMBER,
+        protocol.reply_budget,
+        "Bytes of replies that a node sends in one repair interval."
+    ),
+    setting!(
+        "protocol.heartbeat",
+        TIME,
+        protocol.heartbeat,
+        "Time between two heartbeats of freshness. Unset: 12.5 s, or 20 ms for each member if that is more."
+    ),
+    setting!(
+        "protocol.fence_after",
+        TIME,
+        protocol.fence_after,
+        "How long after a restart a node clears its past lives away: longer than any partition that should heal without loss."
+    ),
+    setting!("protocol.join_retry", TIME, protocol.join_retry, "Mean time between two attempts to join."),
+    setting!(
+        "protocol.join_timeout",
+        TIME,
+        protocol.join_timeout,
+        "After this long without a peer a joining node serves alone; it goes on looking."
+    ),
+    setting!(
+        "protocol.max_transit",
+        TIME,
+        protocol.max_transit,
+        "Greatest one-way time of a datagram, for the bound on ages."
+    ),
+    setting!(
+        "protocol.clock_drift_ppm",
+        NUMBER,
+        protocol.clock_drift_ppm,
+        "Greatest drift of a clock in parts per million, for the bound on ages."
+    ),
+    setting!(
+        "protocol.datagram_limit",
+        NUMBER,
+        protocol.datagram_limit,
+        "Greatest payload of a datagram in bytes, sealing included."
+    ),
+];
+
+const LIMITS: &[Setting] = &[
+    setting!(
+        "limits.accepted_streams",
+        NUMBER,
+        limits.accepted_streams,
+        "Streams that peers may have open at once."
+    ),
+    setting!(
+        "limits.stream_backlog_bytes",
+        BYTES,
+        limits.stream_backlog_bytes,
+        "Bytes that may wait to be written to one stream before it is cut."
+    ),
+    setting!("limits.handshake", TIME, limits.handshake, "How long it may take to connect to a peer."),
+    setting!(
+        "limits.stream_idle",
+        TIME,
+        limits.stream_idle,
+        "How long a stream may stand still before it is cut."
+    ),
+    setting!(
+        "limits.journal_backlog_bytes",
+        BYTES,
+        limits.journal_backlog_bytes,
+        "Bytes that may wait for the disk before the node takes in nothing new."
+    ),
+    setting!(
+        "limits.compact_above_bytes",
+        BYTES,
+        limits.compact_above_bytes,
+        "A journal above this size, and above twice the size of the state, is shortened."
+    ),
+    setting!("limits.requests", NUMBER, limits.requests, "Requests of clients that may wait for the node."),
+    setting!(
+        "limits.events",
+        NUMBER,
+        limits.events,
+        "Events that may wait for a slow subscriber before it misses some."
+    ),
+];
+
+const SECTIONS: &[&[Setting]] = &[NODE, LOG, CHECKS, MESSAGES, MEMBERSHIP, PROTOCOL, LIMITS];
+
+/// All settings, in the order of the sample file.
+pub fn settings() -> impl Iterator<Item = &'static Setting> {
+    SECTIONS.iter().copied().flatten()
+}
+
+/// The setting with this key.
+#[must_use]
+pub fn find(key: &str) -> Option<&'static Setting> {
+    settings().find(|setting| setting.key == key)
+}
+
+/// The setting that the protocol or the driver calls by this name.
+pub(super) fn of_protocol(name: &str) -> Option<&'static Setting> {
+    let name = if name == "log_retention" { "retention" } else { name };
+    settings().find(|setting| setting.short_key() == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn keys_flags_and_variables_are_unique_and_clear_of_those_of_clients() {
+        let unique = |names: Vec<String>| names.iter().collect::<BTreeSet<_>>().len() == names.len();
+        assert!(unique(settings().map(|setting| setting.key.to_owned()).collect()));
+        assert!(unique(settings().map(Setting::flag).collect()));
+        let variables: Vec<String> = settings().map(Setting::variable).collect();
+        assert!(
+            ["HECK_ADDR", "HECK_TOKEN", "HECK_CONFIG"]
+                .iter()
+                .all(|taken| !variables.contains(&(*taken).into()))
+        );
+        assert!(unique(variables));
+    }
+}

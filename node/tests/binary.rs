@@ -1,0 +1,141 @@
+//! The program `heck` as an operator runs it.
+
+mod common;
+
+use common::heck::{Heck, command, run};
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+fn node(folder: &Path, args: &[&str]) -> Heck {
+    Heck::spawn(command(folder, &["node"]).args(args))
+}
+
+fn boot(node: &mut Heck) -> u64 {
+    let line = node.logs("the node runs");
+    let digits = line.split("boot=").nth(1).expect("it logs its life");
+    digits.split_whitespace().next().expect("a number").parse().expect("a number")
+}
+
+#[test]
+fn a_node_starts_without_arguments_and_keeps_its_name_and_secrets_but_takes_a_new_life() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = ["name", "keyring", "api-token"];
+    let read = || files.map(|file| fs::read(dir.path().join("heck-data").join(file)).unwrap());
+    let mut first = node(dir.path(), &[]);
+    let name = first.says("heck node ");
+    assert!(!first.gossip().ends_with(":0"));
+    let (held, first_boot) = (read(), boot(&mut first));
+    first.signal("TERM");
+    assert_eq!(first.wait().code, Some(0));
+    let mut second = node(dir.path(), &[]);
+    assert_eq!(second.says("heck node "), name);
+    assert!(boot(&mut second) > first_boot);
+    assert_eq!(read(), held);
+}
+
+#[test]
+fn a_node_leaves_at_a_signal_within_its_bound_and_its_peers_see_that_it_left() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut a = node(dir.path(), &["--data-dir=a", "--name=a"]);
+    let gossip = a.gossip();
+    for signal in ["INT", "TERM"] {
+        let key = ["--key-file=a/keyring", "--leave-grace=200ms"];
+        let mut b = node(dir.path(), &["--data-dir=b", "--name=b", "--join", &gossip, key[0], key[1]]);
+        b.logs("the node runs");
+        a.logs("a member is alive name=\"b\"");
+        b.signal(signal);
+        a.logs("a member left name=\"b\"");
+        let ended = b.wait();
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        assert!(ended.took < Duration::from_secs(10), "{ended:?}");
+    }
+}
+
+#[test]
+fn a_second_signal_ends_a_node_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut a = node(dir.path(), &["--data-dir=a"]);
+    let gossip = a.gossip();
+    let slow = ["--leave-grace=1h", "--stop-timeout=1h"];
+    let mut b =
+        node(dir.path(), &["--data-dir=b", "--join", &gossip, "--key-file=a/keyring", slow[0], slow[1]]);
+    a.logs("a member is alive");
+    b.signal("TERM");
+    b.logs("Leaving");
+    b.signal("TERM");
+    assert_eq!(b.wait().code, Some(1));
+}
+
+#[test]
+fn a_node_finds_its_cluster_though_that_starts_later_and_is_given_by_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut a = node(dir.path(), &["--data-dir=a"]);
+    let port = a.gossip().rsplit(':').next().unwrap().to_owned();
+    a.signal("TERM");
+    a.wait();
+    let host = format!("localhost:{port}");
+    let mut b = node(
+        dir.path(),
+        &["--data-dir=b", "--join=no-such-host.invalid:1", "--join", &host, "--key-file=a/keyring"],
+    );
+    b.logs("joining");
+    let bind = format!("--bind=127.0.0.1:{port}");
+    let mut a = node(
+        dir.path(),
+        &["--data-dir=a", "--name", fs::read_to_string(dir.path().join("a/name")).unwrap().trim(), &bind],
+    );
+    b.logs("Serving");
+    a.logs("a member is alive");
+}
+
+#[test]
+fn what_is_wrong_with_settings_is_told_and_nothing_starts() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("heck.toml"), "weight = 1\nbnd = \"127.0.0.1:0\"\n").unwrap();
+    fs::create_dir(dir.path().join("other")).unwrap();
+    fs::write(dir.path().join("other/name"), "other").unwrap();
+    let cases: [(&[&str], &str); 5] = [
+        (&["--config=heck.toml"], "heck.toml:2:1: there is no setting `bnd`"),
+        (&["--config=none.toml"], "none.toml cannot be read"),
+        (&["--join=127.0.0.1:1"], "scp that-node:heck-data/keyring heck-data/keyring"),
+        (&["--bind=0.0.0.0:0"], "say with `advertise`"),
+        (&["--data-dir=other", "--name=mine"], "belongs to the node `other`, not to `mine`"),
+    ];
+    for (args, complaint) in cases {
+        let mut command = command(dir.path(), &["node"]);
+        if args[0].contains("config") {
+            command.env_remove("HECK_BIND");
+        }
+        command.args(args);
+        let ended = run(command);
+        assert_eq!(ended.code, Some(2), "{ended:?}");
+        assert!(ended.err.contains(complaint), "{ended:?}");
+        assert!(!dir.path().join("heck-data/journal").exists());
+    }
+}
+
+#[test]
+fn the_log_is_json_where_that_is_asked_for_and_holds_no_secret() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut node = node(dir.path(), &["--log-format=json", "--log-level=debug"]);
+    let line = node.logs("the node runs");
+    let fields: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(fields["level"], "INFO");
+    node.signal("TERM");
+    let ended = node.wait();
+    let token = fs::read_to_string(dir.path().join("heck-data/api-token")).unwrap();
+    let keyring = fs::read_to_string(dir.path().join("heck-data/keyring")).unwrap();
+    let key =
+        keyring.lines().find(|line| line.starts_with("key")).and_then(|line| line.split(' ').nth(2)).unwrap();
+    for secret in [token.trim(), key] {
+        assert!(!ended.err.contains(secret) && !ended.out.contains(secret), "{ended:?}");
+    }
+}
+
+#[test]
+fn the_sample_of_settings_is_what_the_program_prints() {
+    let dir = tempfile::tempdir().unwrap();
+    let ended = run(command(dir.path(), &["config"]));
+    assert_eq!((ended.code, ended.out.as_str()), (Some(0), include_str!("../heck.toml")));
+}
