@@ -47,6 +47,7 @@ mod journal;
 mod logs;
 mod loss;
 pub mod origin;
+pub mod probe;
 pub mod report;
 pub mod seal;
 pub mod settings;

@@ -1,0 +1,3 @@
+//! Probes: carrying out the checks that the protocol asks for.
+
+pub mod guard;
