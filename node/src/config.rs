@@ -1,6 +1,7 @@
 //! The settings of a node, those of the protocol among them.
 
 use crate::loss::InjectedLoss;
+use crate::seal::Sealing;
 use heck_core::config::{Config, ConfigError};
 use heck_core::entry::{Scope, VALUE_LIMIT};
 use heck_core::id::Name;
@@ -84,6 +85,8 @@ pub struct NodeConfig {
     pub weight: u16,
     /// The members of the cluster. The node adds itself.
     pub members: Vec<Member>,
+    /// Whether gossip is sealed, and with which keys.
+    pub sealing: Sealing,
     /// How it begins when nothing is stored.
     pub start: Start,
     /// The settings of the protocol.
@@ -97,7 +100,7 @@ pub struct NodeConfig {
 }
 
 impl NodeConfig {
-    /// The defaults: a cluster of its own.
+    /// The defaults: a cluster of its own, unsealed as long as there is no key.
     #[must_use]
     pub fn new(name: Name, data_dir: PathBuf, seed: Seed) -> Self {
         Self {
@@ -107,6 +110,7 @@ impl NodeConfig {
             zone: Scope::default(),
             weight: Weight::DEFAULT.0,
             members: Vec::new(),
+            sealing: Sealing::Unsealed,
             start: Start::Bootstrap,
             protocol: Config::default(),
             seed,

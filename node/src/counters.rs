@@ -16,6 +16,10 @@ pub enum Count {
     BytesSent,
     /// Datagrams that arrived and are no packet. They were dropped.
     DatagramsUndecodable,
+    /// Datagrams and streams that are not sealed with a key of this node's keyring. They were dropped.
+    SealsUnknown,
+    /// Datagrams and streams that were sealed for a cluster of another label, or altered. They were dropped.
+    SealsBroken,
     /// Datagrams that arrived and were lost on purpose.
     LostIncoming,
     /// Datagrams that were to be sent and were lost on purpose.

@@ -54,7 +54,7 @@ pub(crate) struct Driver {
 /// What the driver waited for.
 enum Happening {
     Wake,
-    Datagram(usize, Addr),
+    Datagram(Addr),
     Stream(StreamEvent),
     Synced(io::Result<u64>),
     Request(Option<Request>),
@@ -85,7 +85,7 @@ impl Driver {
         loop {
             match self.wait().await {
                 Happening::Wake => self.step(Input::Timeout).await?,
-                Happening::Datagram(len, from) => self.datagram(len, from).await?,
+                Happening::Datagram(from) => self.datagram(from).await?,
                 Happening::Stream(event) => self.stream(event).await?,
                 Happening::Synced(up_to) => self.step(Input::Persisted { up_to: up_to? }).await?,
                 Happening::Request(Some(Request::Command { command, answer })) => {
@@ -106,7 +106,7 @@ impl Driver {
         let keeps_up = store.backlog_bytes() <= *journal_backlog_bytes;
         tokio::select! {
             () = sleep_until(clock.instant(node.next_wake().0)) => Happening::Wake,
-            (len, from) = udp.receive(), if keeps_up => Happening::Datagram(len, from),
+            from = udp.receive(), if keeps_up => Happening::Datagram(from),
             event = streams.next(), if keeps_up => Happening::Stream(event),
             request = requests.recv(), if keeps_up => Happening::Request(request),
             up_to = store.synced() => Happening::Synced(up_to),
@@ -129,9 +129,9 @@ impl Driver {
         Ok(())
     }
 
-    async fn datagram(&mut self, len: usize, from: Addr) -> io::Result<()> {
+    async fn datagram(&mut self, from: Addr) -> io::Result<()> {
         let mut packet = mem::take(&mut self.packet);
-        let decoded = decode_packet(self.parts.udp.received(len), &mut packet);
+        let decoded = decode_packet(self.parts.udp.received(), &mut packet);
         let stepped = match decoded {
             Ok(()) => self.step(Input::Datagram { from, packet: &packet }).await,
             Err(_) => {
@@ -173,8 +173,11 @@ impl Driver {
             self.sync_all().await?;
         }
         for datagram in &self.effects.datagrams {
-            self.bytes.clear();
+            self.parts.udp.begin(&mut self.bytes);
             encode_packet(&datagram.packet, &mut self.bytes);
+            if !self.parts.udp.seal(&mut self.bytes) {
+                continue;
+            }
             for &to in &self.effects.targets[datagram.to.start as usize..datagram.to.end as usize] {
                 self.parts.udp.send(&self.bytes, to).await;
             }

@@ -66,8 +66,9 @@ fn run(
 ) -> io::Result<NodeHandle> {
     let bound = sockets.addr();
     let counters = Arc::new(Counters::default());
-    let udp = Udp::new(sockets.udp, &config.loss, counters.clone())?;
-    let streams = Streams::new(sockets.tcp, life.advertised, &config.limits, counters.clone())?;
+    let udp = Udp::new(sockets.udp, &config.sealing, &config.loss, counters.clone())?;
+    let streams =
+        Streams::new(sockets.tcp, life.advertised, config.sealing.clone(), &config.limits, counters.clone())?;
     let (request_sender, requests) = mpsc::channel(config.limits.requests);
     let (events, _) = broadcast::channel(config.limits.events);
     let (ended_sender, ended) = watch::channel(None);

@@ -6,7 +6,8 @@
 use crate::addr::from_core;
 use crate::config::Limits;
 use crate::counters::{Count, Counters};
-use crate::frame::{StreamError, frame, greeting, read_frame, read_greeting};
+use crate::frame::{Codec, Frames, StreamError, frame, greet, read_packet, welcome};
+use crate::seal::{SealError, Sealers, Sealing};
 use heck_core::id::{Addr, StreamId};
 use heck_core::packet::Packet;
 use std::collections::{BTreeMap, VecDeque};
@@ -57,6 +58,7 @@ struct Outbox {
 #[derive(Debug)]
 struct Shared {
     advertised: Addr,
+    sealing: Sealing,
     limits: Limits,
     counters: Arc<Counters>,
     reports: mpsc::Sender<Report>,
@@ -81,6 +83,7 @@ impl Streams {
     pub(crate) fn new(
         listener: std::net::TcpListener,
         advertised: Addr,
+        sealing: Sealing,
         limits: &Limits,
         counters: Arc<Counters>,
     ) -> io::Result<Self> {
@@ -95,6 +98,7 @@ impl Streams {
             tasks: JoinSet::new(),
             shared: Arc::new(Shared {
                 advertised,
+                sealing,
                 limits: limits.clone(),
                 counters,
                 reports: sender,
@@ -156,7 +160,7 @@ impl Streams {
         };
         match self.accepted.clone().try_acquire_owned() {
             Ok(permit) => {
-                self.tasks.spawn(welcome(self.shared.clone(), connection, permit));
+                self.tasks.spawn(accepted(self.shared.clone(), connection, permit));
             }
             Err(_) => self.shared.counters.bump(Count::StreamsTurnedAway),
         }
@@ -190,12 +194,12 @@ async fn open(shared: Arc<Shared>, peer: Addr) {
     let connect = async {
         let mut connection = TcpStream::connect(from_core(peer)).await?;
         connection.set_nodelay(true)?;
-        connection.write_all(&greeting(shared.advertised)).await?;
-        io::Result::Ok(connection)
+        let codec = greet(&mut connection, shared.advertised, shared.sealers().as_ref()).await?;
+        Ok::<_, StreamError>((connection, codec))
     };
-    if let Ok(Ok(connection)) = timeout(shared.limits.handshake, connect).await {
+    if let Ok(Ok((connection, codec))) = timeout(shared.limits.handshake, connect).await {
         shared.counters.bump(Count::StreamsOpened);
-        shared.attend(connection, peer, true).await;
+        shared.attend(connection, codec, peer, true).await;
     } else {
         shared.counters.bump(Count::StreamsRefused);
         shared.report(Report::Event(StreamEvent::Refused { peer })).await;
@@ -203,24 +207,49 @@ async fn open(shared: Arc<Shared>, peer: Addr) {
 }
 
 /// Hears who opened a connection and attends to it until it ends. The permit counts it as long.
-async fn welcome(shared: Arc<Shared>, mut connection: TcpStream, _permit: OwnedSemaphorePermit) {
-    let greeted = timeout(shared.limits.handshake, read_greeting(&mut connection)).await;
-    let (Ok(Ok(peer)), Ok(())) = (greeted, connection.set_nodelay(true)) else {
-        shared.counters.bump(Count::StreamsUnwelcome);
-        return;
+async fn accepted(shared: Arc<Shared>, mut connection: TcpStream, _permit: OwnedSemaphorePermit) {
+    let welcome = async {
+        connection.set_nodelay(true)?;
+        welcome(&mut connection, shared.sealers().as_ref()).await
     };
-    shared.counters.bump(Count::StreamsAccepted);
-    shared.attend(connection, peer, false).await;
+    match timeout(shared.limits.handshake, welcome).await {
+        Ok(Ok((peer, codec))) => {
+            shared.counters.bump(Count::StreamsAccepted);
+            shared.attend(connection, codec, peer, false).await;
+        }
+        failed => {
+            shared.counters.bump(Count::StreamsUnwelcome);
+            if let Ok(Err(error)) = failed {
+                shared.count_seal(&error);
+            }
+        }
+    }
 }
 
 impl Shared {
+    /// The keys as they are now; none where nothing is sealed.
+    fn sealers(&self) -> Option<Sealers> {
+        match &self.sealing {
+            Sealing::Unsealed => None,
+            Sealing::Sealed(keyring) => Some(keyring.sealers()),
+        }
+    }
+
+    fn count_seal(&self, error: &StreamError) {
+        match error {
+            StreamError::Seal(SealError::Unknown) => self.counters.bump(Count::SealsUnknown),
+            StreamError::Seal(SealError::Broken) => self.counters.bump(Count::SealsBroken),
+            _ => {}
+        }
+    }
+
     async fn report(&self, report: Report) {
         // Nobody listens any more when the node has stopped, and this task is about to be ended as well.
         let _ = self.reports.send(report).await;
     }
 
     /// Moves frames both ways until the peer, the node or the network ends the stream.
-    async fn attend(&self, connection: TcpStream, peer: Addr, ours: bool) {
+    async fn attend(&self, connection: TcpStream, codec: Codec, peer: Addr, ours: bool) {
         let stream = StreamId(self.last_stream.fetch_add(1, Ordering::Relaxed) + 1);
         let (frames, queue) = mpsc::unbounded_channel();
         let waiting_bytes = Arc::new(AtomicUsize::new(0));
@@ -228,13 +257,15 @@ impl Shared {
         self.report(Report::Opened { stream, peer, ours, outbox }).await;
         let moved = AtomicU64::new(0);
         let (reader, writer) = connection.into_split();
+        let Codec { sending, receiving } = codec;
         let end = tokio::select! {
-            end = self.read(stream, BufReader::new(reader), &moved) => end,
-            end = write(queue, writer, &waiting_bytes, &moved) => end.map_err(StreamError::from),
+            end = self.read(stream, BufReader::new(reader), receiving, &moved) => end,
+            end = write(queue, writer, sending, &waiting_bytes, &moved) => end.map_err(StreamError::from),
             () = self.until_idle(&moved) => Err(io::Error::from(io::ErrorKind::TimedOut).into()),
         };
-        if end.is_err() {
+        if let Err(error) = end {
             self.counters.bump(Count::StreamsCut);
+            self.count_seal(&error);
         }
         self.report(Report::Event(StreamEvent::Closed { stream })).await;
     }
@@ -243,10 +274,12 @@ impl Shared {
         &self,
         stream: StreamId,
         mut from: impl AsyncRead + Unpin,
+        mut frames: Frames,
         moved: &AtomicU64,
     ) -> Result<(), StreamError> {
         let mut buffer = Vec::new();
-        while let Some(packet) = read_frame(&mut from, self.limits.frame_bytes, &mut buffer).await? {
+        let limit = self.limits.frame_bytes;
+        while let Some(packet) = read_packet(&mut from, &mut frames, limit, &mut buffer).await? {
             moved.fetch_add(1, Ordering::Relaxed);
             self.counters.bump(Count::FramesReceived);
             self.report(Report::Event(StreamEvent::Frame { stream, packet })).await;
@@ -270,13 +303,17 @@ impl Shared {
 async fn write(
     mut queue: mpsc::UnboundedReceiver<Vec<u8>>,
     mut to: impl AsyncWrite + Unpin,
+    mut frames: Frames,
     waiting_bytes: &AtomicUsize,
     moved: &AtomicU64,
 ) -> io::Result<()> {
-    while let Some(bytes) = queue.recv().await {
+    while let Some(mut bytes) = queue.recv().await {
+        let waited = bytes.len();
+        frames.close(&mut bytes);
         to.write_all(&bytes).await?;
-        waiting_bytes.fetch_sub(bytes.len(), Ordering::Relaxed);
+        waiting_bytes.fetch_sub(waited, Ordering::Relaxed);
         moved.fetch_add(1, Ordering::Relaxed);
     }
+    to.write_all(&frames.last()).await?;
     to.shutdown().await
 }

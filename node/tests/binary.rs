@@ -139,3 +139,48 @@ fn the_sample_of_settings_is_what_the_program_prints() {
     let ended = run(command(dir.path(), &["config"]));
     assert_eq!((ended.code, ended.out.as_str()), (Some(0), include_str!("../heck.toml")));
 }
+
+#[test]
+fn a_key_that_was_generated_by_hand_is_taken_over_and_a_node_that_lost_its_keys_asks_for_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let generated = run(command(dir.path(), &["keys", "generate"]));
+    assert_eq!(generated.code, Some(0));
+    fs::write(dir.path().join("cluster-key"), &generated.out).unwrap();
+    let mut first = node(dir.path(), &["--key-file=cluster-key"]);
+    let key = first.says("  key ");
+    first.signal("TERM");
+    first.wait();
+    fs::remove_file(dir.path().join("heck-data/keyring")).unwrap();
+    let lost = run(command(dir.path(), &["node"]));
+    assert_eq!(lost.code, Some(2));
+    assert!(lost.err.contains("heck keys generate"), "{lost:?}");
+    assert_eq!(node(dir.path(), &["--key-file=cluster-key"]).says("  key "), key);
+}
+
+#[test]
+fn a_torn_keyring_is_told_and_set_aside() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("heck-data/keyring");
+    let mut first = node(dir.path(), &[]);
+    let key = first.says("  key ");
+    first.kill();
+    let whole = fs::read_to_string(&path).unwrap();
+    fs::write(&path, whole.trim_end().strip_suffix("end 1").unwrap()).unwrap();
+    let mut second = node(dir.path(), &[]);
+    second.logs("the keyring was damaged: it was set aside");
+    assert_eq!(second.says("  key "), key);
+    second.kill();
+    fs::write(&path, "noise").unwrap();
+    let ended = run(command(dir.path(), &["node"]));
+    assert_eq!(ended.code, Some(2));
+    assert!(ended.err.contains("keyring.damaged.2") && ended.err.contains("copy"), "{ended:?}");
+}
+
+#[test]
+fn gossip_is_unsealed_only_where_that_is_asked_for_and_the_log_warns_of_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut plain = node(dir.path(), &["--seal=false"]);
+    plain.logs("gossip is not sealed");
+    plain.says("key     none");
+    assert!(!dir.path().join("heck-data/keyring").exists());
+}

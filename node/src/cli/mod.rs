@@ -6,6 +6,7 @@
 mod config;
 mod events;
 mod join;
+mod keys;
 mod node;
 mod settings;
 mod stop;
@@ -49,6 +50,7 @@ struct Cli {
 enum Command {
     Node(node::Args),
     Config(config::Args),
+    Keys(keys::Args),
 }
 
 /// Carries out the command line of this process.
@@ -70,6 +72,7 @@ pub fn run<I: IntoIterator<Item = T>, T: Into<OsString> + Clone>(args: I) -> Exi
     match cli.command {
         Command::Node(args) => node::run(&args),
         Command::Config(args) => config::run(&args),
+        Command::Keys(args) => keys::run(&args),
     }
 }
 
@@ -103,6 +106,6 @@ mod tests {
     fn help_and_versions_are_no_errors_and_wrong_arguments_are() {
         assert_eq!(run(["heck", "--version"]), Exit::Success);
         assert_eq!(run(["heck"]), Exit::Usage);
-        assert_eq!(run(["heck", "node", "--nonsense"]), Exit::Usage);
+        assert_eq!(run(["heck", "keys"]), Exit::Usage);
     }
 }

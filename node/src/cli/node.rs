@@ -9,7 +9,7 @@ use crate::data_dir::{DataDir, DataDirError};
 use crate::handle::NodeHandle;
 use crate::logs;
 use crate::report::Problems;
-use crate::seal::Keys;
+use crate::seal::{Keyring, KeysError, Sealing};
 use crate::settings::{Given, Settings};
 use crate::sockets::Sockets;
 use crate::start::start;
@@ -37,7 +37,8 @@ struct Prepared {
     settings: Settings,
     data: DataDir,
     name: Name,
-    keys: Keys,
+    /// None where gossip is not sealed.
+    keyring: Option<Keyring>,
     seed: Seed,
 }
 
@@ -69,15 +70,21 @@ fn prepare(settings: Settings, given: &Given) -> Result<Prepared, String> {
         return Err(Problems(vec![given.problem("bind", what, help)]).to_string());
     }
     let data = DataDir::open(&settings.data_dir).map_err(|error| error.to_string())?;
-    let keyring = data.keyring_path();
-    if !settings.join.is_empty() && settings.key_file.is_none() && !keyring.exists() {
-        return Err(no_shared_key(&data));
-    }
-    let keys = data.keys(settings.key_file.as_deref()).map_err(|error| with_advice(&error, &data))?;
+    let path = data.keyring_path();
+    let keyring = if settings.seal {
+        if !settings.join.is_empty() && settings.key_file.is_none() && !path.exists() {
+            return Err(no_shared_key(&data));
+        }
+        let keys = data.keys(settings.key_file.as_deref()).map_err(|error| with_advice(&error, &data))?;
+        Some(Keyring::new(keys.0, &settings.cluster, Some(path)))
+    } else {
+        warn!("gossip is not sealed: whoever can reach this node can change what it knows");
+        None
+    };
     let name = data.name(settings.name.as_ref()).map_err(|error| with_advice(&error, &data))?;
     data.api_token().map_err(|error| error.to_string())?;
     let seed = random_seed().map_err(|error| error.to_string())?;
-    Ok(Prepared { settings, data, name, keys: keys.0, seed })
+    Ok(Prepared { settings, data, name, keyring, seed })
 }
 
 fn no_shared_key(data: &DataDir) -> String {
@@ -93,7 +100,7 @@ fn with_advice(error: &DataDirError, data: &DataDir) -> String {
     let path = data.keyring_path();
     let path = path.display();
     match error {
-        DataDirError::NoKeyring(_) | DataDirError::Keys(crate::seal::KeysError::Lost(_)) => format!(
+        DataDirError::NoKeyring(_) | DataDirError::Keys(KeysError::Lost(_)) => format!(
             "{error}\n  help: copy {path} from another node of the cluster, or hand a key over with `--key-file FILE` \
              (`heck keys generate` prints a fresh one, for a cluster that has no other node)"
         ),
@@ -112,7 +119,7 @@ fn random_seed() -> Result<Seed, getrandom::Error> {
 
 /// Starts the node and everything around it, and waits for its end.
 async fn serve(prepared: Prepared) -> Exit {
-    let Prepared { settings, data, name, keys, seed } = prepared;
+    let Prepared { settings, data, name, keyring, seed } = prepared;
     let mut signals = match StopSignals::listen() {
         Ok(signals) => signals,
         Err(error) => return refuse(format_args!("the system lends no signals: {error}")),
@@ -126,7 +133,8 @@ async fn serve(prepared: Prepared) -> Exit {
             ));
         }
     };
-    let mut config = settings.node_config(name.clone(), seed);
+    let mut config =
+        settings.node_config(name.clone(), keyring.clone().map_or(Sealing::Unsealed, Sealing::Sealed), seed);
     config.advertise = match advertised(&settings, sockets.addr()).await {
         Ok(advertised) => advertised,
         Err(what) => return refuse(what),
@@ -136,7 +144,7 @@ async fn serve(prepared: Prepared) -> Exit {
         Err(error) => return refuse(error),
     };
     tell_recovery(&node);
-    say(greeting(&node, &name, &settings, &data, &keys));
+    say(greeting(&node, &name, &settings, &data, keyring.as_ref()));
     info!(%name, boot = node.boot().0, gossip = %node.addr(), "the node runs");
     tokio::spawn(log_events(node.clone(), node.subscribe()));
     if !settings.join.is_empty() {
@@ -179,22 +187,26 @@ fn tell_recovery(node: &NodeHandle) {
 }
 
 /// What an operator wants to know at the start.
-fn greeting(node: &NodeHandle, name: &Name, settings: &Settings, data: &DataDir, keys: &Keys) -> String {
+fn greeting(
+    node: &NodeHandle,
+    name: &Name,
+    settings: &Settings,
+    data: &DataDir,
+    keyring: Option<&Keyring>,
+) -> String {
     let mut text = String::new();
     let folder = data.path().display();
     // Writing to a string cannot fail.
     let _ = writeln!(text, "heck node {name}");
     let _ = writeln!(text, "  gossip  {}", node.addr());
     let _ = writeln!(text, "  data    {folder}");
-    if let Some(key) = keys.as_slice().first() {
-        let _ = writeln!(text, "  key     {} in {}", key.id(), data.keyring_path().display());
-    }
+    let _ = match keyring.and_then(|keyring| keyring.ids().first().copied()) {
+        Some(id) => writeln!(text, "  key     {id} in {}", data.keyring_path().display()),
+        None => writeln!(text, "  key     none: gossip is not sealed"),
+    };
     if settings.join.is_empty() {
-        let _ = write!(
-            text,
-            "To add a node, copy {folder}/keyring into its data folder, then: heck node --join {}",
-            node.addr()
-        );
+        let copy = if keyring.is_some() { "copy the keyring into its data folder, then" } else { "run" };
+        let _ = write!(text, "To add a node, {copy}: heck node --join {}", node.addr());
     } else {
         let hosts: Vec<&str> = settings.join.iter().map(crate::settings::HostPort::as_str).collect();
         let _ = write!(text, "joining through {}", hosts.join(", "));

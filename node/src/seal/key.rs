@@ -67,9 +67,17 @@ impl Key {
         KeyId(id)
     }
 
+    pub(super) fn datagram_key(&self) -> Zeroizing<[u8; KEY_LEN]> {
+        self.derive(*b"heck datagrams          ")
+    }
+
+    pub(super) fn stream_key(&self) -> Zeroizing<[u8; KEY_LEN]> {
+        self.derive(*b"heck streams            ")
+    }
+
     /// A key for one purpose: the first bytes of the stream that XChaCha20 makes of this key and of `purpose` as its
     /// nonce. The key itself seals nothing, so that no nonce can be used twice with it.
-    pub(super) fn derive(&self, purpose: [u8; 24]) -> Zeroizing<[u8; KEY_LEN]> {
+    fn derive(&self, purpose: [u8; 24]) -> Zeroizing<[u8; KEY_LEN]> {
         derive(&self.0, purpose)
     }
 }
@@ -78,8 +86,10 @@ impl Key {
 pub(super) fn derive(key: &[u8; KEY_LEN], purpose: [u8; 24]) -> Zeroizing<[u8; KEY_LEN]> {
     let mut bytes = Zeroizing::new([0; KEY_LEN]);
     let cipher = XChaCha20Poly1305::new(key.into());
-    // Sealing fails for more than 256 GiB alone, and the tag is of no use here.
-    let _ = cipher.encrypt_inout_detached(&XNonce::from(purpose), &[], bytes.as_mut_slice().into());
+    // The tag is of no use here.
+    cipher
+        .encrypt_inout_detached(&XNonce::from(purpose), &[], bytes.as_mut_slice().into())
+        .expect("a key is far below the 256 GiB that a cipher takes");
     bytes
 }
 

@@ -1,258 +1,213 @@
-//! The keys of a cluster, and the file that holds them.
-//!
-//! ```text
-//! # comments
-//! key <identity> <44 characters of base64>     the first one seals, all of them open
-//! end <number of keys>
-//! ```
-//!
-//! The identity follows from the key, so that a line which was cut or altered shows; the last line shows that none is
-//! missing.
+//! The keys of a running node, which can be changed while it runs.
 
-use super::key::{Key, KeyId};
-use crate::files::{damaged_name, read_small, write_private};
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
-use thiserror::Error;
+use super::datagram::{self, DatagramKey, Opened, SealError};
+use super::key::{KEY_LEN, Key, KeyId};
+use super::keys::{Keys, KeysError};
+use heck_core::id::Name;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::watch;
 use zeroize::Zeroizing;
 
-/// Most keys of a keyring: rotating needs two.
-pub(super) const KEYS_LIMIT: usize = 16;
-const FILE_LIMIT: u64 = 64 * 1024;
-const HEADER: &str = "\
-# The keys of a heck cluster: the first one seals gossip, all of them open it. Keep this file secret.
-# A copy of it in the data folder of another node lets that node join.
-";
-
-/// The keys of a cluster: at least one, of which the first seals.
+/// Whether a node's gossip is sealed.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Keys(Vec<Key>);
-
-/// Why keys cannot be read, or not be changed as asked. Nothing was changed.
-#[derive(Debug, Error)]
-pub enum KeysError {
-    /// There is no key in the file.
-    #[error("{} holds no key", .0.display())]
-    Empty(PathBuf),
-    /// A line is no key.
-    #[error("{}:{line}: this is no key; {error}", .path.display())]
-    Line {
-        /// The file.
-        path: PathBuf,
-        /// Which line, from 1.
-        line: usize,
-        /// Why not.
-        error: super::KeyError,
-    },
-    /// No key of a damaged keyring is whole.
-    #[error("the keyring is damaged and no key of it is whole; it lies in {} now", .0.display())]
-    Lost(PathBuf),
-    /// The disk or its permissions.
-    #[error("{} cannot be used: {source}", .path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// A key with this identity is not there.
-    #[error("there is no key {0} in the keyring")]
-    Missing(KeyId),
-    /// The key seals.
-    #[error("key {0} seals what this node sends: use another one first")]
-    InUse(KeyId),
-    /// The keyring is full.
-    #[error("a keyring holds {KEYS_LIMIT} keys at most: remove one first")]
-    Full,
+pub enum Sealing {
+    /// It is not: whoever can send to the node takes part, and whoever can listen reads.
+    Unsealed,
+    /// By the keys of this keyring.
+    Sealed(Keyring),
 }
 
-impl Keys {
-    /// One key, which seals and opens.
+/// The keys of a running node. Clones are handles to the same keyring: what one changes counts for the next datagram.
+#[derive(Clone)]
+pub struct Keyring(Arc<Inner>);
+
+struct Inner {
+    label: Vec<u8>,
+    /// The keys as they are on disk. Held while they change, so that changes do not overtake each other.
+    keys: Mutex<Keys>,
+    path: Option<PathBuf>,
+    sealers: watch::Sender<Sealers>,
+}
+
+/// What is derived from the keys, the first of which seals.
+#[derive(Clone)]
+pub struct Sealers(Arc<[Sealer]>);
+
+/// What is derived from one key.
+pub struct Sealer {
+    pub(super) id: KeyId,
+    pub(super) datagrams: DatagramKey,
+    pub(super) stream_key: Zeroizing<[u8; KEY_LEN]>,
+    pub(super) label: Vec<u8>,
+}
+
+impl Keyring {
+    /// The keyring of a node in the cluster of this label. Changes are written to `path`, if there is one.
     #[must_use]
-    pub fn new(key: Key) -> Self {
-        Self(vec![key])
+    pub fn new(keys: Keys, label: &Name, path: Option<PathBuf>) -> Self {
+        let label = label.as_str().as_bytes().to_vec();
+        let sealers = watch::Sender::new(Sealers::of(&keys, &label));
+        Self(Arc::new(Inner { label, keys: Mutex::new(keys), path, sealers }))
     }
 
-    /// All keys; the first one seals.
+    /// The identities of all keys. The first one seals; all of them open.
     #[must_use]
-    pub fn as_slice(&self) -> &[Key] {
-        &self.0
+    pub fn ids(&self) -> Vec<KeyId> {
+        self.sealers().0.iter().map(|sealer| sealer.id).collect()
     }
 
-    /// Reads the keyring of a data folder; none when there is none. A damaged one is set aside, and what is whole of
-    /// it is used and written anew: the second value says where the damaged one lies.
+    /// Adds a key, which opens from now on. One that is there already changes nothing. Writes to disk: call it where
+    /// that may take a moment.
     ///
     /// # Errors
-    /// When the file cannot be read, and when no key of it is whole.
-    pub fn load(path: &Path) -> Result<Option<(Self, Option<PathBuf>)>, KeysError> {
-        let failed = |source| KeysError::Io { path: path.to_path_buf(), source };
-        let Some(text) = read_small(path, FILE_LIMIT).map_err(failed)?.map(Zeroizing::new) else {
-            return Ok(None);
+    /// When the keyring is full or cannot be written; nothing changed.
+    pub fn install(&self, key: Key) -> Result<KeyId, KeysError> {
+        let id = key.id();
+        self.change(|keys| keys.with(key))?;
+        Ok(id)
+    }
+
+    /// Seals with this key from now on; all nodes should have it before. Writes to disk, as [`Self::install`].
+    ///
+    /// # Errors
+    /// When there is no such key, or the keyring cannot be written; nothing changed.
+    pub fn use_key(&self, id: KeyId) -> Result<(), KeysError> {
+        self.change(|keys| keys.led_by(id))
+    }
+
+    /// Opens nothing with this key any more; no node should seal with it. Writes to disk, as [`Self::install`].
+    ///
+    /// # Errors
+    /// When there is no such key, when it seals, or when the keyring cannot be written; nothing changed.
+    pub fn remove(&self, id: KeyId) -> Result<(), KeysError> {
+        self.change(|keys| keys.without(id))
+    }
+
+    fn change(&self, change: impl FnOnce(&Keys) -> Result<Keys, KeysError>) -> Result<(), KeysError> {
+        // Keys are replaced whole, so they are good even if a thread died meanwhile.
+        let mut keys = self.0.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        let changed = change(&keys)?;
+        if changed == *keys {
+            return Ok(());
+        }
+        if let Some(path) = &self.0.path {
+            changed.store(path)?;
+        }
+        self.0.sealers.send_replace(Sealers::of(&changed, &self.0.label));
+        *keys = changed;
+        Ok(())
+    }
+
+    /// The keys as they are now.
+    #[must_use]
+    pub fn sealers(&self) -> Sealers {
+        self.0.sealers.borrow().clone()
+    }
+
+    /// The keys, and how to hear of changes.
+    pub(crate) fn watch(&self) -> watch::Receiver<Sealers> {
+        self.0.sealers.subscribe()
+    }
+}
+
+impl PartialEq for Keyring {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Keyring {}
+
+impl fmt::Debug for Keyring {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Keyring").field(&self.ids()).finish()
+    }
+}
+
+impl Sealers {
+    fn of(keys: &Keys, label: &[u8]) -> Self {
+        let sealer = |key: &Key| Sealer {
+            id: key.id(),
+            datagrams: DatagramKey::new(key, label),
+            stream_key: key.stream_key(),
+            label: label.to_vec(),
         };
-        let (keys, is_whole) = scan(&text);
-        if is_whole {
-            return Ok(Some((Self(keys), None)));
-        }
-        let aside = damaged_name(path).map_err(failed)?;
-        fs::rename(path, &aside).map_err(failed)?;
-        if keys.is_empty() {
-            return Err(KeysError::Lost(aside));
-        }
-        let keys = Self(keys);
-        keys.store(path)?;
-        Ok(Some((keys, Some(aside))))
+        Self(keys.as_slice().iter().map(sealer).collect())
     }
 
-    /// Reads the keys that an operator hands over: a keyring, or one key on each line.
-    ///
-    /// # Errors
-    /// When the file cannot be read, or a line is no key.
-    pub fn read(path: &Path) -> Result<Self, KeysError> {
-        let failed = |source| KeysError::Io { path: path.to_path_buf(), source };
-        let text = read_small(path, FILE_LIMIT).map_err(failed)?.map(Zeroizing::new);
-        let text = text.ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?;
-        let mut keys = Vec::new();
-        for (index, line) in lines(&text) {
-            let word = line.split_whitespace().next_back().unwrap_or_default();
-            if line.starts_with("end ") {
-                continue;
-            }
-            let key = Key::parse(word).map_err(|error| KeysError::Line {
-                path: path.to_path_buf(),
-                line: index + 1,
-                error,
-            })?;
-            if !keys.contains(&key) {
-                keys.push(key);
-            }
-        }
-        match keys.len() {
-            0 => Err(KeysError::Empty(path.to_path_buf())),
-            1..=KEYS_LIMIT => Ok(Self(keys)),
-            _ => Err(KeysError::Full),
-        }
+    /// The one that seals.
+    #[must_use]
+    pub fn first(&self) -> &Sealer {
+        // A keyring is never empty: keys are made of at least one, and the first is not removed.
+        &self.0[0]
     }
 
-    /// Writes the keyring, at once or not at all, for its owner alone.
+    /// The one with this identity.
+    pub(crate) fn find(&self, id: KeyId) -> Option<&Sealer> {
+        self.0.iter().find(|sealer| sealer.id == id)
+    }
+
+    /// Opens a datagram in place.
     ///
     /// # Errors
-    /// When the disk refuses.
-    pub fn store(&self, path: &Path) -> Result<(), KeysError> {
-        let mut text = Zeroizing::new(HEADER.to_owned());
-        for key in &self.0 {
-            text.push_str(&format!("key {} ", key.id()));
-            text.push_str(&key.to_text());
-            text.push('\n');
-        }
-        text.push_str(&format!("end {}\n", self.0.len()));
-        write_private(path, text.as_bytes())
-            .map_err(|source| KeysError::Io { path: path.to_path_buf(), source })
+    /// When no key of these sealed it, or it was sealed for another cluster or altered since.
+    pub fn open(&self, bytes: &mut [u8]) -> Result<Opened, SealError> {
+        datagram::open(&self.0, bytes)
     }
 }
 
-fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    let lines = text.lines().map(str::trim).enumerate();
-    lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
+impl fmt::Debug for Sealer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Sealer").field(&self.id).finish()
+    }
 }
 
-/// The keys that are whole, and whether that is all there is to the file.
-fn scan(text: &str) -> (Vec<Key>, bool) {
-    let mut keys = Vec::new();
-    let mut is_whole = true;
-    let mut has_ended = false;
-    for (_, line) in lines(text) {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        match words.as_slice() {
-            ["key", id, key] if !has_ended && keys.len() < KEYS_LIMIT => match Key::parse(key) {
-                Ok(key) if key.id().to_string() == *id && !keys.contains(&key) => keys.push(key),
-                _ => is_whole = false,
-            },
-            ["end", count] if !has_ended => {
-                has_ended = true;
-                is_whole &= count.parse() == Ok(keys.len());
-            }
-            _ => is_whole = false,
-        }
+impl fmt::Debug for Sealers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.iter()).finish()
     }
-    let is_whole = is_whole && has_ended && !keys.is_empty();
-    (keys, is_whole)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn keys(count: usize) -> Keys {
-        Keys((0..count).map(|_| Key::generate().unwrap()).collect())
+    #[test]
+    fn a_key_is_installed_used_and_removed_and_each_step_is_on_disk() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("keyring");
+        let (old, new) = (Key::generate().unwrap(), Key::generate().unwrap());
+        let label = Name::new("c").unwrap();
+        let ring = Keyring::new(Keys::new(old.clone()), &label, Some(path.clone()));
+        let held = || Keys::load(&path).unwrap().unwrap().0.as_slice().to_vec();
+        assert!(matches!(ring.use_key(new.id()), Err(KeysError::Missing(_))));
+        assert_eq!(ring.install(new.clone()).unwrap(), new.id());
+        assert_eq!(held(), [old.clone(), new.clone()]);
+        assert!(matches!(ring.remove(old.id()), Err(KeysError::InUse(_))));
+        ring.use_key(new.id()).unwrap();
+        assert_eq!((held(), ring.ids()), (vec![new.clone(), old.clone()], vec![new.id(), old.id()]));
+        ring.remove(old.id()).unwrap();
+        assert_eq!((held(), ring.ids()), (vec![new.clone()], vec![new.id()]));
     }
 
     #[test]
-    fn a_keyring_comes_back_from_its_file() {
+    fn a_change_that_cannot_be_written_does_not_count() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("keyring");
-        assert!(Keys::load(&path).unwrap().is_none());
-        let keys = keys(3);
-        keys.store(&path).unwrap();
-        assert_eq!(Keys::load(&path).unwrap(), Some((keys.clone(), None)));
-        assert_eq!(Keys::read(&path).unwrap(), keys);
+        let key = Key::generate().unwrap();
+        let label = Name::new("c").unwrap();
+        let ring = Keyring::new(Keys::new(key.clone()), &label, Some(dir.path().join("gone/keyring")));
+        assert!(matches!(ring.install(Key::generate().unwrap()), Err(KeysError::Io { .. })));
+        assert_eq!(ring.ids(), [key.id()]);
     }
 
     #[test]
-    fn a_keyring_cut_short_anywhere_is_set_aside_and_its_whole_keys_are_used() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("keyring");
-        let keys = keys(2);
-        keys.store(&path).unwrap();
-        let whole = fs::read(&path).unwrap();
-        // Without its last line break it still says everything.
-        for len in 0..whole.len() - 1 {
-            fs::write(&path, &whole[..len]).unwrap();
-            match Keys::load(&path) {
-                Ok(Some((left, Some(aside)))) => {
-                    assert!(keys.0.starts_with(&left.0), "{len}");
-                    assert_eq!(fs::read(&aside).unwrap(), whole[..len]);
-                    assert_eq!(Keys::load(&path).unwrap(), Some((left, None)), "the new one is whole");
-                    fs::remove_file(aside).unwrap();
-                }
-                Err(KeysError::Lost(aside)) => {
-                    assert!(!path.exists());
-                    fs::remove_file(aside).unwrap();
-                }
-                other => panic!("{len}: {other:?}"),
-            }
+    fn a_keyring_takes_sixteen_keys() {
+        let ring = Keyring::new(Keys::new(Key::generate().unwrap()), &Name::new("c").unwrap(), None);
+        for _ in 1..16 {
+            ring.install(Key::generate().unwrap()).unwrap();
         }
-    }
-
-    #[test]
-    fn an_altered_byte_never_makes_another_key() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("keyring");
-        let keys = keys(2);
-        keys.store(&path).unwrap();
-        let whole = fs::read(&path).unwrap();
-        for at in HEADER.len()..whole.len() {
-            let mut altered = whole.clone();
-            altered[at] ^= 1;
-            fs::write(&path, &altered).unwrap();
-            if let Ok(Some((left, _))) = Keys::load(&path) {
-                assert!(left.0.iter().all(|key| keys.0.contains(key)), "{at}");
-            }
-        }
-    }
-
-    #[test]
-    fn keys_handed_over_are_read_from_plain_lines_and_a_wrong_line_is_named() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("k");
-        let keys = keys(2);
-        let text = format!("# two keys\n{}\n\n{}\n", &*keys.0[0].to_text(), &*keys.0[1].to_text());
-        fs::write(&path, text).unwrap();
-        assert_eq!(Keys::read(&path).unwrap(), keys);
-        fs::write(&path, "# none\nhunter2\n").unwrap();
-        let error = Keys::read(&path).unwrap_err().to_string();
-        assert!(error.contains("k:2: this is no key") && !error.contains("hunter2"), "{error}");
-        fs::write(&path, "").unwrap();
-        assert!(matches!(Keys::read(&path), Err(KeysError::Empty(_))));
+        assert!(matches!(ring.install(Key::generate().unwrap()), Err(KeysError::Full)));
     }
 }

@@ -16,6 +16,7 @@ pub use self::value::{Bytes, HostPort};
 use self::value::{Scalar as _, Value, values, words};
 use crate::config::{Limits as DriverLimits, NodeConfig, Start};
 use crate::loss::InjectedLoss;
+use crate::seal::Sealing;
 use heck_core::config::{Config, ConfigError, MembershipConfig};
 use heck_core::entry::Scope;
 use heck_core::id::Name;
@@ -39,6 +40,10 @@ pub struct Settings {
     pub bind: SocketAddr,
     /// Where peers reach the node; unset, `bind`.
     pub advertise: Option<HostPort>,
+    /// The label of the cluster.
+    pub cluster: Name,
+    /// Whether gossip is sealed.
+    pub seal: bool,
     /// A file with the cluster's key, for a data folder that has none.
     pub key_file: Option<PathBuf>,
     /// Nodes to join through.
@@ -150,6 +155,8 @@ impl Default for Settings {
             data_dir: "heck-data".into(),
             bind: loopback(7400),
             advertise: None,
+            cluster: Name::new("heck").expect("the name is not empty"),
+            seal: true,
             key_file: None,
             join: Vec::new(),
             http: loopback(7401),
@@ -199,7 +206,7 @@ impl Settings {
 
     /// The settings of the driver's node of this name.
     #[must_use]
-    pub fn node_config(&self, name: Name, seed: Seed) -> NodeConfig {
+    pub fn node_config(&self, name: Name, sealing: Sealing, seed: Seed) -> NodeConfig {
         let usize_of = |bytes: Bytes| usize::try_from(bytes.0).unwrap_or(usize::MAX);
         let limits = &self.limits;
         NodeConfig {
@@ -209,6 +216,7 @@ impl Settings {
             zone: self.scope(),
             weight: self.weight,
             members: Vec::new(),
+            sealing,
             start: if self.join.is_empty() { Start::Bootstrap } else { Start::Later },
             protocol: self.protocol(),
             seed,
@@ -241,7 +249,7 @@ impl Settings {
             }));
         }
         let name = Name::new("n").map_err(|error| ("name", error.to_string(), String::new()))?;
-        self.node_config(name, Seed(0)).validate().map_err(|error| out_of_range(&error))
+        self.node_config(name, Sealing::Unsealed, Seed(0)).validate().map_err(|error| out_of_range(&error))
     }
 }
 
@@ -268,7 +276,7 @@ mod tests {
         assert_eq!(settings.protocol(), Config::default());
         let name = Name::new("n").unwrap();
         let usual = NodeConfig { weight: 100, ..NodeConfig::new(name.clone(), "heck-data".into(), Seed(1)) };
-        assert_eq!(settings.node_config(name, Seed(1)), usual);
+        assert_eq!(settings.node_config(name, Sealing::Unsealed, Seed(1)), usual);
     }
 
     #[test]

@@ -94,6 +94,18 @@ const NODE: &[Setting] = &[
         "Nodes to join the cluster through. Names are resolved again for each attempt, and attempts go on for ever."
     ),
     setting!(
+        "cluster",
+        "LABEL",
+        cluster,
+        "The cluster's label. Nodes of clusters with different labels do not listen to each other, even with one key."
+    ),
+    setting!(
+        "seal",
+        "BOOL",
+        seal,
+        "Whether gossip is sealed with the cluster's key. If not, whoever can reach the node can change what it knows."
+    ),
+    setting!(
         "key_file",
         "FILE",
         key_file,

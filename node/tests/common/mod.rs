@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test binary uses its own part of this module")]
 
 pub mod heck;
+pub mod tap;
 
 use heck_core::config::Config;
 use heck_core::effects::Phase;
