@@ -91,6 +91,11 @@ impl Driver {
                 Happening::Request(Some(Request::Command { command, answer })) => {
                     self.command(&command, answer).await?;
                 }
+                Happening::Request(Some(Request::Decide { decide, answer })) => {
+                    if let Some(command) = decide(self.parts.node.view(), self.parts.clock.now()) {
+                        self.command(&command, answer).await?;
+                    }
+                }
                 Happening::Request(Some(Request::View(look))) => {
                     look(self.parts.node.view(), self.parts.clock.now());
                 }

@@ -18,10 +18,15 @@ pub(crate) type Answer = oneshot::Sender<Result<Option<Dot>, Refusal>>;
 /// How a node's task ended, once it has.
 pub(crate) type Ended = Option<Result<(), NodeError>>;
 
+/// Looks at the node, and decides on a command or on none.
+pub(crate) type Decide = Box<dyn FnOnce(View<'_>, Time) -> Option<Command> + Send>;
+
 /// What a handle asks of the node's task.
 pub(crate) enum Request {
     /// Carry this out.
     Command { command: Command, answer: Answer },
+    /// Carry out what this decides on, if anything.
+    Decide { decide: Decide, answer: Answer },
     /// Let this look at the node.
     View(Box<dyn FnOnce(View<'_>, Time) + Send>),
     /// Sync what is written and stop.
@@ -88,6 +93,33 @@ impl NodeHandle {
         let request = Request::Command { command, answer };
         self.requests.send(request).await.map_err(|_| CommandError::Stopped)?;
         answered.await.map_err(|_| CommandError::Stopped)?.map_err(CommandError::Refused)
+    }
+
+    /// Lets `decide` look at the node's state, and carries out the command that it decides on before anything else
+    /// happens to the node: what a write depends on cannot change in between. Otherwise as
+    /// [`command`](Self::command). What other nodes write at the same time is unknown here, as always.
+    ///
+    /// # Errors
+    /// As [`command`](Self::command). Inside, what `decide` said against it; nothing changed then.
+    pub async fn decide<E: Send + 'static>(
+        &self,
+        decide: impl FnOnce(View<'_>, Time) -> Result<Command, E> + Send + 'static,
+    ) -> Result<Result<Option<Dot>, E>, CommandError> {
+        let (answer, answered) = oneshot::channel();
+        let (objection, mut objected) = oneshot::channel();
+        let decide = Box::new(move |view: View<'_>, now| match decide(view, now) {
+            Ok(command) => Some(command),
+            Err(reason) => {
+                // Whoever asked may have stopped waiting.
+                let _ = objection.send(reason);
+                None
+            }
+        });
+        self.requests.send(Request::Decide { decide, answer }).await.map_err(|_| CommandError::Stopped)?;
+        match answered.await {
+            Ok(answer) => answer.map(Ok).map_err(CommandError::Refused),
+            Err(_) => objected.try_recv().map(Err).map_err(|_| CommandError::Stopped),
+        }
     }
 
     /// Lets `look` read the node's state, on the node's own task and between two of its steps: it should be

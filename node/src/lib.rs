@@ -33,6 +33,7 @@
 #![forbid(unsafe_code)]
 
 mod addr;
+pub mod api;
 pub mod cli;
 mod clock;
 mod config;

@@ -13,9 +13,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use thiserror::Error;
+use utoipa::ToSchema;
 
 /// What an operator wants of an origin.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum AdminState {
     /// Checked, and used when healthy.
@@ -28,7 +29,7 @@ pub enum AdminState {
 }
 
 /// An origin, completely. What is left out is as usual, and what is as usual is left out when it is written.
-#[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OriginDocument {
     /// Its name, unique in the cluster: 1 to 255 bytes.
@@ -59,6 +60,7 @@ pub struct OriginDocument {
     /// A file of PEM certificates on the node that checks: the only authorities that count. Those of the node's system
     /// unless set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     pub ca: Option<PathBuf>,
     /// Whether any certificate will do; not unless set.
     #[serde(default, skip_serializing_if = "is_default")]

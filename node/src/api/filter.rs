@@ -1,0 +1,81 @@
+//! Which origins a client wants.
+
+use super::model::{HealthRow, OriginRow, Table};
+use super::problem::{Kind, Problem};
+use heck_core::entry::{Body, HealthState};
+use heck_core::id::Name;
+use std::sync::Arc;
+
+/// The states by the names that clients use.
+pub(crate) const STATES: [(HealthState, &str); 5] = [
+    (HealthState::Unknown, "unknown"),
+    (HealthState::Healthy, "healthy"),
+    (HealthState::Unhealthy, "unhealthy"),
+    (HealthState::Degraded, "degraded"),
+    (HealthState::Draining, "draining"),
+];
+
+/// The name of a state.
+pub(crate) fn state_name(state: HealthState) -> &'static str {
+    STATES.iter().find(|(known, _)| *known == state).map_or("unknown", |(_, name)| name)
+}
+
+/// A filter: an origin has to meet all that is set.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Filter {
+    tag: Option<String>,
+    states: Vec<HealthState>,
+    owner: Option<String>,
+    source: Option<String>,
+}
+
+impl Filter {
+    pub(crate) fn new(
+        tag: Option<String>,
+        state: Option<&str>,
+        owner: Option<String>,
+        source: Option<String>,
+    ) -> Result<Self, Problem> {
+        let states = state.iter().flat_map(|list| list.split(',')).map(|name| {
+            let known = STATES.iter().find(|(_, known)| *known == name.trim());
+            known.map(|(state, _)| *state).ok_or_else(|| {
+                let all = STATES.map(|(_, name)| name).join(", ");
+                Problem::new(Kind::Invalid, format!("`state` is `{name}`, allowed are {all}"))
+            })
+        });
+        Ok(Self { tag, states: states.collect::<Result<_, _>>()?, owner, source })
+    }
+
+    /// Whether an origin meets what is asked of its description.
+    pub(crate) fn wants_origin(&self, origin: &OriginRow) -> bool {
+        let has_source = match (&self.source, &origin.entry.body) {
+            (None, _) => true,
+            (Some(wanted), Body::Origin { source, .. }) => source.as_str() == wanted,
+            (Some(_), _) => false,
+        };
+        has_source && self.tag.as_ref().is_none_or(|tag| origin.tags.contains(tag))
+    }
+
+    /// Whether it meets what is asked of its health.
+    pub(crate) fn wants_health(&self, health: &HealthRow) -> bool {
+        let has_owner = self
+            .owner
+            .as_deref()
+            .is_none_or(|owner| health.owner.as_ref().is_some_and(|name| name.as_str() == owner));
+        has_owner && (self.states.is_empty() || self.states.contains(&health.state))
+    }
+
+    /// Whether it meets everything, by its health and a table of descriptions.
+    pub(crate) fn wants(&self, name: &Name, health: &HealthRow, origins: &Arc<Table<OriginRow>>) -> bool {
+        let asks_of_origin = self.tag.is_some() || self.source.is_some();
+        self.wants_health(health)
+            && (!asks_of_origin || origins.get(name).is_some_and(|row| self.wants_origin(&row.value)))
+    }
+
+    /// Whether it meets everything, by its description and a table of health.
+    pub(crate) fn wants_by(&self, name: &Name, origin: &OriginRow, health: &Arc<Table<HealthRow>>) -> bool {
+        let asks_of_health = self.owner.is_some() || !self.states.is_empty();
+        self.wants_origin(origin)
+            && (!asks_of_health || health.get(name).is_some_and(|row| self.wants_health(&row.value)))
+    }
+}

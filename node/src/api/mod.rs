@@ -1,0 +1,149 @@
+//! The HTTP API: any node answers for every origin from its own memory.
+//!
+//! [`serve`] opens it on a listener. Reads come from the read model (`model`), which follows the node's events, or
+//! from brief looks at the node; writes are the node's commands. `routes` has one file for each kind of thing,
+//! which OpenAPI describes from the same source. Around them, from the outside in: connections and their bounds
+//! (`server`), the deadline of a request (`deadline`), how often a client may ask (`rate`), and what it may do
+//! (`auth`). Every error is a `problem`.
+
+mod auth;
+mod config;
+mod deadline;
+mod etag;
+mod extract;
+mod filter;
+mod log;
+mod model;
+mod page;
+mod position;
+mod problem;
+mod rate;
+mod routes;
+mod schema;
+mod server;
+mod tail;
+mod time;
+mod tls;
+
+pub use auth::{Token, TokenError, TokenScope};
+pub use config::{ApiConfig, ApiLimits};
+pub use rate::RequestRate;
+pub use tls::{TlsError, TlsFiles};
+
+use crate::handle::NodeHandle;
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn_with_state;
+use model::Model;
+use rate::Buckets;
+use server::Door;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
+
+/// Why the API did not open.
+#[derive(Debug, Error)]
+pub enum ApiError {
+    /// The listener cannot be used.
+    #[error("the API cannot be opened: {0}")]
+    Listener(#[from] io::Error),
+    /// TLS cannot be set up.
+    #[error("TLS of the API: {0}")]
+    Tls(#[from] TlsError),
+}
+
+/// What the routes work with.
+#[derive(Clone)]
+pub(crate) struct App {
+    node: NodeHandle,
+    model: Model,
+    config: Arc<ApiConfig>,
+    buckets: Option<Arc<Buckets>>,
+    /// One permit for each event stream.
+    streams: Arc<Semaphore>,
+    closing: watch::Receiver<bool>,
+    /// Whether a client has told the node to leave.
+    leaving: Arc<watch::Sender<bool>>,
+    openapi: Arc<str>,
+}
+
+/// An open API. It closes when this is dropped.
+#[derive(Debug)]
+pub struct ApiServer {
+    addr: SocketAddr,
+    closing: watch::Sender<bool>,
+    leaving: watch::Receiver<bool>,
+    task: JoinHandle<()>,
+}
+
+impl ApiServer {
+    /// The address that it is bound to.
+    #[must_use]
+    pub const fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Waits until a client has made the node leave its cluster: the process is to end then.
+    pub async fn left(&self) {
+        let mut leaving = self.leaving.clone();
+        if leaving.wait_for(|leaving| *leaving).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Closes: requests under way are answered, event streams end. Takes 2 s at most.
+    pub async fn close(self) {
+        self.closing.send_replace(true);
+        // What went wrong in there was said to its client.
+        let _ = self.task.await;
+    }
+}
+
+/// Opens the API of a node in the current tokio runtime.
+///
+/// # Errors
+/// When the listener cannot be used, or the files of TLS cannot be. Nothing is open then.
+pub fn serve(
+    listener: std::net::TcpListener,
+    node: NodeHandle,
+    config: ApiConfig,
+) -> Result<ApiServer, ApiError> {
+    listener.set_nonblocking(true)?;
+    let listener = TcpListener::from_std(listener)?;
+    let addr = listener.local_addr()?;
+    let tls = config.tls.as_ref().map(tls::server_config).transpose()?.map(TlsAcceptor::from);
+    let (closing_sender, closing) = watch::channel(false);
+    let (leaving_sender, leaving) = watch::channel(false);
+    let (router, document) = routes::all();
+    let limits = config.limits.clone();
+    let app = App {
+        model: Model::start(node.clone()),
+        node,
+        buckets: limits.rate.map(|rate| Arc::new(Buckets::new(rate))),
+        streams: Arc::new(Semaphore::new(limits.streams)),
+        closing: closing.clone(),
+        leaving: Arc::new(leaving_sender),
+        openapi: document.into(),
+        config: Arc::new(config),
+    };
+    let router = finish(router, app, &limits);
+    let door = Door { listener, tls, router, limits, closing };
+    Ok(ApiServer { addr, closing: closing_sender, leaving, task: tokio::spawn(door.serve()) })
+}
+
+/// The routes with all that stands before them, the outermost last.
+fn finish(router: Router<App>, app: App, limits: &ApiLimits) -> Router {
+    router
+        .fallback(routes::no_such_route)
+        .method_not_allowed_fallback(routes::method_not_allowed)
+        .layer(DefaultBodyLimit::max(limits.body_bytes))
+        .layer(from_fn_with_state(app.clone(), auth::check))
+        .layer(from_fn_with_state(app.clone(), rate::check))
+        .layer(from_fn_with_state(app.clone(), deadline::keep))
+        .with_state(app)
+}

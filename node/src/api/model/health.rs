@@ -1,0 +1,76 @@
+//! The health of one origin as this node knows it, without what goes on changing between two events.
+
+use heck_core::entry::{Admin, Body, Confirmation, HealthState, Hold};
+use heck_core::id::{Name, Writer};
+use heck_core::node::View;
+use heck_core::time::{Span, Time};
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+/// Answers of one writer for origins of one interval: they are of one age, and stale together.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(crate) struct Group {
+    pub writer: Writer,
+    pub interval: Span,
+}
+
+/// The health of one origin.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct HealthRow {
+    pub state: HealthState,
+    /// When the state began, by the clock of the node that saw it begin; none before any claim.
+    pub since: Option<Time>,
+    pub hold: Hold,
+    pub confirmation: Confirmation,
+    /// Who says so, if anybody.
+    pub said_by: Option<Name>,
+    /// Who is to check it.
+    pub owner: Option<Name>,
+    /// Whether this node is.
+    pub is_own: bool,
+    pub admin: Admin,
+    /// Where its age is found; none when nobody vouches for it.
+    pub group: Option<Group>,
+    pub is_stale: bool,
+}
+
+impl HealthRow {
+    /// Reads it at `now`; none when there is no such origin.
+    pub(crate) fn read(view: View<'_>, origin: &Name, now: Time) -> Option<Self> {
+        let Body::Origin { spec, .. } = &view.origin(origin)?.body else { return None };
+        let scope = view.own_scope();
+        let name_of = |node| view.members().get(node).map(|member| member.name.clone());
+        let health = view.health(scope, origin, now);
+        let owner = health.map_or_else(|| view.owner(scope, origin, now), |health| health.owner);
+        let mut row = Self {
+            state: HealthState::Unknown,
+            since: None,
+            hold: Hold::Released,
+            confirmation: Confirmation::default(),
+            said_by: None,
+            owner: owner.and_then(name_of),
+            is_own: owner == Some(view.writer().node),
+            admin: spec.admin,
+            group: None,
+            is_stale: true,
+        };
+        if let Some(health) = health {
+            let group = Group { writer: health.writer, interval: spec.policy.interval };
+            row.state = health.state;
+            row.since = Some(health.since);
+            row.hold = health.hold;
+            row.confirmation = health.confirmation;
+            row.said_by = name_of(health.writer.node);
+            row.group = (health.hold == Hold::Held).then_some(group);
+            row.is_stale = health.is_stale;
+        }
+        Some(row)
+    }
+
+    /// What counts as a change.
+    pub(crate) fn print(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        (self.state, self.since, self.hold, self.confirmation).hash(&mut hasher);
+        (&self.said_by, &self.owner, self.admin, self.is_stale).hash(&mut hasher);
+        hasher.finish()
+    }
+}

@@ -1,0 +1,282 @@
+//! Is an origin healthy, who says so, and how old is that answer?
+
+use super::to_json;
+use crate::api::App;
+use crate::api::etag::Conditions;
+use crate::api::extract::{Named, Params, wait, wants_events};
+use crate::api::filter::{Filter, state_name};
+use crate::api::model::{Age, Ages, HealthRow, OriginRow, Row, Table};
+use crate::api::page;
+use crate::api::problem::Problem;
+use crate::api::tail;
+use crate::api::time::Moment;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use heck_core::check::Status;
+use heck_core::entry::{Admin, HealthState, Hold};
+use heck_core::id::Name;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use utoipa::{IntoParams, ToSchema};
+
+/// Origins whose last check is looked up in one brief look at the node.
+const PAGE: usize = 512;
+
+/// The health of one origin, as lists have it.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct HealthSummary<'a> {
+    name: &'a str,
+    /// `healthy`, `unhealthy`, `degraded`, `draining` or `unknown`.
+    state: &'static str,
+    /// When the state began, by the clock of the node that saw it begin; null while the state is unknown.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    since: Option<Moment>,
+    /// How old the answer is; null when nobody vouches for it. One second more than it is, at most.
+    age_ms: Option<u64>,
+    /// The most by which `age_ms` may understate.
+    age_bound_ms: Option<u64>,
+    /// Who is to check it, as this node sees the members.
+    owner: Option<&'a str>,
+    /// Whether the answer is older than it should be. It says nothing of the origin: the checker is late or out of
+    /// reach, or the origin is in maintenance.
+    stale: bool,
+    /// `held` while who said it goes on checking, `late` when it is behind, `released` when it has stopped.
+    hold: &'static str,
+    /// What the operator wants: `enabled`, `draining` or `maintenance`.
+    admin: &'static str,
+}
+
+/// What there is beside: some of it only its owner knows, and it is null elsewhere.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct HealthDetails<'a> {
+    /// Who says so: another than `owner` while the origin changes hands.
+    said_by: Option<&'a str>,
+    /// What others said when it became unhealthy; null in any other state.
+    confirmation: Option<ConfirmationView>,
+    /// Only the owner knows: when a check last told something.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    last_check: Option<Moment>,
+    /// Only the owner knows: how many checks running have said the same.
+    consecutive: Option<u16>,
+}
+
+/// What confirmers said of an origin that is unhealthy.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ConfirmationView {
+    /// How many were asked.
+    asked: u8,
+    /// How many answered in time.
+    answered: u8,
+    /// How many of those found it down as well.
+    agreed: u8,
+}
+
+/// The health of one origin.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Health<'a> {
+    #[serde(flatten)]
+    summary: HealthSummary<'a>,
+    #[serde(flatten)]
+    details: HealthDetails<'a>,
+}
+
+/// A page of rows.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct HealthList<'a, T> {
+    health: Vec<T>,
+    /// The cursor of the next page; null on the last.
+    next: Option<&'a str>,
+}
+
+const fn hold_name(hold: Hold) -> &'static str {
+    match hold {
+        Hold::Held => "held",
+        Hold::Late => "late",
+        Hold::Released => "released",
+    }
+}
+
+pub(crate) const fn admin_name(admin: Admin) -> &'static str {
+    match admin {
+        Admin::Enabled => "enabled",
+        Admin::Draining => "draining",
+        Admin::Disabled => "maintenance",
+    }
+}
+
+fn summary<'a>(name: &'a Name, row: &'a HealthRow, ages: &Ages) -> HealthSummary<'a> {
+    let age: Option<Age> = row.group.as_ref().and_then(|group| ages.age(group));
+    HealthSummary {
+        name: name.as_str(),
+        state: state_name(row.state),
+        since: row.since.map(Moment),
+        age_ms: age.map(|age| age.age_ms),
+        age_bound_ms: age.map(|age| age.bound_ms),
+        owner: row.owner.as_ref().map(Name::as_str),
+        stale: row.is_stale,
+        hold: hold_name(row.hold),
+        admin: admin_name(row.admin),
+    }
+}
+
+fn health<'a>(name: &'a Name, row: &'a HealthRow, ages: &Ages, check: Option<&Status>) -> Health<'a> {
+    let asked = row.confirmation;
+    let details = HealthDetails {
+        said_by: row.said_by.as_ref().map(Name::as_str),
+        confirmation: (row.state == HealthState::Unhealthy).then_some(ConfirmationView {
+            asked: asked.asked,
+            answered: asked.answered,
+            agreed: asked.agreed,
+        }),
+        last_check: check.filter(|check| check.consecutive > 0).map(|check| Moment(check.told)),
+        consecutive: check.map(|check| check.consecutive),
+    };
+    Health { summary: summary(name, row, ages), details }
+}
+
+/// What this node knows of the last checks of its own origins among these.
+async fn checks(app: &App, names: Vec<Name>) -> Result<BTreeMap<Name, Status>, Problem> {
+    let mut known = BTreeMap::new();
+    for page in names.chunks(PAGE) {
+        let page = page.to_vec();
+        let look = app.node.view(move |view, _| {
+            page.into_iter()
+                .filter_map(|name| view.check(&name).map(|status| (name, status)))
+                .collect::<Vec<_>>()
+        });
+        known.extend(look.await?);
+    }
+    Ok(known)
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Query {
+    /// Origins with this tag.
+    tag: Option<String>,
+    /// Origins in one of these states, separated by commas.
+    state: Option<String>,
+    /// Origins that this node is to check.
+    owner: Option<String>,
+    /// Origins that came from this source.
+    source: Option<String>,
+    /// All that is known of each, as for a single origin; not unless set.
+    details: Option<bool>,
+    /// Rows of a page, 1 to 1,000; everything unless set.
+    limit: Option<usize>,
+    /// `next` of the page before.
+    cursor: Option<String>,
+    /// Long poll: with the last ETag in If-None-Match, waits for up to so long (`30s`) until something changes. Ages
+    /// and details of checks do not count as changes.
+    wait: Option<String>,
+}
+
+/// The health of all origins, or of those that meet a filter. With `Accept: text/event-stream` a stream of events:
+/// `set` with a row that is new or changed, `removed` with a name; a stream that cannot resume behind its
+/// Last-Event-ID begins with `reset`, everything and `ready`.
+#[utoipa::path(
+    get, path = "/v1/health", tag = "health", params(Query),
+    responses(
+        (status = 200, content(
+            (HealthList<HealthSummary> = "application/json"), (String = "text/event-stream")
+        ), headers(("ETag" = String))),
+        (status = 304, description = "Unchanged since the ETag in If-None-Match")
+    )
+)]
+pub(crate) async fn list(
+    State(app): State<App>,
+    headers: HeaderMap,
+    Params(query): Params<Query>,
+) -> Result<Response, Problem> {
+    let filter = Filter::new(query.tag, query.state.as_deref(), query.owner, query.source)?;
+    let (rows, origins) = (app.model.health.clone(), app.model.origins.clone());
+    if wants_events(&headers) {
+        let ages = app.model.clone();
+        let wanted = move |name: &Name, row: &HealthRow| filter.wants(name, row, &origins.borrow());
+        return tail::watch(&app, rows, &headers, wanted, move |name, row| {
+            serde_json::to_string(&summary(name, &row.value, &ages.ages())).unwrap_or_default()
+        });
+    }
+    let select = Select {
+        filter,
+        after: page::after(query.cursor.as_deref())?,
+        // One row more shows whether there is another page.
+        limit: page::limit(query.limit, usize::MAX - 1)?,
+    };
+    let (conditions, wait) = (Conditions::of(&headers)?, wait(query.wait.as_deref())?);
+    let print =
+        |table: &Table<HealthRow>| tail::print(select.rows(table, &origins.borrow()).take(select.limit + 1));
+    let Some((tag, table)) = tail::changed(rows, &conditions, wait, print).await? else {
+        return Ok(tail::not_modified());
+    };
+    let origins = origins.borrow().clone();
+    let mut rows: Vec<_> = select.rows(&table, &origins).take(select.limit + 1).collect();
+    let more = rows.len() > select.limit;
+    rows.truncate(select.limit);
+    let next = rows.last().filter(|_| more).map(|(name, _)| page::cursor(name));
+    let (ages, next) = (app.model.ages(), next.as_deref());
+    if !query.details.unwrap_or(false) {
+        let health = rows.iter().map(|(name, row)| summary(name, &row.value, &ages)).collect();
+        return Ok(tail::tagged(&tag, to_json(&HealthList { health, next })?));
+    }
+    let own = rows.iter().filter(|(_, row)| row.value.is_own).map(|(name, _)| (*name).clone());
+    let checks = checks(&app, own.collect()).await?;
+    let health = rows.iter().map(|(name, row)| health(name, &row.value, &ages, checks.get(*name))).collect();
+    Ok(tail::tagged(&tag, to_json(&HealthList { health, next })?))
+}
+
+/// Which rows a client wants.
+struct Select {
+    filter: Filter,
+    after: Option<Name>,
+    limit: usize,
+}
+
+impl Select {
+    fn rows<'a>(
+        &'a self,
+        health: &'a Table<HealthRow>,
+        origins: &'a Arc<Table<OriginRow>>,
+    ) -> impl Iterator<Item = (&'a Name, &'a Row<HealthRow>)> {
+        let rows = health.after(self.after.as_ref());
+        rows.filter(|(name, row)| self.filter.wants(name, &row.value, origins))
+    }
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct One {
+    /// Long poll: with the last ETag in If-None-Match, waits for up to so long (`30s`) until something changes.
+    wait: Option<String>,
+}
+
+/// The health of one origin, with all that this node knows of it.
+#[utoipa::path(
+    get, path = "/v1/health/{name}", tag = "health", params(("name" = String, Path), One),
+    responses(
+        (status = 200, body = Health, headers(("ETag" = String))),
+        (status = 304, description = "Unchanged since the ETag in If-None-Match"),
+        (status = 404, body = Problem)
+    )
+)]
+pub(crate) async fn get(
+    State(app): State<App>,
+    headers: HeaderMap,
+    Named(name): Named,
+    Params(query): Params<One>,
+) -> Result<Response, Problem> {
+    let (conditions, wait) = (Conditions::of(&headers)?, wait(query.wait.as_deref())?);
+    let print = |table: &Table<HealthRow>| tail::print(table.get(&name).map(|row| (&name, row)).into_iter());
+    let Some((tag, table)) = tail::changed(app.model.health.clone(), &conditions, wait, print).await? else {
+        return Ok(tail::not_modified());
+    };
+    let row = table.get(&name).ok_or_else(|| Problem::missing("origin", name.as_str()))?;
+    let own = row.value.is_own.then(|| name.clone());
+    let checks = checks(&app, own.into_iter().collect()).await?;
+    let ages = app.model.ages();
+    Ok(tail::tagged(&tag, to_json(&health(&name, &row.value, &ages, checks.get(&name)))?))
+}

@@ -1,0 +1,87 @@
+//! What clients cannot do: ask too often, too much, too slowly, or with too many at once.
+
+use crate::common::until;
+use crate::served::{Served, api_config};
+use heck_node::api::{ApiConfig, ApiLimits, RequestRate};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+fn limited(change: impl FnOnce(&mut ApiLimits)) -> Served {
+    let mut limits = ApiLimits::default();
+    change(&mut limits);
+    Served::with(ApiConfig { limits, ..api_config() })
+}
+
+/// Says something over a connection of its own, and hears what comes until it is closed.
+fn converse(api: &Served, words: &[u8]) -> String {
+    let mut stream = TcpStream::connect(api.server.addr()).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    // Whoever is turned away may be so before the last word.
+    let _ = stream.write_all(words);
+    let mut heard = Vec::new();
+    let _ = stream.read_to_end(&mut heard);
+    String::from_utf8_lossy(&heard).into_owned()
+}
+
+#[test]
+fn whoever_asks_too_often_is_told_to_wait() {
+    let api = limited(|limits| limits.rate = Some(RequestRate { per_s: 1, burst: 3 }));
+    let statuses: Vec<u16> = (0..4).map(|_| api.get("/livez").status).collect();
+    assert_eq!(statuses, [200, 200, 200, 429]);
+    assert_eq!(api.get("/livez").is(429).header("retry-after"), "1");
+}
+
+#[test]
+fn a_connection_too_many_is_turned_away_and_there_is_room_again_later() {
+    let api = limited(|limits| limits.connections = 1);
+    let mut held = TcpStream::connect(api.server.addr()).unwrap();
+    held.write_all(b"GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
+    let mut first = [0; 15];
+    held.read_exact(&mut first).unwrap();
+    assert_eq!(&first, b"HTTP/1.1 200 OK");
+    assert!(converse(&api, b"").starts_with("HTTP/1.1 503 "));
+    drop(held);
+    let ask = || converse(&api, b"GET /livez HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+    until("there is room again", ask, |answer| answer.starts_with("HTTP/1.1 200 "));
+}
+
+#[test]
+fn an_event_stream_too_many_is_refused() {
+    let api = limited(|limits| limits.streams = 1);
+    let held = api.events("/v1/health", None);
+    let ask = || api.send(api.client.get(api.url("/v1/messages")).header("accept", "text/event-stream"));
+    assert_eq!(ask().is(503).header("retry-after"), "5");
+    drop(held);
+    until(
+        "there is room again",
+        || api.server.addr(),
+        |_| {
+            let request = api.client.get(api.url("/v1/health")).header("accept", "text/event-stream").send();
+            api.block_on("a stream", request).is_ok_and(|response| response.status() == 200)
+        },
+    );
+}
+
+#[test]
+fn a_body_that_does_not_come_is_given_up() {
+    let api = limited(|limits| limits.deadline = Duration::from_millis(200));
+    let head = "PUT /v1/kv/k HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer write-0123456789abcdef\r\n\
+        content-length: 5\r\n\r\nab";
+    let answer = converse(&api, head.as_bytes());
+    assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("urn:heck:problem:timeout"), "{answer}");
+    api.get("/v1/kv/k").is(404);
+}
+
+#[test]
+fn a_header_that_does_not_come_and_one_too_large_are_given_up() {
+    let api = limited(|limits| limits.header_timeout = Duration::from_millis(200));
+    assert!(!converse(&api, b"GET /livez HT").contains("200 OK"));
+    let many = "x: y\r\n".repeat(100);
+    let answer = converse(&api, format!("GET /livez HTTP/1.1\r\nhost: a\r\n{many}\r\n").as_bytes());
+    assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
+    let large = "y".repeat(200_000);
+    let answer = converse(&api, format!("GET /livez HTTP/1.1\r\nhost: a\r\nx: {large}\r\n\r\n").as_bytes());
+    assert!(!answer.contains("200 OK"), "{answer}");
+    api.get("/livez").is(200);
+}

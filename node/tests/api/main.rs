@@ -1,0 +1,15 @@
+//! The HTTP API over real sockets: a node in a thread, its API beside it, and a client.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod auth;
+mod hostile;
+mod keys;
+mod life;
+mod limits;
+mod messages;
+mod openapi;
+mod origins;
+mod served;
+mod tls;
