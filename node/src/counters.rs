@@ -54,10 +54,14 @@ pub enum Count {
     Compactions,
     /// Times that this did not succeed; the long journal stays in use.
     CompactionsFailed,
+    /// Times that the origins file was taken over.
+    OriginsReloaded,
+    /// Times that it was not, for what is in it or because it could not be read. The origins are as they were.
+    OriginsRefused,
 }
 
 impl Count {
-    const LEN: usize = Self::CompactionsFailed as usize + 1;
+    const LEN: usize = Self::OriginsRefused as usize + 1;
 }
 
 /// The counters of one node. Reading them disturbs nobody.

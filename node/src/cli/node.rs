@@ -8,6 +8,7 @@ use super::{Exit, refuse, say};
 use crate::data_dir::{DataDir, DataDirError};
 use crate::handle::NodeHandle;
 use crate::logs;
+use crate::origin::watch;
 use crate::report::Problems;
 use crate::seal::{Keyring, KeysError, Sealing};
 use crate::settings::{Given, Settings};
@@ -17,8 +18,10 @@ use heck_core::id::Name;
 use heck_core::rng::Seed;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Builder;
+use tokio::sync::Notify;
 use tokio::time::timeout;
 use tracing::{error, info, warn};
 
@@ -124,6 +127,11 @@ async fn serve(prepared: Prepared) -> Exit {
         Ok(signals) => signals,
         Err(error) => return refuse(format_args!("the system lends no signals: {error}")),
     };
+    let asked = Arc::new(Notify::new());
+    let notify = asked.clone();
+    if let Err(error) = StopSignals::at_hangup(move || notify.notify_one()) {
+        return refuse(format_args!("the system lends no signals: {error}"));
+    }
     let sockets = match Sockets::bind(settings.bind) {
         Ok(sockets) => sockets,
         Err(error) => {
@@ -147,6 +155,7 @@ async fn serve(prepared: Prepared) -> Exit {
     say(greeting(&node, &name, &settings, &data, keyring.as_ref()));
     info!(%name, boot = node.boot().0, gossip = %node.addr(), "the node runs");
     tokio::spawn(log_events(node.clone(), node.subscribe()));
+    follow_origins(&node, &settings, asked);
     if !settings.join.is_empty() {
         let alone_after = Duration::from_micros(settings.protocol.join_timeout.as_us());
         tokio::spawn(join(node.clone(), settings.join.clone(), seed, alone_after));
@@ -162,6 +171,13 @@ async fn serve(prepared: Prepared) -> Exit {
             signals.end_at_next();
             stop(&node, &settings).await
         }
+    }
+}
+
+/// Keeps the origins those of the file, if there is one. Without one a SIGHUP asks for nothing.
+fn follow_origins(node: &NodeHandle, settings: &Settings, asked: Arc<Notify>) {
+    if let Some(watched) = settings.origins.watched() {
+        tokio::spawn(watch(node.clone(), watched, asked));
     }
 }
 

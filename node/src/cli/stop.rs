@@ -1,10 +1,10 @@
-//! Signals that ask a node to stop.
+//! Signals that ask a node to stop, or to read its origins again.
 
 use std::io;
 use std::process;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Waits for SIGTERM and SIGINT.
+/// SIGTERM and SIGINT.
 #[derive(Debug)]
 pub(super) struct StopSignals {
     terminate: Signal,
@@ -23,6 +23,17 @@ impl StopSignals {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",
         }
+    }
+
+    /// Calls this at each SIGHUP.
+    pub(super) fn at_hangup(call: impl Fn() + Send + 'static) -> io::Result<()> {
+        let mut hangup = signal(SignalKind::hangup())?;
+        tokio::spawn(async move {
+            while hangup.recv().await.is_some() {
+                call();
+            }
+        });
+        Ok(())
     }
 
     /// Ends the process at the next one.

@@ -16,6 +16,7 @@ pub use self::value::{Bytes, HostPort};
 use self::value::{Scalar as _, Value, values, words};
 use crate::config::{Limits as DriverLimits, NodeConfig, Start};
 use crate::loss::InjectedLoss;
+use crate::origin::Watched;
 use crate::seal::Sealing;
 use heck_core::config::{Config, ConfigError, MembershipConfig};
 use heck_core::entry::Scope;
@@ -60,6 +61,8 @@ pub struct Settings {
     pub leave_grace: Duration,
     /// What is logged.
     pub log: Log,
+    /// The origins file.
+    pub origins: Origins,
     /// The settings of checks.
     pub checks: CheckLimits,
     /// The settings of membership.
@@ -70,6 +73,35 @@ pub struct Settings {
     pub message_bytes: Bytes,
     /// What keeps peers, clients and the disk from using up the machine.
     pub limits: Limits,
+}
+
+/// The origins file.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Origins {
+    /// The file; unset, there is none.
+    pub file: Option<PathBuf>,
+    /// The label of its origins, unless it says one itself.
+    pub source: Name,
+    /// Whether it may remove more than half of them.
+    pub allow_shrink: bool,
+    /// How often it is looked whether it changed.
+    pub poll: Duration,
+}
+
+impl Default for Origins {
+    fn default() -> Self {
+        let source = Name::new("file").expect("the name is not empty");
+        Self { file: None, source, allow_shrink: false, poll: Duration::from_secs(2) }
+    }
+}
+
+impl Origins {
+    /// What is to be followed, if there is a file.
+    #[must_use]
+    pub fn watched(&self) -> Option<Watched> {
+        let Self { file, source, allow_shrink, poll } = self.clone();
+        file.map(|path| Watched { path, source, allow_shrink, poll })
+    }
 }
 
 /// What is logged, and how.
@@ -165,6 +197,7 @@ impl Default for Settings {
             stop_timeout: Duration::from_secs(10),
             leave_grace: Duration::from_secs(3),
             log: Log { level: Level::Info, format: LogFormat::Text },
+            origins: Origins::default(),
             checks: CheckLimits::default(),
             membership: MembershipConfig::default(),
             message_bytes: Bytes(protocol.retention.bytes),
@@ -247,6 +280,11 @@ impl Settings {
                 min,
                 max,
             }));
+        }
+        let poll = self.origins.poll;
+        if !(Duration::from_millis(100)..=Duration::from_secs(3_600)).contains(&poll) {
+            let what = format!("`origins.poll` is {}", poll.to_toml());
+            return Err(("origins.poll", what, "allowed are \"100ms\" to \"1h\"".to_owned()));
         }
         let name = Name::new("n").map_err(|error| ("name", error.to_string(), String::new()))?;
         self.node_config(name, Sealing::Unsealed, Seed(0)).validate().map_err(|error| out_of_range(&error))

@@ -133,6 +133,28 @@ const LOG: &[Setting] = &[
     setting!("log.format", "FORMAT", log.format, "How a line of the log looks: text or json."),
 ];
 
+const ORIGINS: &[Setting] = &[
+    setting!(
+        "origins.file",
+        "FILE",
+        origins.file,
+        "A file of origins, TOML or JSON. It is followed: what it says of its source is what the cluster has of it."
+    ),
+    setting!(
+        "origins.source",
+        "LABEL",
+        origins.source,
+        "The label of the file's origins, unless it says one itself. Nodes with the same file share it."
+    ),
+    setting!(
+        "origins.allow_shrink",
+        "BOOL",
+        origins.allow_shrink,
+        "Whether a file that became shorter may remove more than half of its source's origins."
+    ),
+    setting!("origins.poll", TIME, origins.poll, "How often it is looked whether the file changed."),
+];
+
 const CHECKS: &[Setting] = &[
     setting!(
         "checks.scope",
@@ -318,7 +340,7 @@ const LIMITS: &[Setting] = &[
     ),
 ];
 
-const SECTIONS: &[&[Setting]] = &[NODE, LOG, CHECKS, MESSAGES, MEMBERSHIP, PROTOCOL, LIMITS];
+const SECTIONS: &[&[Setting]] = &[NODE, LOG, ORIGINS, CHECKS, MESSAGES, MEMBERSHIP, PROTOCOL, LIMITS];
 
 /// All settings, in the order of the sample file.
 pub fn settings() -> impl Iterator<Item = &'static Setting> {
