@@ -45,9 +45,9 @@ impl OriginsFile {
             problems: Vec::new(),
         };
         if name.to_ascii_lowercase().ends_with(".json") {
-            reader.json(text)
+            reader.json(text);
         } else {
-            reader.toml(text)
+            reader.toml(text);
         }
         let Reader { file, mut problems, .. } = reader;
         if problems.is_empty() {
@@ -102,10 +102,12 @@ impl Reader {
                 ("source", DeValue::String(text)) => self.label(&text, &span),
                 ("source", _) => self.problem(&span, "`source` is no text", ""),
                 ("origins", DeValue::Array(items)) => {
-                    items.into_iter().for_each(|item| self.toml_origin(item))
+                    for item in items {
+                        self.toml_origin(item);
+                    }
                 }
                 ("origins", _) => {
-                    self.problem(&span, "`origins` is no list of tables", "write `[[origins]]`")
+                    self.problem(&span, "`origins` is no list of tables", "write `[[origins]]`");
                 }
                 (unknown, _) => self.unknown(unknown, &key.span()),
             }
