@@ -76,6 +76,19 @@ impl DataDir {
         Ok(Self(path.to_path_buf()))
     }
 
+    /// Uses this folder, which has to be there.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub fn open_existing(path: &Path) -> Result<Self, DataDirError> {
+        let failed = |source| DataDirError::Io { path: path.to_path_buf(), source };
+        if fs::metadata(path).map_err(failed)?.is_dir() {
+            Ok(Self(path.to_path_buf()))
+        } else {
+            Err(failed(io::ErrorKind::NotADirectory.into()))
+        }
+    }
+
     /// The folder.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -105,10 +118,7 @@ impl DataDir {
     /// # Errors
     /// When the folder holds another name than `asked`, or cannot be used.
     pub fn name(&self, asked: Option<&Name>) -> Result<Name, DataDirError> {
-        let path = self.0.join(NAME);
-        if let Some(text) = self.read(NAME)? {
-            let held = Name::new(text.trim())
-                .map_err(|error| DataDirError::Name { path, why: error.to_string() })?;
+        if let Some(held) = self.held_name()? {
             return match asked {
                 Some(asked) if *asked != held => {
                     Err(DataDirError::OtherNode { path: self.0.clone(), held, asked: asked.clone() })
@@ -119,6 +129,18 @@ impl DataDir {
         let name = asked.cloned().map_or_else(new_name, Ok)?;
         self.write(NAME, format!("{name}\n").as_bytes())?;
         Ok(name)
+    }
+
+    /// The name that the folder holds, if there is one.
+    ///
+    /// # Errors
+    /// When the file holds something else, or cannot be read.
+    pub fn held_name(&self) -> Result<Option<Name>, DataDirError> {
+        let Some(text) = self.read(NAME)? else { return Ok(None) };
+        let path = self.0.join(NAME);
+        let held =
+            Name::new(text.trim()).map_err(|error| DataDirError::Name { path, why: error.to_string() })?;
+        Ok(Some(held))
     }
 
     /// The token that the API asks for: 16 characters or more. Made up at the first start.

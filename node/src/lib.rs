@@ -34,6 +34,7 @@
 
 mod addr;
 pub mod api;
+mod backup;
 pub mod cli;
 mod clock;
 mod config;

@@ -3,6 +3,7 @@
 //! One file per verb: its arguments, and a function that carries it out and says how it ended. Results go to
 //! standard output, complaints and the log to standard error.
 
+mod backup;
 mod config;
 mod events;
 mod join;
@@ -51,6 +52,8 @@ enum Command {
     Node(node::Args),
     Config(config::Args),
     Keys(keys::Args),
+    Export(backup::ExportArgs),
+    Import(backup::ImportArgs),
 }
 
 /// Carries out the command line of this process.
@@ -73,6 +76,8 @@ pub fn run<I: IntoIterator<Item = T>, T: Into<OsString> + Clone>(args: I) -> Exi
         Command::Node(args) => node::run(&args),
         Command::Config(args) => config::run(&args),
         Command::Keys(args) => keys::run(&args),
+        Command::Export(args) => backup::export(&args),
+        Command::Import(args) => backup::import(&args),
     }
 }
 

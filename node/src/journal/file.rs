@@ -181,6 +181,29 @@ impl JournalFile {
     }
 }
 
+/// Reads the journal of a folder without touching it, also while a node uses it. Gives what is whole, and how many
+/// bytes before that are damaged.
+pub(crate) fn read(dir: &Path) -> Result<(Snapshot, usize), JournalError> {
+    let path = dir.join(JOURNAL);
+    let bytes = fs::read(&path).map_err(|source| JournalError::Io { path: path.clone(), source })?;
+    match read_header(&bytes) {
+        Header::Version(version) => Err(JournalError::Version { path, version, known: VERSION }),
+        Header::Known(salt) => {
+            let Scanned { records, damaged, .. } = scan(salt, &bytes);
+            Ok((Snapshot { records }, damaged))
+        }
+        Header::Short => Ok((Snapshot::default(), 0)),
+        Header::Foreign => Ok((Snapshot::default(), bytes.len())),
+    }
+}
+
+/// Makes a journal of these records in a folder that has none.
+pub(crate) fn create(dir: &Path, snapshot: &Snapshot) -> Result<(), JournalError> {
+    let (mut journal, ..) = JournalFile::open(dir)?;
+    let new = journal.prepare(snapshot).and_then(|new| journal.replace(new));
+    new.map_err(|source| JournalError::Io { path: dir.to_path_buf(), source })
+}
+
 impl Replacement {
     fn write(dir: &Path, records: &[Record]) -> io::Result<Self> {
         let salt = new_salt();

@@ -21,7 +21,7 @@ mod file;
 mod frames;
 mod store;
 
-pub(crate) use file::JournalFile;
+pub(crate) use file::{JournalFile, create, read};
 pub(crate) use store::Store;
 
 use std::io;

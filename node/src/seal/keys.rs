@@ -74,6 +74,11 @@ impl Keys {
         Self(vec![key])
     }
 
+    /// These keys; none when there is none.
+    pub(crate) fn from_list(keys: Vec<Key>) -> Option<Self> {
+        if keys.is_empty() { None } else { Some(Self(keys)) }
+    }
+
     /// All keys; the first one seals.
     #[must_use]
     pub fn as_slice(&self) -> &[Key] {
@@ -138,6 +143,14 @@ impl Keys {
         let keys = Self(keys);
         keys.store(path)?;
         Ok(Some((keys, Some(aside))))
+    }
+
+    /// Looks at the keyring of a data folder that may be in use: none when there is none, and what is whole of a damaged
+    /// one.
+    pub(crate) fn look(path: &Path) -> Result<Option<Self>, KeysError> {
+        let failed = |source| KeysError::Io { path: path.to_path_buf(), source };
+        let text = read_small(path, FILE_LIMIT).map_err(failed)?.map(Zeroizing::new);
+        Ok(text.and_then(|text| Self::from_list(scan(&text).0)))
     }
 
     /// Reads the keys that an operator hands over: a keyring, or one key on each line.
