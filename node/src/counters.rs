@@ -61,7 +61,7 @@ pub enum Count {
 }
 
 impl Count {
-    const LEN: usize = Self::OriginsRefused as usize + 1;
+    pub(crate) const LEN: usize = Self::OriginsRefused as usize + 1;
 }
 
 /// The counters of one node. Reading them disturbs nobody.

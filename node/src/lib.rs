@@ -48,6 +48,7 @@ mod handle;
 mod journal;
 mod logs;
 mod loss;
+mod metrics;
 pub mod origin;
 pub mod probe;
 pub mod report;

@@ -3,6 +3,7 @@
 use super::auth::Token;
 use super::rate::RequestRate;
 use super::tls::TlsFiles;
+use crate::seal::Keyring;
 use std::time::Duration;
 
 /// Bounds on what clients can take up.
@@ -60,6 +61,8 @@ pub struct ApiConfig {
     pub tls: Option<TlsFiles>,
     /// Whether the metrics have series for each origin.
     pub metrics_per_origin: bool,
+    /// The keys of gossip, which clients may change; none where it is not sealed.
+    pub keyring: Option<Keyring>,
     /// Bounds on what clients can take up.
     pub limits: ApiLimits,
 }

@@ -3,18 +3,50 @@
 use super::App;
 use super::extract;
 use super::problem::{Kind, Problem};
-use axum::extract::{Request, State};
-use axum::http::Uri;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{Method, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
-/// Answers in time, whatever happens.
+/// The route that an answer came from.
+#[derive(Clone)]
+struct Route(MatchedPath);
+
+/// Notes on the answer which route it came from: outside of the router nobody knows.
+pub(super) async fn note_route(route: MatchedPath, request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    response.extensions_mut().insert(Route(route));
+    response
+}
+
+/// Answers in time, whatever happens, and counts the answer.
 pub(super) async fn keep(State(app): State<App>, request: Request, next: Next) -> Response {
+    let (started, method) = (Instant::now(), method_name(request.method()));
     let limit = app.config.limits.deadline + asked_to_wait(request.uri());
+    let response = answer(limit, request, next).await;
+    // Whatever was asked for that is no route counts as one, so that strangers cannot make up series.
+    let route = response.extensions().get::<Route>().map_or("none", |Route(path)| path.as_str());
+    app.requests.count(method, route, response.status().as_u16(), started.elapsed());
+    response
+}
+
+fn method_name(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::PUT => "PUT",
+        Method::POST => "POST",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        _ => "other",
+    }
+}
+
+async fn answer(limit: Duration, request: Request, next: Next) -> Response {
     match timeout(limit, AssertUnwindSafe(next.run(request)).catch_unwind()).await {
         Ok(Ok(response)) => response,
         Ok(Err(_)) => Problem::new(Kind::Internal, "the answer could not be made; a write may have been kept")

@@ -31,9 +31,10 @@ pub use rate::RequestRate;
 pub use tls::{TlsError, TlsFiles};
 
 use crate::handle::NodeHandle;
+use crate::metrics::Requests;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use model::Model;
 use rate::Buckets;
 use server::Door;
@@ -70,6 +71,7 @@ pub(crate) struct App {
     /// Whether a client has told the node to leave.
     leaving: Arc<watch::Sender<bool>>,
     openapi: Arc<str>,
+    requests: Requests,
 }
 
 /// An open API. It closes when this is dropped.
@@ -129,6 +131,7 @@ pub fn serve(
         closing: closing.clone(),
         leaving: Arc::new(leaving_sender),
         openapi: document.into(),
+        requests: Requests::default(),
         config: Arc::new(config),
     };
     let router = finish(router, app, &limits);
@@ -139,6 +142,7 @@ pub fn serve(
 /// The routes with all that stands before them, the outermost last.
 fn finish(router: Router<App>, app: App, limits: &ApiLimits) -> Router {
     router
+        .route_layer(from_fn(deadline::note_route))
         .fallback(routes::no_such_route)
         .method_not_allowed_fallback(routes::method_not_allowed)
         .layer(DefaultBodyLimit::max(limits.body_bytes))

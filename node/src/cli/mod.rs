@@ -3,6 +3,7 @@
 //! One file per verb: its arguments, and a function that carries it out and says how it ended. Results go to
 //! standard output, complaints and the log to standard error.
 
+mod api;
 mod backup;
 mod config;
 mod events;

@@ -4,7 +4,8 @@ use super::events::log_events;
 use super::join::{join, resolve};
 use super::settings::SettingFlags;
 use super::stop::StopSignals;
-use super::{Exit, refuse, say};
+use super::{Exit, api, refuse, say};
+use crate::api::ApiServer;
 use crate::data_dir::{DataDir, DataDirError};
 use crate::handle::NodeHandle;
 use crate::logs;
@@ -141,6 +142,10 @@ async fn serve(prepared: Prepared) -> Exit {
             ));
         }
     };
+    let listener = match api::listen(&settings) {
+        Ok(listener) => listener,
+        Err(what) => return refuse(what),
+    };
     let mut config =
         settings.node_config(name.clone(), keyring.clone().map_or(Sealing::Unsealed, Sealing::Sealed), seed);
     config.advertise = match advertised(&settings, sockets.addr()).await {
@@ -151,8 +156,16 @@ async fn serve(prepared: Prepared) -> Exit {
         Ok(node) => node,
         Err(error) => return refuse(error),
     };
+    let api = match api::open(listener, node.clone(), &settings, &data, keyring.clone()) {
+        Ok(api) => api,
+        Err(what) => {
+            // What is wrong is said; how the node stops that never ran adds nothing.
+            let _ = node.shutdown().await;
+            return refuse(what);
+        }
+    };
     tell_recovery(&node);
-    say(greeting(&node, &name, &settings, &data, keyring.as_ref()));
+    say(greeting(&node, &name, &settings, &data, keyring.as_ref(), &api));
     info!(%name, boot = node.boot().0, gossip = %node.addr(), "the node runs");
     tokio::spawn(log_events(node.clone(), node.subscribe()));
     follow_origins(&node, &settings, asked);
@@ -160,7 +173,7 @@ async fn serve(prepared: Prepared) -> Exit {
         let alone_after = Duration::from_micros(settings.protocol.join_timeout.as_us());
         tokio::spawn(join(node.clone(), settings.join.clone(), seed, alone_after));
     }
-    tokio::select! {
+    let exit = tokio::select! {
         end = node.stopped() => {
             let why = end.err().map_or_else(String::new, |error| error.to_string());
             error!(why, "the node stopped by itself");
@@ -171,7 +184,14 @@ async fn serve(prepared: Prepared) -> Exit {
             signals.end_at_next();
             stop(&node, &settings).await
         }
-    }
+        () = api.left() => {
+            info!("a client has made the node leave the cluster");
+            signals.end_at_next();
+            stop(&node, &settings).await
+        }
+    };
+    api.close().await;
+    exit
 }
 
 /// Keeps the origins those of the file, if there is one. Without one a SIGHUP asks for nothing.
@@ -209,12 +229,14 @@ fn greeting(
     settings: &Settings,
     data: &DataDir,
     keyring: Option<&Keyring>,
+    api: &ApiServer,
 ) -> String {
     let mut text = String::new();
     let folder = data.path().display();
     // Writing to a string cannot fail.
     let _ = writeln!(text, "heck node {name}");
     let _ = writeln!(text, "  gossip  {}", node.addr());
+    let _ = writeln!(text, "  api     {}", api::url(settings, api.addr()));
     let _ = writeln!(text, "  data    {folder}");
     let _ = match keyring.and_then(|keyring| keyring.ids().first().copied()) {
         Some(id) => writeln!(text, "  key     {id} in {}", data.keyring_path().display()),

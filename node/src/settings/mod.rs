@@ -14,6 +14,7 @@ pub use self::table::{Setting, find, settings};
 pub use self::value::{Bytes, HostPort};
 
 use self::value::{Scalar as _, Value, values, words};
+use crate::api::ApiLimits;
 use crate::config::{Limits as DriverLimits, NodeConfig, Start};
 use crate::loss::InjectedLoss;
 use crate::origin::Watched;
@@ -51,6 +52,8 @@ pub struct Settings {
     pub join: Vec<HostPort>,
     /// Where the API is served.
     pub http: SocketAddr,
+    /// The settings of the API.
+    pub api: Api,
     /// The node's zone.
     pub zone: Option<Name>,
     /// The node's share of the work.
@@ -162,6 +165,43 @@ pub struct Limits {
     pub events: u32,
 }
 
+/// The settings of the API. See [`crate::api::ApiConfig`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Api {
+    /// Its certificate; unset, it speaks plain HTTP.
+    pub certificate: Option<PathBuf>,
+    /// The private key of the certificate.
+    pub key: Option<PathBuf>,
+    /// The authorities of clients, if these have to show a certificate.
+    pub client_ca: Option<PathBuf>,
+    /// A file of tokens that allow reading.
+    pub read_tokens: Option<PathBuf>,
+    /// Requests per second of one client address.
+    pub requests_per_s: u32,
+    /// Connections at once.
+    pub connections: u32,
+    /// Event streams at once.
+    pub streams: u32,
+    /// Whether the metrics have series for each origin.
+    pub metrics_per_origin: bool,
+}
+
+impl Default for Api {
+    fn default() -> Self {
+        let usual = ApiLimits::default();
+        Self {
+            certificate: None,
+            key: None,
+            client_ca: None,
+            read_tokens: None,
+            requests_per_s: usual.rate.map_or(0, |rate| rate.per_s),
+            connections: usual.connections as u32,
+            streams: usual.streams as u32,
+            metrics_per_origin: false,
+        }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         let usual = DriverLimits::default();
@@ -192,6 +232,7 @@ impl Default for Settings {
             key_file: None,
             join: Vec::new(),
             http: loopback(7401),
+            api: Api::default(),
             zone: None,
             weight: 100,
             stop_timeout: Duration::from_secs(10),

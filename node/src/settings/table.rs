@@ -155,6 +155,42 @@ const ORIGINS: &[Setting] = &[
     setting!("origins.poll", TIME, origins.poll, "How often it is looked whether the file changed."),
 ];
 
+const API: &[Setting] = &[
+    setting!(
+        "api.certificate",
+        "FILE",
+        api.certificate,
+        "The certificate of the API with its chain, in PEM. Unset: the API speaks plain HTTP."
+    ),
+    setting!("api.key", "FILE", api.key, "The private key of the certificate, in PEM."),
+    setting!(
+        "api.client_ca",
+        "FILE",
+        api.client_ca,
+        "The authorities of clients, in PEM. When set, a client has to show a certificate of theirs, beside its token."
+    ),
+    setting!(
+        "api.read_tokens",
+        "FILE",
+        api.read_tokens,
+        "A file of tokens that allow reading, one on each line. The one in `api-token` of the data folder allows all."
+    ),
+    setting!(
+        "api.requests_per_s",
+        NUMBER,
+        api.requests_per_s,
+        "Requests per second of one client address, twice as many at once; 0 for any number."
+    ),
+    setting!("api.connections", NUMBER, api.connections, "Connections to the API at once."),
+    setting!("api.streams", NUMBER, api.streams, "Event streams at once."),
+    setting!(
+        "api.metrics_per_origin",
+        "BOOL",
+        api.metrics_per_origin,
+        "Whether the metrics have series for each origin: ten thousand origins are megabytes."
+    ),
+];
+
 const CHECKS: &[Setting] = &[
     setting!(
         "checks.scope",
@@ -340,7 +376,7 @@ const LIMITS: &[Setting] = &[
     ),
 ];
 
-const SECTIONS: &[&[Setting]] = &[NODE, LOG, ORIGINS, CHECKS, MESSAGES, MEMBERSHIP, PROTOCOL, LIMITS];
+const SECTIONS: &[&[Setting]] = &[NODE, API, LOG, ORIGINS, CHECKS, MESSAGES, MEMBERSHIP, PROTOCOL, LIMITS];
 
 /// All settings, in the order of the sample file.
 pub fn settings() -> impl Iterator<Item = &'static Setting> {

@@ -63,7 +63,7 @@ struct Members {
     members: Vec<MemberView>,
 }
 
-const fn standing_name(standing: Standing) -> &'static str {
+pub(crate) const fn standing_name(standing: Standing) -> &'static str {
     match standing {
         Standing::Alive => "alive",
         Standing::Suspect => "suspect",

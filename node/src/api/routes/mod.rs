@@ -8,8 +8,10 @@ mod keys;
 mod life;
 mod members;
 mod messages;
+mod metrics;
 mod origins;
 mod owner;
+mod seal;
 
 use super::App;
 use super::problem::{Kind, Problem};
@@ -56,9 +58,13 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(keys::get, keys::put, keys::delete))
         .routes(routes!(messages::list))
         .routes(routes!(messages::publish))
+        .routes(routes!(seal::list, seal::install))
+        .routes(routes!(seal::use_key))
+        .routes(routes!(seal::remove))
         .routes(routes!(life::livez))
         .routes(routes!(life::readyz))
         .routes(routes!(life::healthz))
+        .routes(routes!(metrics::metrics))
         .routes(routes!(openapi))
 }
 

@@ -1,0 +1,320 @@
+//! What the node says of itself to Prometheus.
+//!
+//! One table names every counter of the node, and a [`Sample`] holds what is read when somebody asks. The names are
+//! part of the interface: REFERENCE.md lists them, and a test holds the two together.
+
+use crate::counters::{Count, Counters};
+use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+/// The counters of the node: their names without `heck_` and `_total`, and what they count.
+const COUNTERS: &[(Count, &str, &str)] = &[
+    (Count::DatagramsReceived, "datagrams_received", "Datagrams that arrived"),
+    (Count::BytesReceived, "datagram_received_bytes", "Bytes of datagrams that arrived"),
+    (Count::DatagramsSent, "datagrams_sent", "Datagrams that were handed to the system"),
+    (Count::BytesSent, "datagram_sent_bytes", "Bytes of datagrams that were handed to the system"),
+    (Count::DatagramsUndecodable, "datagrams_undecodable", "Datagrams that arrived and are no packet"),
+    (
+        Count::SealsUnknown,
+        "seals_unknown",
+        "Datagrams and streams sealed with a key that this node does not have",
+    ),
+    (Count::SealsBroken, "seals_broken", "Datagrams and streams sealed for another cluster, or altered"),
+    (
+        Count::LostIncoming,
+        "datagrams_lost_on_purpose_received",
+        "Datagrams that arrived and were lost on purpose",
+    ),
+    (
+        Count::LostOutgoing,
+        "datagrams_lost_on_purpose_sent",
+        "Datagrams that were lost on purpose instead of sent",
+    ),
+    (Count::SendsFailed, "datagram_sends_failed", "Datagrams that the system refused to send"),
+    (Count::ReceivesFailed, "datagram_receives_failed", "Errors of the socket while asked for a datagram"),
+    (Count::StreamsOpened, "streams_opened", "Streams that this node opened to peers"),
+    (Count::StreamsAccepted, "streams_accepted", "Streams that peers opened"),
+    (Count::StreamsRefused, "streams_refused", "Streams that this node could not open"),
+    (
+        Count::StreamsTurnedAway,
+        "streams_turned_away",
+        "Streams of peers closed at once because there were too many",
+    ),
+    (Count::StreamsUnwelcome, "streams_unwelcome", "Connections that did not begin as those of peers do"),
+    (
+        Count::StreamsCut,
+        "streams_cut",
+        "Streams cut for a bad frame, silence, or a peer that did not keep up",
+    ),
+    (Count::FramesReceived, "frames_received", "Frames of streams that arrived"),
+    (Count::FramesSent, "frames_sent", "Frames handed to streams"),
+    (Count::Rejected, "packets_rejected", "Packets of peers that made no sense to the protocol here"),
+    (Count::RecordsWritten, "journal_records_written", "Records handed to the journal"),
+    (Count::JournalSyncs, "journal_syncs", "Times that the journal was synced to disk"),
+    (Count::Compactions, "journal_compactions", "Times that a long journal was replaced by a short one"),
+    (Count::CompactionsFailed, "journal_compactions_failed", "Times that this did not succeed"),
+    (Count::OriginsReloaded, "origins_file_taken_over", "Times that the origins file was taken over"),
+    (Count::OriginsRefused, "origins_file_refused", "Times that it was not, for what is in it"),
+];
+
+/// The labels of requests.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct RequestLabels {
+    method: &'static str,
+    route: String,
+    status: u16,
+}
+
+/// What is counted of requests of clients. Clones count together.
+#[derive(Clone, Debug)]
+pub(crate) struct Requests {
+    total: Family<RequestLabels, Counter>,
+    duration: Histogram,
+}
+
+impl Default for Requests {
+    fn default() -> Self {
+        let bounds = [0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0];
+        Self { total: Family::default(), duration: Histogram::new(bounds) }
+    }
+}
+
+impl Requests {
+    /// Counts an answer. The route has to be one of the table of routes, so that the series are bounded.
+    pub(crate) fn count(&self, method: &'static str, route: &str, status: u16, took: Duration) {
+        let labels = RequestLabels { method, route: route.to_owned(), status };
+        self.total.get_or_create(&labels).inc();
+        self.duration.observe(took.as_secs_f64());
+    }
+}
+
+/// One origin, where series for each are wanted.
+#[derive(Clone, Debug)]
+pub(crate) struct OriginSample {
+    pub name: String,
+    pub state: &'static str,
+    pub is_healthy: bool,
+    pub is_stale: bool,
+    pub age_ms: Option<u64>,
+}
+
+/// What is read when somebody asks.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sample {
+    pub phase: &'static str,
+    pub boot: u64,
+    /// Members by what is held of them.
+    pub members: Vec<(&'static str, u64)>,
+    pub members_counted: u64,
+    pub members_disagreeing: u64,
+    /// Origins by state.
+    pub origins: Vec<(&'static str, u64)>,
+    pub origins_stale: u64,
+    pub origins_owned: u64,
+    pub origins_checked: u64,
+    pub keys: u64,
+    pub messages: u64,
+    pub message_bytes: u64,
+    pub entries: u64,
+    /// In parts of 65,536.
+    pub delivery: u32,
+    /// In parts of 65,536.
+    pub exchanges: Option<u32>,
+    pub heartbeats: u64,
+    pub api_streams: u64,
+    /// Each origin, where that is wanted.
+    pub each: Option<Vec<OriginSample>>,
+}
+
+type Labelled = Family<Vec<(&'static str, String)>, Gauge>;
+type LabelledFloat = Family<Vec<(&'static str, String)>, Gauge<f64, AtomicU64>>;
+
+/// All metrics as text, in the format of OpenMetrics.
+pub(crate) fn encode(counters: &Counters, sample: &Sample, requests: &Requests) -> String {
+    let mut registry = Registry::with_prefix("heck");
+    register_node(&mut registry, sample);
+    register_origins(&mut registry, sample);
+    for (count, name, help) in COUNTERS {
+        registry.register(*name, *help, ConstCounter::new(counters.get(*count)));
+    }
+    registry.register(
+        "heartbeats_said",
+        "Heartbeats that this node said in this life",
+        ConstCounter::new(sample.heartbeats),
+    );
+    registry.register(
+        "api_requests",
+        "Requests of clients by method, route and status",
+        requests.total.clone(),
+    );
+    registry.register_with_unit(
+        "api_request_duration",
+        "Time from a request to the beginning of its answer, the wait of a long poll included",
+        Unit::Seconds,
+        requests.duration.clone(),
+    );
+    gauge(&mut registry, "api_streams", "Event streams of clients that are open", sample.api_streams);
+    if let Some(each) = &sample.each {
+        register_each(&mut registry, each);
+    }
+    let mut text = String::new();
+    // Writing to a string cannot fail.
+    let _ = text::encode(&mut text, &registry);
+    text
+}
+
+fn gauge(registry: &mut Registry, name: &str, help: &str, value: u64) {
+    registry.register(name, help, ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX)));
+}
+
+fn by(registry: &mut Registry, name: &str, help: &str, label: &'static str, values: &[(&'static str, u64)]) {
+    let family = Labelled::default();
+    for (value, count) in values {
+        let labels = vec![(label, (*value).to_owned())];
+        family.get_or_create(&labels).set(i64::try_from(*count).unwrap_or(i64::MAX));
+    }
+    registry.register(name, help, family);
+}
+
+fn register_node(registry: &mut Registry, sample: &Sample) {
+    by(registry, "build_info", "The version of heck; always 1", "version", &[(env!("CARGO_PKG_VERSION"), 1)]);
+    by(registry, "phase", "The phase that the node is in; always 1", "phase", &[(sample.phase, 1)]);
+    gauge(registry, "boot", "The life of the node: a restart begins a higher one", sample.boot);
+    by(
+        registry,
+        "members",
+        "Members that this node knows, by what is held of them",
+        "standing",
+        &sample.members,
+    );
+    gauge(registry, "members_counted", "Members that count when owners are found", sample.members_counted);
+    let help = "Members whose settings of ownership are others than those of this node";
+    gauge(registry, "members_disagreeing", help, sample.members_disagreeing);
+    gauge(registry, "state_entries", "Entries of the replicated state that are live", sample.entries);
+    gauge(registry, "keys", "Keys of the key-value store", sample.keys);
+    gauge(registry, "messages", "Messages that are kept", sample.messages);
+    registry.register_with_unit(
+        "message_log",
+        "Size of the payloads of messages that are kept",
+        Unit::Bytes,
+        ConstGauge::new(i64::try_from(sample.message_bytes).unwrap_or(i64::MAX)),
+    );
+    let ratio = |parts: u32| ConstGauge::new(f64::from(parts) / 65_536.0);
+    let help = "Share of single datagrams that arrive, as this node measures it";
+    registry.register("delivery_ratio", help, ratio(sample.delivery));
+    if let Some(exchanges) = sample.exchanges {
+        let help = "Share of exchanges with members that get through, as this node measures it";
+        registry.register("exchanges_ratio", help, ratio(exchanges));
+    }
+}
+
+fn register_origins(registry: &mut Registry, sample: &Sample) {
+    by(registry, "origins", "Origins by state, as this node knows it", "state", &sample.origins);
+    let help = "Origins whose health is older than it should be, here; those in maintenance are among them";
+    gauge(registry, "origins_stale", help, sample.origins_stale);
+    gauge(registry, "origins_owned", "Origins that this node is to check", sample.origins_owned);
+    let help = "Origins that this node does check: more than it owns while origins change hands";
+    gauge(registry, "origins_checked", help, sample.origins_checked);
+}
+
+fn register_each(registry: &mut Registry, each: &[OriginSample]) {
+    let (state, stale, healthy, ages) =
+        (Labelled::default(), Labelled::default(), Labelled::default(), LabelledFloat::default());
+    for origin in each {
+        let name = || vec![("origin", origin.name.clone())];
+        state
+            .get_or_create(&vec![("origin", origin.name.clone()), ("state", origin.state.to_owned())])
+            .set(1);
+        stale.get_or_create(&name()).set(origin.is_stale.into());
+        healthy.get_or_create(&name()).set(origin.is_healthy.into());
+        if let Some(age_ms) = origin.age_ms {
+            ages.get_or_create(&name()).set(age_ms as f64 / 1_000.0);
+        }
+    }
+    registry.register("origin_state", "The state of the origin; always 1", state);
+    registry.register("origin_healthy", "Whether the origin is healthy", healthy);
+    registry.register(
+        "origin_stale",
+        "Whether the health of the origin is older than it should be, here",
+        stale,
+    );
+    registry.register_with_unit(
+        "origin_age",
+        "How old the health of the origin is, here",
+        Unit::Seconds,
+        ages,
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    fn everything() -> String {
+        let each = OriginSample {
+            name: "a".into(),
+            state: "healthy",
+            is_healthy: true,
+            is_stale: false,
+            age_ms: Some(1_500),
+        };
+        let sample = Sample {
+            members: vec![("alive", 1)],
+            origins: vec![("healthy", 1)],
+            exchanges: Some(65_536),
+            each: Some(vec![each]),
+            ..Sample::default()
+        };
+        let requests = Requests::default();
+        requests.count("GET", "/v1/health", 200, Duration::from_millis(2));
+        encode(&Counters::default(), &sample, &requests)
+    }
+
+    /// The metrics of a text, by the names of their series.
+    fn names(text: &str) -> BTreeSet<String> {
+        let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+        let series = types.map(|line| match line.split_once(' ') {
+            Some((name, "counter")) => format!("{name}_total"),
+            Some((name, _)) => name.to_owned(),
+            None => panic!("{line}"),
+        });
+        series.collect()
+    }
+
+    #[test]
+    fn every_counter_of_the_node_is_there() {
+        let counted: BTreeSet<Count> = COUNTERS.iter().map(|(count, ..)| *count).collect();
+        assert_eq!(counted.len(), Count::LEN, "a new counter needs a line in `COUNTERS` and in REFERENCE.md");
+    }
+
+    #[test]
+    fn the_reference_lists_exactly_the_metrics_that_there_are() {
+        let reference = include_str!("../REFERENCE.md");
+        let section = reference.split("## Metrics").nth(1).expect("there is a section of metrics");
+        let section = section.split("\n## ").next().unwrap_or_default();
+        let rows = section.lines().filter_map(|line| line.strip_prefix("| `heck_"));
+        let documented: BTreeSet<String> = rows
+            .filter_map(|row| Some(format!("heck_{}", row.split('`').next()?.split('{').next()?)))
+            .collect();
+        assert_eq!(documented, names(&everything()));
+    }
+
+    #[test]
+    fn the_text_is_what_prometheus_reads() {
+        let text = everything();
+        assert!(text.ends_with("# EOF\n"));
+        assert!(
+            text.contains("heck_api_requests_total{method=\"GET\",route=\"/v1/health\",status=\"200\"} 1"),
+            "{text}"
+        );
+        assert!(text.contains("heck_origin_age_seconds{origin=\"a\"} 1.5"), "{text}");
+        assert!(text.contains("heck_exchanges_ratio 1.0"), "{text}");
+    }
+}
