@@ -1,6 +1,7 @@
 //! The settings of a node, those of the protocol among them.
 
 use crate::loss::InjectedLoss;
+use crate::probe::ProbeConfig;
 use crate::seal::Sealing;
 use heck_core::config::{Config, ConfigError};
 use heck_core::entry::{Scope, VALUE_LIMIT};
@@ -95,6 +96,8 @@ pub struct NodeConfig {
     pub seed: Seed,
     /// Limits of the driver.
     pub limits: Limits,
+    /// How origins are probed.
+    pub probes: ProbeConfig,
     /// Datagrams lost on purpose: a testing aid.
     pub loss: InjectedLoss,
 }
@@ -115,6 +118,7 @@ impl NodeConfig {
             protocol: Config::default(),
             seed,
             limits: Limits::default(),
+            probes: ProbeConfig::default(),
             loss: InjectedLoss::NONE,
         }
     }
@@ -138,6 +142,8 @@ impl NodeConfig {
             ("journal_backlog_bytes", limits.journal_backlog_bytes as u64, 1 << 20, u64::MAX),
             ("compact_above_bytes", limits.compact_above_bytes, 1_024, u64::MAX),
             ("requests", limits.requests as u64, 1, 1 << 20),
+            ("at_once", self.probes.at_once as u64, 1, 1_000_000),
+            ("lookups_at_once", self.probes.resolver.at_once as u64, 1, 1_024),
             ("events", limits.events as u64, 1, 1 << 20),
         ];
         for (key, value, min, max) in checks {

@@ -46,6 +46,23 @@ pub enum Count {
     FramesSent,
     /// Packets of peers that made no sense to the protocol here.
     Rejected,
+    /// Probes of origins that were started.
+    ProbesStarted,
+    /// Probes that brought a status, or the connection that was asked for.
+    ProbesAnswered,
+    /// Probes of origins that did not answer as they should; those of forbidden addresses left out.
+    ProbesFailed,
+    /// Probes that were to connect to an address that must not be probed.
+    ProbesForbidden,
+    /// Probes that were not started because as many were under way as may be. They tell nothing of their origins, nor
+    /// do the next three.
+    ProbesNotStarted,
+    /// Probes for which the system had no descriptor, port or memory.
+    ProbesHinderedBySystem,
+    /// Probes for which the resolver had no answer.
+    ProbesHinderedByResolver,
+    /// Probes that needed of this node what it does not have: a file of authorities or a secret, or a later version.
+    ProbesHinderedBySettings,
     /// Records that were handed to the journal.
     RecordsWritten,
     /// Times that the journal was synced to disk.

@@ -8,6 +8,7 @@ use crate::counters::{Count, Counters};
 use crate::error::NodeError;
 use crate::handle::{Answer, Ended, Request};
 use crate::journal::Store;
+use crate::probe::Runner;
 use crate::tcp::{StreamEvent, Streams};
 use crate::udp::Udp;
 use heck_core::Node;
@@ -16,6 +17,7 @@ use heck_core::effects::{Effects, Event, Record, StreamEffect};
 use heck_core::id::Addr;
 use heck_core::input::{Command, Input};
 use heck_core::packet::Packet;
+use heck_core::probe::ProbeOutcome;
 use std::collections::BTreeMap;
 use std::io;
 use std::mem;
@@ -30,6 +32,7 @@ pub(crate) struct Parts {
     pub udp: Udp,
     pub streams: Streams,
     pub store: Store,
+    pub probes: Runner,
     pub requests: mpsc::Receiver<Request>,
     pub events: broadcast::Sender<Event>,
     pub counters: Arc<Counters>,
@@ -56,6 +59,7 @@ enum Happening {
     Wake,
     Datagram(Addr),
     Stream(StreamEvent),
+    Probe(ProbeOutcome),
     Synced(io::Result<u64>),
     Request(Option<Request>),
 }
@@ -87,6 +91,7 @@ impl Driver {
                 Happening::Wake => self.step(Input::Timeout).await?,
                 Happening::Datagram(from) => self.datagram(from).await?,
                 Happening::Stream(event) => self.stream(event).await?,
+                Happening::Probe(outcome) => self.step(Input::Probe(outcome)).await?,
                 Happening::Synced(up_to) => self.step(Input::Persisted { up_to: up_to? }).await?,
                 Happening::Request(Some(Request::Command { command, answer })) => {
                     self.command(&command, answer).await?;
@@ -106,13 +111,15 @@ impl Driver {
 
     async fn wait(&mut self) -> Happening {
         self.start_batch();
-        let Parts { node, clock, udp, streams, store, requests, journal_backlog_bytes, .. } = &mut self.parts;
+        let Parts { node, clock, udp, streams, store, probes, requests, journal_backlog_bytes, .. } =
+            &mut self.parts;
         // While the disk is behind, peers and clients wait: what they send would only gather in memory.
         let keeps_up = store.backlog_bytes() <= *journal_backlog_bytes;
         tokio::select! {
             () = sleep_until(clock.instant(node.next_wake().0)) => Happening::Wake,
             from = udp.receive(), if keeps_up => Happening::Datagram(from),
             event = streams.next(), if keeps_up => Happening::Stream(event),
+            outcome = probes.next(), if keeps_up => Happening::Probe(outcome),
             request = requests.recv(), if keeps_up => Happening::Request(request),
             up_to = store.synced() => Happening::Synced(up_to),
         }
@@ -193,6 +200,9 @@ impl Driver {
                 StreamEffect::Frame { stream, packet } => self.parts.streams.send(*stream, packet),
                 StreamEffect::Close { stream } => self.parts.streams.close(*stream),
             }
+        }
+        for probe in &self.effects.probes {
+            self.parts.probes.start(probe);
         }
         for event in self.effects.events.drain(..) {
             // An answer may have nobody waiting for it, and an event no subscriber.

@@ -3,8 +3,9 @@
 use crate::counters::Counters;
 use crate::error::{CommandError, NodeError};
 use crate::journal::Recovery;
+use crate::probe::{LastProbe, Places, ProbeStatus};
 use heck_core::effects::{Event, Refusal};
-use heck_core::id::{Boot, Dot};
+use heck_core::id::{Boot, Dot, Name};
 use heck_core::input::Command;
 use heck_core::node::View;
 use heck_core::time::Time;
@@ -42,7 +43,14 @@ pub struct NodeHandle {
     requests: mpsc::Sender<Request>,
     events: broadcast::WeakSender<Event>,
     ended: watch::Receiver<Ended>,
-    counters: Arc<Counters>,
+    observed: Observed,
+}
+
+/// What can be read of a node without asking its task.
+#[derive(Clone, Debug)]
+pub(crate) struct Observed {
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) probes: Arc<Places>,
 }
 
 impl NodeHandle {
@@ -53,10 +61,10 @@ impl NodeHandle {
         requests: mpsc::Sender<Request>,
         events: &broadcast::Sender<Event>,
         ended: watch::Receiver<Ended>,
-        counters: Arc<Counters>,
+        observed: Observed,
     ) -> Self {
         let (recovery, events) = (Arc::new(recovery), events.downgrade());
-        Self { addr, boot, recovery, requests, events, ended, counters }
+        Self { addr, boot, recovery, requests, events, ended, observed }
     }
 
     /// The address that the node is bound to, for datagrams and for streams.
@@ -80,7 +88,20 @@ impl NodeHandle {
     /// What the node has counted.
     #[must_use]
     pub fn counters(&self) -> &Counters {
-        &self.counters
+        &self.observed.counters
+    }
+
+    /// What the last probe of an origin by this node told; none when this node has not probed it for long. Whether it
+    /// still checks the origin is up to [`View::check`].
+    #[must_use]
+    pub fn last_probe(&self, origin: &Name) -> Option<LastProbe> {
+        self.observed.probes.last(origin)
+    }
+
+    /// How the node's probes do.
+    #[must_use]
+    pub fn probe_status(&self) -> ProbeStatus {
+        self.observed.probes.status()
     }
 
     /// Carries out a command. A write that is answered is on the local disk; the dot is that of the entry it

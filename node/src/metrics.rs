@@ -4,6 +4,8 @@
 //! part of the interface: REFERENCE.md lists them, and a test holds the two together.
 
 use crate::counters::{Count, Counters};
+use crate::probe::ProbeStatus;
+use crate::probe::resolve::BreakerState;
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
@@ -55,6 +57,26 @@ const COUNTERS: &[(Count, &str, &str)] = &[
     (Count::FramesReceived, "frames_received", "Frames of streams that arrived"),
     (Count::FramesSent, "frames_sent", "Frames handed to streams"),
     (Count::Rejected, "packets_rejected", "Packets of peers that made no sense to the protocol here"),
+    (Count::ProbesStarted, "probes_started", "Probes of origins that were started"),
+    (Count::ProbesAnswered, "probes_answered", "Probes that brought a status, or the connection asked for"),
+    (Count::ProbesFailed, "probes_failed", "Probes of origins that did not answer as they should"),
+    (Count::ProbesForbidden, "probes_forbidden", "Probes of addresses that must not be probed"),
+    (Count::ProbesNotStarted, "probes_not_started", "Probes for which there was no place"),
+    (
+        Count::ProbesHinderedBySystem,
+        "probes_hindered_by_system",
+        "Probes for which the system had no descriptor, port or memory",
+    ),
+    (
+        Count::ProbesHinderedByResolver,
+        "probes_hindered_by_resolver",
+        "Probes for which the resolver had no answer",
+    ),
+    (
+        Count::ProbesHinderedBySettings,
+        "probes_hindered_by_settings",
+        "Probes that needed a file, a secret or a version that this node does not have",
+    ),
     (Count::RecordsWritten, "journal_records_written", "Records handed to the journal"),
     (Count::JournalSyncs, "journal_syncs", "Times that the journal was synced to disk"),
     (Count::Compactions, "journal_compactions", "Times that a long journal was replaced by a short one"),
@@ -128,6 +150,8 @@ pub(crate) struct Sample {
     pub exchanges: Option<u32>,
     pub heartbeats: u64,
     pub api_streams: u64,
+    /// The probes of the node.
+    pub probes: Option<ProbeStatus>,
     /// Each origin, where that is wanted.
     pub each: Option<Vec<OriginSample>>,
 }
@@ -142,6 +166,9 @@ pub(crate) fn encode(counters: &Counters, sample: &Sample, requests: &Requests) 
     register_origins(&mut registry, sample);
     for (count, name, help) in COUNTERS {
         registry.register(*name, *help, ConstCounter::new(counters.get(*count)));
+    }
+    if let Some(probes) = &sample.probes {
+        register_probes(&mut registry, probes);
     }
     registry.register(
         "heartbeats_said",
@@ -223,6 +250,23 @@ fn register_origins(registry: &mut Registry, sample: &Sample) {
     gauge(registry, "origins_checked", help, sample.origins_checked);
 }
 
+fn register_probes(registry: &mut Registry, probes: &ProbeStatus) {
+    let help = "Connections to origins that wait for the next probe";
+    gauge(registry, "probe_connections_kept", help, probes.connections as u64);
+    let resolver = &probes.resolver;
+    let breaker = match resolver.breaker {
+        BreakerState::Closed => "closed",
+        BreakerState::HalfOpen => "half_open",
+        BreakerState::Open => "open",
+    };
+    let help = "Whether names are looked up: open, the resolver failed and is left alone; always 1";
+    by(registry, "resolver_breaker", help, "state", &[(breaker, 1)]);
+    let help = "Lookups that failed since the last one that did not";
+    gauge(registry, "resolver_failures", help, resolver.failures.into());
+    gauge(registry, "resolver_names", "Names that the resolver remembers", resolver.names as u64);
+    gauge(registry, "resolver_lookups", "Lookups that are under way", resolver.under_way as u64);
+}
+
 fn register_each(registry: &mut Registry, each: &[OriginSample]) {
     let (state, stale, healthy, ages) =
         (Labelled::default(), Labelled::default(), Labelled::default(), LabelledFloat::default());
@@ -255,6 +299,7 @@ fn register_each(registry: &mut Registry, each: &[OriginSample]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::probe::resolve::ResolverStatus;
     use std::collections::BTreeSet;
 
     fn everything() -> String {
@@ -265,10 +310,12 @@ mod tests {
             is_stale: false,
             age_ms: Some(1_500),
         };
+        let resolver = ResolverStatus { breaker: BreakerState::Closed, failures: 0, names: 0, under_way: 0 };
         let sample = Sample {
             members: vec![("alive", 1)],
             origins: vec![("healthy", 1)],
             exchanges: Some(65_536),
+            probes: Some(ProbeStatus { origins: 1, connections: 0, resolver }),
             each: Some(vec![each]),
             ..Sample::default()
         };

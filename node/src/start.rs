@@ -6,8 +6,9 @@ use crate::config::{NodeConfig, Start};
 use crate::counters::Counters;
 use crate::driver::{Driver, Parts};
 use crate::error::StartError;
-use crate::handle::NodeHandle;
+use crate::handle::{NodeHandle, Observed};
 use crate::journal::{JournalError, JournalFile, Recovery, Store};
+use crate::probe::Runner;
 use crate::sockets::Sockets;
 use crate::tcp::Streams;
 use crate::udp::Udp;
@@ -72,19 +73,22 @@ fn run(
     let (request_sender, requests) = mpsc::channel(config.limits.requests);
     let (events, _) = broadcast::channel(config.limits.events);
     let (ended_sender, ended) = watch::channel(None);
+    let probes = Runner::new(&config.probes, counters.clone(), life.clock);
+    let observed = Observed { counters: counters.clone(), probes: probes.places() };
     let driver = Driver::new(Parts {
         node: new_node(config, life, snapshot),
         clock: life.clock,
         udp,
         streams,
         store: Store::new(journal, config.limits.compact_above_bytes, counters.clone()),
+        probes,
         requests,
         events: events.clone(),
-        counters: counters.clone(),
+        counters,
         journal_backlog_bytes: config.limits.journal_backlog_bytes,
     });
     tokio::spawn(driver.run(ended_sender));
-    let handle = NodeHandle::new(bound, life.boot, recovery, request_sender, &events, ended, counters);
+    let handle = NodeHandle::new(bound, life.boot, recovery, request_sender, &events, ended, observed);
     Ok(handle)
 }
 

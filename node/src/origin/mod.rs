@@ -15,5 +15,6 @@ pub use file::OriginsFile;
 pub use period::{Period, PeriodError};
 pub use reload::{Plan, ReloadError, reload};
 pub use statuses::Statuses;
+pub(crate) use target::REGEX_LIMIT_BYTES;
 pub use target::{HeaderText, Secret, Target, TargetError};
 pub use watch::{Watched, watch};

@@ -1,6 +1,6 @@
 //! What a check of an origin asks for, beside its policy: all that the core carries without looking at it.
 
-use super::endpoint::{Endpoint, Scheme};
+use super::endpoint::{Endpoint, Host, Scheme};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -222,6 +222,15 @@ impl Target {
         {
             return Err(fault(key, "set", "a tcp:// origin is asked for a connection only"));
         }
+        if let Some(host) = self.host.as_deref().filter(|_| scheme == Scheme::Https)
+            && Endpoint::parse(&format!("http://{host}")).is_ok_and(|named| matches!(named.host, Host::Ip(_)))
+        {
+            return Err(fault(
+                "host",
+                host,
+                "TLS asks for a server by name: allowed are names, not addresses",
+            ));
+        }
         // A plain origin may lead to an encrypted one.
         let is_tls = scheme == Scheme::Https || (scheme == Scheme::Http && self.redirects > 0);
         let shown = |path: &Path| path.display().to_string();
@@ -306,6 +315,7 @@ mod tests {
             (r#"{"url":"http://a/","method":"CONNECT"}"#, "method", "capitals"),
             (r#"{"url":"http://a/","host":"b/c"}"#, "host", "a host"),
             (r#"{"url":"http://a/","host":"b\r\nx: y"}"#, "host", "a host"),
+            (r#"{"url":"https://a/","host":"0x7f.1"}"#, "host", "names"),
             (r#"{"url":"http://a/","headers":{"a b":"c"}}"#, "headers", "names of headers"),
             (r#"{"url":"http://a/","headers":{"connection":"close"}}"#, "headers", "checker's own"),
             (r#"{"url":"http://a/","headers":{"x":"a\r\nb"}}"#, "headers", "control"),

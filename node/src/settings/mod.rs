@@ -3,15 +3,17 @@
 //! Every setting can be given in a file, as a variable and as a flag. `table` lists them, `read` puts the three
 //! together, `value` reads single values, `sample` writes the documented sample file.
 
+mod probes;
 mod read;
 mod sample;
 mod table;
 mod value;
 
+pub use self::probes::Probes;
 pub use self::read::{Given, Sources};
 pub use self::sample::sample;
 pub use self::table::{Setting, find, settings};
-pub use self::value::{Bytes, HostPort};
+pub use self::value::{Bytes, HostPort, Ports};
 
 use self::value::{Scalar as _, Value, values, words};
 use crate::api::ApiLimits;
@@ -68,6 +70,8 @@ pub struct Settings {
     pub origins: Origins,
     /// The settings of checks.
     pub checks: CheckLimits,
+    /// How origins are probed.
+    pub probes: Probes,
     /// The settings of membership.
     pub membership: MembershipConfig,
     /// The other settings of the protocol; its fields for checks and membership are not used.
@@ -240,6 +244,7 @@ impl Default for Settings {
             log: Log { level: Level::Info, format: LogFormat::Text },
             origins: Origins::default(),
             checks: CheckLimits::default(),
+            probes: Probes::default(),
             membership: MembershipConfig::default(),
             message_bytes: Bytes(protocol.retention.bytes),
             protocol,
@@ -305,6 +310,7 @@ impl Settings {
                 events: limits.events as usize,
                 ..DriverLimits::default()
             },
+            probes: self.probes.config(self.bind.ip().is_loopback() && self.http.ip().is_loopback()),
             loss: InjectedLoss::NONE,
         }
     }
@@ -354,8 +360,23 @@ mod tests {
         assert_eq!(settings.validate(), Ok(()));
         assert_eq!(settings.protocol(), Config::default());
         let name = Name::new("n").unwrap();
-        let usual = NodeConfig { weight: 100, ..NodeConfig::new(name.clone(), "heck-data".into(), Seed(1)) };
+        let mut usual =
+            NodeConfig { weight: 100, ..NodeConfig::new(name.clone(), "heck-data".into(), Seed(1)) };
+        // By default all is bound to loopback.
+        usual.probes.guard.loopback = true;
         assert_eq!(settings.node_config(name, Sealing::Unsealed, Seed(1)), usual);
+    }
+
+    #[test]
+    fn loopback_may_be_probed_only_while_gossip_and_api_are_both_bound_to_it() {
+        let loopback = |bind: &str, http: &str| {
+            let (bind, http) = (bind.parse().unwrap(), http.parse().unwrap());
+            let settings = Settings { bind, http, ..Settings::default() };
+            settings.node_config(Name::new("n").unwrap(), Sealing::Unsealed, Seed(1)).probes.guard.loopback
+        };
+        assert!(loopback("127.0.0.1:7400", "[::1]:7401"));
+        assert!(!loopback("0.0.0.0:7400", "127.0.0.1:7401"));
+        assert!(!loopback("127.0.0.1:7400", "10.0.0.7:7401"));
     }
 
     #[test]

@@ -235,6 +235,36 @@ const CHECKS: &[Setting] = &[
         "How long a question to confirmers may travel, beyond the origin's timeout."
     ),
     setting!("checks.flap_memory", TIME, checks.flap_memory, "How long a fall counts for damping."),
+    setting!(
+        "checks.at_once",
+        NUMBER,
+        probes.at_once,
+        "Probes that may be under way at once; more are not started, and their origins show as stale. Half of the places are kept free of origins that did not answer the last time."
+    ),
+    setting!(
+        "checks.allow",
+        "NETWORK",
+        probes.allow,
+        "Networks that may be probed although they are denied by default: link-local, metadata services, multicast and other special ones, and loopback unless `bind` and `http` are on loopback."
+    ),
+    setting!(
+        "checks.deny",
+        "NETWORK",
+        probes.deny,
+        "Networks that may not be probed. Of two that an address is in, one allowed and one denied, the narrower counts."
+    ),
+    setting!(
+        "checks.ports",
+        "PORTS",
+        probes.ports,
+        "Ports that may be probed, as 80 or 8000-8999. None: all."
+    ),
+    setting!(
+        "checks.secrets_dir",
+        "FOLDER",
+        probes.secrets_dir,
+        "The folder of the files that headers of origins name as secrets."
+    ),
 ];
 
 const MESSAGES: &[Setting] = &[

@@ -4,8 +4,10 @@ use crate::origin::{Period, PeriodError};
 use heck_core::id::Name;
 use heck_core::settings::Scoping;
 use heck_core::time::Span;
+use ipnet::IpNet;
 use std::fmt::Display;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -108,7 +110,10 @@ macro_rules! numbers {
 }
 
 numbers!(u8, u16, u32, usize);
-values!(u8, u16, u32, usize, bool, Name, PathBuf, SocketAddr, Span, Duration, Bytes, HostPort, Scoping);
+values!(
+    u8, u16, u32, usize, bool, Name, PathBuf, SocketAddr, Span, Duration, Bytes, HostPort, Ports, IpNet,
+    Scoping
+);
 
 impl Scalar for bool {
     const IS_SWITCH: bool = true;
@@ -119,6 +124,36 @@ impl Scalar for bool {
 
     fn to_toml(&self) -> String {
         self.to_string()
+    }
+}
+
+/// Ports from the first to the last, both included: `80`, or `8000-8999`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Ports(pub RangeInclusive<u16>);
+
+impl Scalar for Ports {
+    fn parse(text: &str) -> Result<Self, String> {
+        let (first, last) = text.split_once('-').unwrap_or((text, text));
+        match (first.trim().parse(), last.trim().parse()) {
+            (Ok(first), Ok(last)) if 0 < first && first <= last => Ok(Self(first..=last)),
+            _ => Err("ports from 1 to 65535 are allowed, as `80` or `8000-8999`".to_owned()),
+        }
+    }
+
+    fn to_toml(&self) -> String {
+        let (first, last) = (self.0.start(), self.0.end());
+        if first == last { quoted(first) } else { quoted(format_args!("{first}-{last}")) }
+    }
+}
+
+impl Scalar for IpNet {
+    fn parse(text: &str) -> Result<Self, String> {
+        let net = text.parse().or_else(|_| text.parse().map(|ip: IpAddr| Self::from(ip)));
+        net.map_err(|_| "networks are allowed, as `10.0.0.0/8`, `fd00::/8` or `192.0.2.7`".to_owned())
+    }
+
+    fn to_toml(&self) -> String {
+        quoted(self)
     }
 }
 

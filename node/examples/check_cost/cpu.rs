@@ -1,0 +1,22 @@
+//! What a process has used, as Linux says.
+
+use std::fs;
+
+/// Clock ticks a second in `/proc`: fixed by Linux's interface on all usual machines.
+const TICKS_PER_S: f64 = 100.0;
+
+/// CPU seconds that a process has used, in user and in kernel mode.
+pub fn cpu_s(pid: u32) -> Option<f64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name of the program may contain anything; fields count from behind it.
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    let ticks: f64 = fields.get(11)?.parse::<f64>().ok()? + fields.get(12)?.parse::<f64>().ok()?;
+    Some(ticks / TICKS_PER_S)
+}
+
+/// Resident memory of a process, in MB.
+pub fn resident_mb(pid: u32) -> Option<f64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
+    line.split_whitespace().nth(1)?.parse::<f64>().ok().map(|kb| kb / 1_000.0)
+}
