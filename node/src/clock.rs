@@ -1,8 +1,11 @@
 //! The node's time: the Unix time at which it started, and from there on a clock that never goes back.
 
+use crate::counters::{Count, Counters};
 use heck_core::time::{Span, Time};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
+use tracing::warn;
 
 /// The longest that the driver sleeps: "never" in the core's time is beyond what a timer can hold.
 const LONGEST_SLEEP: Duration = Duration::from_secs(3_600);
@@ -37,9 +40,62 @@ impl Clock {
         self.start_us / 1_000
     }
 
+    /// How far the machine's clock has gone ahead of this one, in microseconds; negative when it fell behind.
+    fn skew_us(&self) -> i64 {
+        let (wall, own) = (i128::from(unix_us()), i128::from(self.now().0));
+        i64::try_from(wall - own).unwrap_or(i64::MAX)
+    }
+
     /// When to wake up for `time`; sooner when that is far away.
     pub(crate) fn instant(&self, time: Time) -> Instant {
         let ahead = Duration::from_micros(time.since(self.now()).as_us());
         Instant::now() + ahead.min(LONGEST_SLEEP)
+    }
+}
+
+/// How often it is looked whether the machine's clock jumped.
+const LOOK: Duration = Duration::from_secs(10);
+/// What is a jump: more than the clock is pulled by in that time.
+const JUMP_US: u64 = 1_000_000;
+
+/// By how much the machine's clock jumped between two looks, if it did.
+fn jump_us(before_us: i64, now_us: i64) -> Option<i64> {
+    (now_us.abs_diff(before_us) > JUMP_US).then(|| now_us.saturating_sub(before_us))
+}
+
+/// Tells when the machine's clock jumps, until the task is ended. The node's own clock does not follow it: only the time
+/// that is shown for an event is off until the next start.
+pub(crate) async fn tell_jumps(clock: Clock, counters: Arc<Counters>) {
+    let mut before_us = clock.skew_us();
+    loop {
+        sleep(LOOK).await;
+        let now_us = clock.skew_us();
+        if let Some(jump_us) = jump_us(before_us, now_us) {
+            counters.bump(Count::ClockSteps);
+            let ms = jump_us / 1_000;
+            warn!(ms, "the machine's clock jumped by so many milliseconds: the node goes on by its own");
+        }
+        before_us = now_us;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_jump_is_more_than_the_pull_of_a_clock_that_is_being_set_right() {
+        assert_eq!(jump_us(0, 900_000), None);
+        assert_eq!(jump_us(-500_000, 400_000), None);
+        assert_eq!(jump_us(0, -3_600_000_000), Some(-3_600_000_000));
+        assert_eq!(jump_us(i64::MIN, i64::MAX), Some(i64::MAX));
+    }
+
+    #[test]
+    fn the_clock_begins_with_the_machines_and_never_goes_back() {
+        let clock = Clock::start();
+        assert!(clock.skew_us().abs() < 1_000_000);
+        let times: Vec<Time> = (0..100).map(|_| clock.now()).collect();
+        assert!(times.is_sorted());
     }
 }

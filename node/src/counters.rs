@@ -71,6 +71,12 @@ pub enum Count {
     Compactions,
     /// Times that this did not succeed; the long journal stays in use.
     CompactionsFailed,
+    /// Times that the disk had no room for records; they wait until it has.
+    DiskFull,
+    /// Times that the system refused to accept a connection, as when it is out of file descriptors.
+    AcceptsFailed,
+    /// Times that the machine's clock was found to have jumped, back or ahead. The node's own does not.
+    ClockSteps,
     /// Times that the origins file was taken over.
     OriginsReloaded,
     /// Times that it was not, for what is in it or because it could not be read. The origins are as they were.

@@ -60,7 +60,7 @@ enum Happening {
     Datagram(Addr),
     Stream(StreamEvent),
     Probe(ProbeOutcome),
-    Synced(io::Result<u64>),
+    Synced(io::Result<Option<u64>>),
     Request(Option<Request>),
 }
 
@@ -92,7 +92,11 @@ impl Driver {
                 Happening::Datagram(from) => self.datagram(from).await?,
                 Happening::Stream(event) => self.stream(event).await?,
                 Happening::Probe(outcome) => self.step(Input::Probe(outcome)).await?,
-                Happening::Synced(up_to) => self.step(Input::Persisted { up_to: up_to? }).await?,
+                Happening::Synced(up_to) => {
+                    if let Some(up_to) = up_to? {
+                        self.step(Input::Persisted { up_to }).await?;
+                    }
+                }
                 Happening::Request(Some(Request::Command { command, answer })) => {
                     self.command(&command, answer).await?;
                 }
@@ -229,13 +233,18 @@ impl Driver {
     async fn sync_all(&mut self) -> io::Result<()> {
         while !self.parts.store.is_synced() {
             self.start_batch();
-            self.synced = Some(self.parts.store.synced().await?);
+            if let Some(up_to) = self.parts.store.synced().await? {
+                self.synced = Some(up_to);
+            }
         }
         Ok(())
     }
 
-    /// Syncs, answers the commands that waited for that, and stops.
+    /// Syncs, answers the commands that waited for that, and stops. What a full disk does not take was not answered.
     async fn finish(&mut self) -> io::Result<()> {
+        if self.parts.store.is_full() {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         self.sync_all().await?;
         if let Some(up_to) = self.synced.take() {
             self.step(Input::Persisted { up_to }).await?;

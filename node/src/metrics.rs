@@ -81,6 +81,17 @@ const COUNTERS: &[(Count, &str, &str)] = &[
     (Count::JournalSyncs, "journal_syncs", "Times that the journal was synced to disk"),
     (Count::Compactions, "journal_compactions", "Times that a long journal was replaced by a short one"),
     (Count::CompactionsFailed, "journal_compactions_failed", "Times that this did not succeed"),
+    (
+        Count::DiskFull,
+        "journal_disk_full",
+        "Times that the disk had no room for records, which wait until it has",
+    ),
+    (
+        Count::AcceptsFailed,
+        "stream_accepts_failed",
+        "Times that the system refused to accept a stream of a peer",
+    ),
+    (Count::ClockSteps, "clock_jumps", "Times that the machine's clock was found to have jumped"),
     (Count::OriginsReloaded, "origins_file_taken_over", "Times that the origins file was taken over"),
     (Count::OriginsRefused, "origins_file_refused", "Times that it was not, for what is in it"),
 ];

@@ -21,6 +21,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tracing::warn;
 
 /// Events of all streams that may wait for the node.
 const EVENTS: usize = 64;
@@ -70,6 +71,8 @@ struct Shared {
 pub(crate) struct Streams {
     listener: TcpListener,
     accept_from: Instant,
+    /// Whether the system refused the last time.
+    is_refused: bool,
     accepted: Arc<Semaphore>,
     open: BTreeMap<StreamId, Outbox>,
     reports: mpsc::Receiver<Report>,
@@ -91,6 +94,7 @@ impl Streams {
         Ok(Self {
             listener: TcpListener::from_std(listener)?,
             accept_from: Instant::now(),
+            is_refused: false,
             accepted: Arc::new(Semaphore::new(limits.accepted_streams as usize)),
             open: BTreeMap::new(),
             reports,
@@ -154,10 +158,19 @@ impl Streams {
     }
 
     fn take(&mut self, incoming: io::Result<(TcpStream, SocketAddr)>) {
-        let Ok((connection, _)) = incoming else {
-            self.accept_from = Instant::now() + ACCEPT_PAUSE;
-            return;
+        let connection = match incoming {
+            Ok((connection, _)) => connection,
+            Err(error) => {
+                if !self.is_refused {
+                    warn!(%error, "the system refuses to accept streams of peers: it is tried again and again");
+                }
+                self.is_refused = true;
+                self.shared.counters.bump(Count::AcceptsFailed);
+                self.accept_from = Instant::now() + ACCEPT_PAUSE;
+                return;
+            }
         };
+        self.is_refused = false;
         match self.accepted.clone().try_acquire_owned() {
             Ok(permit) => {
                 self.tasks.spawn(accepted(self.shared.clone(), connection, permit));

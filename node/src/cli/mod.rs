@@ -6,6 +6,7 @@
 mod api;
 mod backup;
 mod config;
+mod demo;
 mod events;
 mod join;
 mod keys;
@@ -51,6 +52,7 @@ struct Cli {
 #[derive(Subcommand, Debug)]
 enum Command {
     Node(node::Args),
+    Demo(demo::Args),
     Config(config::Args),
     Keys(keys::Args),
     Export(backup::ExportArgs),
@@ -75,6 +77,7 @@ pub fn run<I: IntoIterator<Item = T>, T: Into<OsString> + Clone>(args: I) -> Exi
     };
     match cli.command {
         Command::Node(args) => node::run(&args),
+        Command::Demo(args) => demo::run(&args),
         Command::Config(args) => config::run(&args),
         Command::Keys(args) => keys::run(&args),
         Command::Export(args) => backup::export(&args),

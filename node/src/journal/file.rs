@@ -24,7 +24,32 @@ pub(crate) struct JournalFile {
     salt: Salt,
     len: u64,
     compacted_len: u64,
+    /// Whether a failed write may have left something behind `len`.
+    has_rest: bool,
+    #[cfg(test)]
+    disk: Option<FullDisk>,
     _lock: File,
+}
+
+/// A disk that can be full, for tests.
+#[cfg(test)]
+#[derive(Clone, Debug, Default)]
+pub(crate) struct FullDisk(std::sync::Arc<std::sync::atomic::AtomicBool>);
+
+#[cfg(test)]
+impl FullDisk {
+    pub(crate) fn set_full(&self, full: bool) {
+        self.0.store(full, std::sync::atomic::Ordering::SeqCst);
+    }
+
+    /// Takes half of it and refuses the rest.
+    fn write(&self, file: &mut File, bytes: &[u8]) -> io::Result<()> {
+        if self.0.load(std::sync::atomic::Ordering::SeqCst) {
+            file.write_all(&bytes[..bytes.len() / 2])?;
+            return Err(ErrorKind::StorageFull.into());
+        }
+        Ok(())
+    }
 }
 
 /// A short journal that is on disk but not in use yet.
@@ -90,7 +115,7 @@ impl JournalFile {
             file.sync_all()?;
         }
         let recovery = Recovery { records: scanned.records.len(), torn_bytes, ..Recovery::default() };
-        let journal = Self { dir: dir.to_path_buf(), file, salt, len, compacted_len: 0, _lock: lock };
+        let journal = Self::of(dir, lock, Replacement { file, salt, len }, 0);
         Ok((journal, Snapshot { records: scanned.records }, recovery))
     }
 
@@ -116,10 +141,26 @@ impl JournalFile {
     }
 
     fn create(dir: &Path, lock: File, records: &[Record]) -> io::Result<Self> {
-        let Replacement { file, salt, len } = Replacement::write(dir, records)?;
-        let journal = Self { dir: dir.to_path_buf(), file, salt, len, compacted_len: len, _lock: lock };
+        let new = Replacement::write(dir, records)?;
+        let len = new.len;
+        let journal = Self::of(dir, lock, new, len);
         journal.rename_new()?;
         Ok(journal)
+    }
+
+    fn of(dir: &Path, lock: File, file: Replacement, compacted_len: u64) -> Self {
+        let Replacement { file, salt, len } = file;
+        Self {
+            dir: dir.to_path_buf(),
+            file,
+            salt,
+            len,
+            compacted_len,
+            has_rest: false,
+            #[cfg(test)]
+            disk: None,
+            _lock: lock,
+        }
     }
 
     /// Bytes of the file.
@@ -137,12 +178,28 @@ impl JournalFile {
         self.salt
     }
 
-    /// Appends frames and waits until they are on disk.
+    /// Appends frames and waits until they are on disk. After an error nothing of them is in the file, and they can be
+    /// appended again.
     pub(super) fn append(&mut self, frames: &[u8]) -> io::Result<()> {
-        self.file.write_all(frames)?;
-        self.file.sync_data()?;
+        if self.has_rest {
+            self.file.set_len(self.len)?;
+            self.has_rest = false;
+        }
+        // What a full disk took of the frames would stand between whole ones.
+        self.has_rest = true;
+        self.write(frames)?;
+        self.has_rest = false;
         self.len += frames.len() as u64;
         Ok(())
+    }
+
+    fn write(&mut self, frames: &[u8]) -> io::Result<()> {
+        #[cfg(test)]
+        if let Some(disk) = &self.disk {
+            disk.write(&mut self.file, frames)?;
+        }
+        self.file.write_all(frames)?;
+        self.file.sync_data()
     }
 
     /// Appends one record and waits until it is on disk.
@@ -169,7 +226,13 @@ impl JournalFile {
         self.compacted_len = self.len;
     }
 
-    /// Makes every later write fail, as a full disk does.
+    /// Lets the disk be full whenever the handle that this gives says so.
+    #[cfg(test)]
+    pub(crate) fn may_be_full(&mut self) -> FullDisk {
+        self.disk.get_or_insert_default().clone()
+    }
+
+    /// Makes every later write fail, as a disk does that is no good any more.
     #[cfg(test)]
     pub(crate) fn refuse_writes(&mut self) {
         self.file = File::open(self.dir.join(JOURNAL)).expect("the journal is there to be read");
@@ -212,10 +275,17 @@ impl Replacement {
             put_frame(salt, record, &mut bytes);
         }
         let path = dir.join(NEW_JOURNAL);
-        drop(File::create(&path)?);
-        let mut file = OpenOptions::new().append(true).open(&path)?;
-        file.write_all(&bytes)?;
-        file.sync_all()?;
+        let write = || -> io::Result<File> {
+            drop(File::create(&path)?);
+            let mut file = OpenOptions::new().append(true).open(&path)?;
+            file.write_all(&bytes)?;
+            file.sync_all()?;
+            Ok(file)
+        };
+        let file = write().inspect_err(|_| {
+            // Half of a new journal must not take the room that the old one needs.
+            let _ = fs::remove_file(&path);
+        })?;
         Ok(Self { file, salt, len: bytes.len() as u64 })
     }
 }
@@ -324,6 +394,25 @@ mod tests {
         fs::write(&path, &bytes).unwrap();
         assert!(matches!(JournalFile::open(dir.path()), Err(JournalError::Version { version: 9, .. })));
         assert_eq!(fs::read(&path).unwrap(), bytes);
+    }
+
+    #[test]
+    fn what_a_full_disk_took_of_a_record_is_gone_before_the_next_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut journal, _, _) = JournalFile::open(dir.path()).unwrap();
+        journal.append_record(&Record::Boot(Boot(1))).unwrap();
+        let disk = journal.may_be_full();
+        disk.set_full(true);
+        for _ in 0..3 {
+            let refused = journal.append_record(&Record::Boot(Boot(2))).unwrap_err();
+            assert_eq!(refused.kind(), ErrorKind::StorageFull);
+        }
+        disk.set_full(false);
+        journal.append_record(&Record::Boot(Boot(3))).unwrap();
+        drop(journal);
+        let (_, snapshot, recovery) = JournalFile::open(dir.path()).unwrap();
+        assert_eq!(boots(&snapshot), [1, 3]);
+        assert_eq!((recovery.torn_bytes, recovery.damaged_bytes), (0, 0));
     }
 
     #[test]

@@ -7,10 +7,13 @@ use crate::counters::{Count, Counters};
 use heck_core::effects::Record;
 use heck_core::journal::Snapshot;
 use std::future::pending;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::mem;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::time::{Instant, sleep_until};
+use tracing::{error, info};
 
 /// Life, standing, address, zone and weight of a member.
 const KNOWN_OVERHEAD: usize = 48;
@@ -29,9 +32,17 @@ enum Outcome {
 /// A batch that is being synced, together with the file, which comes back with it.
 #[derive(Debug)]
 struct Job {
-    done: JoinHandle<io::Result<(JournalFile, Outcome)>>,
+    done: JoinHandle<Written>,
     up_to: u64,
+    bytes: usize,
 }
+
+/// A batch that went to disk, or did not: then the records come back too.
+type Written = (JournalFile, Result<Outcome, (io::Error, Vec<Record>)>);
+
+/// How long the disk is left alone once it was full; twice as long each time, up to the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// Records on their way to disk.
 #[derive(Debug)]
@@ -42,6 +53,8 @@ pub(crate) struct Store {
     gathered_bytes: usize,
     up_to: u64,
     compact_above: u64,
+    /// Until when the disk is left alone, and for how long; none while it takes what it is given.
+    full: Option<(Instant, Duration)>,
     counters: Arc<Counters>,
 }
 
@@ -54,6 +67,7 @@ impl Store {
             gathered_bytes: 0,
             up_to: 0,
             compact_above,
+            full: None,
             counters,
         }
     }
@@ -79,38 +93,83 @@ impl Store {
     /// Starts a batch if there is anything to write and none is under way. `snapshot` gives the whole state,
     /// everything that was pushed included; it is asked for when the journal has grown too long.
     pub(crate) fn start_batch(&mut self, snapshot: impl FnOnce() -> Snapshot) {
-        if self.gathered.is_empty() {
+        if self.gathered.is_empty() || self.full.is_some_and(|(until, _)| Instant::now() < until) {
             return;
         }
         let Some(mut journal) = self.idle.take() else { return };
         let too_long = journal.len() > self.compact_above.max(2 * journal.compacted_len());
         let snapshot = too_long.then(snapshot);
         let records = mem::take(&mut self.gathered);
-        self.gathered_bytes = 0;
+        let bytes = mem::take(&mut self.gathered_bytes);
         let done = spawn_blocking(move || {
-            let outcome = write(&mut journal, &records, snapshot.as_ref())?;
-            Ok((journal, outcome))
+            let outcome = write(&mut journal, &records, snapshot.as_ref());
+            (journal, outcome.map_err(|error| (error, records)))
         });
-        self.job = Some(Job { done, up_to: self.up_to });
+        self.job = Some(Job { done, up_to: self.up_to, bytes });
     }
 
     /// Waits until the batch under way is on disk and gives the number of its last record; for ever when there
-    /// is none. Nothing is lost when the future is dropped. After an error the journal is not used again.
-    pub(crate) async fn synced(&mut self) -> io::Result<u64> {
-        let Some(job) = &mut self.job else { return pending().await };
-        let up_to = job.up_to;
+    /// is nothing to do. None when the disk was full: the batch is kept, and it is time to start it again. Nothing is
+    /// lost when the future is dropped. After an error the journal is not used again.
+    pub(crate) async fn synced(&mut self) -> io::Result<Option<u64>> {
+        let Some(job) = &mut self.job else {
+            let Some((until, _)) = self.full.filter(|_| !self.gathered.is_empty()) else {
+                return pending().await;
+            };
+            sleep_until(until).await;
+            return Ok(None);
+        };
+        let (up_to, bytes) = (job.up_to, job.bytes);
         let done = (&mut job.done).await;
         self.job = None;
-        let (journal, outcome) = done.map_err(io::Error::other)??;
+        let (journal, written) = done.map_err(io::Error::other)?;
+        let outcome = match written {
+            Ok(outcome) => outcome,
+            Err((error, records)) if is_full(&error) => {
+                self.idle = Some(journal);
+                self.put_back(records, bytes, &error);
+                return Ok(None);
+            }
+            Err((error, _)) => return Err(error),
+        };
         self.idle = Some(journal);
+        if self.full.take().is_some() {
+            info!("the disk takes records again");
+        }
         self.counters.bump(Count::JournalSyncs);
         match outcome {
             Outcome::Appended => {}
             Outcome::Compacted => self.counters.bump(Count::Compactions),
             Outcome::NotCompacted => self.counters.bump(Count::CompactionsFailed),
         }
-        Ok(up_to)
+        Ok(Some(up_to))
     }
+
+    /// Whether the disk had no room when it was last asked.
+    pub(crate) const fn is_full(&self) -> bool {
+        self.full.is_some()
+    }
+
+    /// Keeps a batch that a full disk did not take before those that came after it.
+    fn put_back(&mut self, mut records: Vec<Record>, bytes: usize, error: &io::Error) {
+        self.counters.bump(Count::DiskFull);
+        records.append(&mut self.gathered);
+        self.gathered = records;
+        self.gathered_bytes += bytes;
+        let pause = match self.full {
+            None => {
+                error!(%error, "the disk is full: writes wait until there is room, and the node goes on");
+                FIRST_PAUSE
+            }
+            Some((_, pause)) => (pause * 2).min(LONGEST_PAUSE),
+        };
+        self.full = Some((Instant::now() + pause, pause));
+    }
+}
+
+/// Whether an operator can mend it while the node runs.
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
 }
 
 fn size_estimate(record: &Record) -> usize {
