@@ -118,6 +118,12 @@ impl Member {
         (self.life, self.standing)
     }
 
+    /// A short fingerprint of what is held of it, salted so that two that collide do not do so again.
+    #[must_use]
+    pub fn short_print(&self, salt: u32) -> u16 {
+        (mix(self.print(), u64::from(salt)) >> 48) as u16
+    }
+
     /// Its part in the fingerprint of its group. A suspicion is news and not knowledge: whoever missed it misses
     /// nothing that lasts.
     fn print(&self) -> u64 {

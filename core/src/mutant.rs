@@ -103,6 +103,8 @@ mutants! {
     BelieveOldNews,
     /// Whoever asks for what it lacks is told nothing of members.
     OmitMembers,
+    /// A request does not list the members of groups that differ.
+    ListNoMembers,
     /// Of two nodes with one name both keep it.
     KeepName,
     /// Whoever was taken from the list enters it again by old news.

@@ -241,6 +241,10 @@ pub struct Packet {
     pub members: Vec<MemberUpdate>,
     /// Fingerprints of the sender's groups of members; sent with `groups`.
     pub member_groups: Groups,
+    /// Groups of members, a bit each: in a request those that `member_filter` lists, in a reply those that differ.
+    pub member_mask: u64,
+    /// In a request: short salted fingerprints of all members that the sender knows of in the groups of `member_mask`.
+    pub member_filter: Vec<u16>,
     /// In a ping or an ack: whom it is about, when not the two who speak.
     pub subject: Option<Subject>,
     /// In a question to a confirmer and its answer.
@@ -269,6 +273,8 @@ impl Default for Packet {
             beats: Vec::new(),
             members: Vec::new(),
             member_groups: [0; GROUPS],
+            member_mask: 0,
+            member_filter: Vec::new(),
             subject: None,
             question: None,
         }
@@ -306,6 +312,8 @@ impl Packet {
         self.beats.clear();
         self.members.clear();
         self.member_groups = [0; GROUPS];
+        self.member_mask = 0;
+        self.member_filter.clear();
         self.subject = None;
         self.question = None;
     }

@@ -29,6 +29,7 @@ const RELAY: u8 = 7;
 const MEMBERS: u8 = 8;
 const SUBJECT: u8 = 9;
 const QUESTION: u8 = 10;
+const MEMBER_LIST: u8 = 11;
 
 const AGREES: u8 = 1;
 const OVERSIZED: u8 = 2;
@@ -205,6 +206,13 @@ fn put_members(sink: &mut impl Sink, packet: &Packet) {
     }
 }
 
+fn put_member_list(sink: &mut impl Sink, packet: &Packet) {
+    sink.put(&packet.member_mask.to_le_bytes());
+    for print in &packet.member_filter {
+        sink.put(&print.to_le_bytes());
+    }
+}
+
 fn put_question(sink: &mut impl Sink, question: &Question) {
     sink.blob(question.origin.as_str().as_bytes());
     sink.byte(u8::from(question.down));
@@ -253,6 +261,14 @@ pub fn encode_packet<S: Sink>(packet: &Packet, sink: &mut S) {
     if let Some(question) = &packet.question {
         section(sink, QUESTION, |count| put_question(count, question), |sink| put_question(sink, question));
     }
+    if packet.member_mask != 0 {
+        section(
+            sink,
+            MEMBER_LIST,
+            |count| put_member_list(count, packet),
+            |sink| put_member_list(sink, packet),
+        );
+    }
 }
 
 /// The encoded size of `packet`.
@@ -294,6 +310,9 @@ pub fn packet_len(packet: &Packet) -> usize {
         let mut count = Count::default();
         put_question(&mut count, question);
         len += len_of(count.0);
+    }
+    if packet.member_mask != 0 {
+        len += len_of(8 + 2 * packet.member_filter.len());
     }
     len
 }
@@ -397,6 +416,17 @@ fn read_members(reader: &mut Reader<'_>, members: &mut Vec<MemberUpdate>) -> Res
     Ok(())
 }
 
+fn read_member_list(reader: &mut Reader<'_>, packet: &mut Packet) -> Result<(), DecodeError> {
+    packet.member_mask = u64::from_le_bytes(reader.array("member groups")?);
+    if packet.member_mask == 0 {
+        return Err(DecodeError::BadValue("member groups", 0));
+    }
+    while reader.left() > 0 {
+        packet.member_filter.push(u16::from_le_bytes(reader.array("member")?));
+    }
+    Ok(())
+}
+
 fn read_question(reader: &mut Reader<'_>) -> Result<Question, DecodeError> {
     let origin = name(reader, "origin")?;
     match reader.byte("down")? {
@@ -448,6 +478,7 @@ pub fn decode_packet(bytes: &[u8], packet: &mut Packet) -> Result<(), DecodeErro
             MEMBERS => read_members(&mut inner, &mut packet.members)?,
             SUBJECT => packet.subject = Some(read_subject(&mut inner)?),
             QUESTION => packet.question = Some(read_question(&mut inner)?),
+            MEMBER_LIST => read_member_list(&mut inner, packet)?,
             _ => continue,
         }
         inner.finish()?;

@@ -175,12 +175,6 @@ impl Membership {
         [self.doubts.len() + suspicions, asking, self.gossip.len(), self.gone.len()]
     }
 
-    /// How many members there is news of.
-    #[must_use]
-    pub fn news(&self) -> usize {
-        self.gossip.len()
-    }
-
     /// How often exchanges get through.
     #[must_use]
     pub const fn baseline(&self) -> Baseline {
@@ -453,13 +447,14 @@ impl Membership {
         });
     }
 
-    /// Everything that is known of a group of members, for a peer whose fingerprint of it differs; from a place
-    /// that `nonce` chooses, in at most `bytes`. Gives back how many bytes it took.
+    /// What is known of a group of members, for a peer whose fingerprint of it differs: all but what `is_known` there,
+    /// from a place that `nonce` chooses, in at most `bytes`. Gives back how many bytes it took.
     pub fn fill_group(
         &self,
         members: &Members,
         group: usize,
         nonce: u32,
+        is_known: impl Fn(&Member) -> bool,
         now: Time,
         bytes: usize,
         out: &mut Vec<MemberUpdate>,
@@ -469,6 +464,9 @@ impl Membership {
         for member in
             members.group(group).chain(members.group(group)).skip(nonce as usize % count.max(1)).take(count)
         {
+            if is_known(member) {
+                continue;
+            }
             let update = self.gone.update(member, &self.accusers, now);
             let update = MemberUpdate { card: Some(Card::of(member)), ..update };
             let len = crate::codec::member_len(&update);

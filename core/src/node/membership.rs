@@ -1,5 +1,6 @@
 //! How the node keeps its list of members: what it lends to the mechanism, and what follows from it.
 
+use super::receive::STREAM_ABOVE_GROUPS;
 use super::{Identity, Node};
 use crate::broadcast::spread;
 use crate::codec::{NUMBER_LIMIT, SECTION_OVERHEAD, packet_len};
@@ -11,6 +12,7 @@ use crate::id::{Addr, Boot, NodeId};
 use crate::member::{Life, Member, Standing};
 use crate::membership::{Learned, Local};
 use crate::mutant::Mutant;
+use crate::repair::differing_members;
 use crate::packet::{Card, GROUPS, MemberUpdate, Packet, PacketKind};
 use crate::time::{Span, Time};
 use alloc::boxed::Box;
@@ -41,8 +43,6 @@ macro_rules! lend {
 
 /// Members that a node is told of when it can't be served.
 const REDIRECTED: usize = 8;
-/// So many pieces of news at once are many.
-const MANY_NEWS: usize = 64;
 /// So many members in groups that differ are too many for datagrams.
 const STREAM_ABOVE_MEMBERS: usize = 200;
 
@@ -227,10 +227,8 @@ impl Node {
     pub(super) fn fill_news(&mut self, now: Time, packet: &mut Packet) {
         let room = (self.config.room() as usize).saturating_sub(packet_len(packet) + SECTION_OVERHEAD);
         if let Some((membership, local)) = lend!(self, now) {
-            // Where much has happened, such as the end of a partition, news get up to half of what is left.
-            let usual = local.config.news_bytes as usize;
-            let bytes = if membership.news() > MANY_NEWS { usual.max(room / 2) } else { usual };
-            membership.fill(local.members, now, room.min(bytes), &mut packet.members);
+            let bytes = room.min(local.config.news_bytes as usize);
+            membership.fill(local.members, now, bytes, &mut packet.members);
         }
     }
 
@@ -273,15 +271,24 @@ impl Node {
         if self.config.planted.is(Mutant::OmitMembers) {
             return;
         }
-        let own = crate::repair::member_groups(&self.members, request.nonce);
-        let mut left = bytes;
+        reply.member_mask = differing_members(request, &self.members);
+        // Where much of a long list is unknown, it comes by stream.
+        let differing = reply.member_mask.count_ones() as usize;
+        let members = differing * self.members.len() / GROUPS;
+        reply.oversized |= differing > STREAM_ABOVE_GROUPS as usize && members > STREAM_ABOVE_MEMBERS;
         let first = request.nonce as usize % GROUPS;
-        let differs = |group: &usize| own[*group] != request.member_groups[*group];
-        // Where most of a long list is unknown, it comes by stream.
-        let differing = (0..GROUPS).filter(differs).count();
-        reply.oversized |= differing * self.members.len() / GROUPS > STREAM_ABOVE_MEMBERS;
-        for group in (first..GROUPS).chain(0..first).filter(differs) {
-            left -= membership.fill_group(&self.members, group, request.nonce, now, left, &mut reply.members);
+        let mut left = bytes;
+        // What is listed is answered exactly, and so before the rest.
+        for is_listed in [true, false] {
+            for group in (first..GROUPS).chain(0..first) {
+                let bit = 1 << group;
+                if reply.member_mask & bit != 0 && (request.member_mask & bit != 0) == is_listed {
+                    let listed: &[u16] = if is_listed { &request.member_filter } else { &[] };
+                    let known = |member: &Member| listed.contains(&member.short_print(request.nonce));
+                    let (members, nonce) = (&self.members, request.nonce);
+                    left -= membership.fill_group(members, group, nonce, known, now, left, &mut reply.members);
+                }
+            }
         }
     }
 

@@ -14,7 +14,7 @@ use crate::sync::{self, Framed};
 use crate::time::Time;
 
 /// A difference in this many of the 64 groups that lasts calls for a stream.
-const STREAM_ABOVE_GROUPS: u32 = 16;
+pub(super) const STREAM_ABOVE_GROUPS: u32 = 16;
 
 impl Node {
     pub(super) fn datagram(&mut self, from: Addr, packet: &Packet, now: Time, effects: &mut Effects) {

@@ -7,17 +7,18 @@
 //! not name, and answers windows completely where that fits.
 
 mod loss;
+mod member_list;
 mod reply;
 mod request;
 
 pub use loss::LossMeter;
+pub use member_list::{MemberRepair, differing_members};
 pub use reply::{Local, ReplyScratch, fill_reply, is_current};
 pub use request::fill_request;
 
 use crate::config::Config;
 use crate::hash::mix;
 use crate::id::{Addr, Dot, Shard};
-use crate::member::Members;
 use crate::mutant::{Mutant, Planted};
 use crate::packet::{GROUPS, Groups, Packet, group_of};
 use crate::rng::Stream;
@@ -65,6 +66,8 @@ pub struct Repair {
     too_large: bool,
     gap_asks_left: u32,
     reply_bytes_left: u32,
+    /// The same for the list of members.
+    members: MemberRepair,
     /// How many exchanges get through, pooled over all peers.
     pub loss: LossMeter,
     planted: Planted,
@@ -93,6 +96,7 @@ impl Repair {
             too_large: false,
             gap_asks_left: config.gap_asks,
             reply_bytes_left: config.reply_budget,
+            members: MemberRepair::default(),
             loss: LossMeter::new(),
             planted: config.planted,
         }
@@ -149,6 +153,8 @@ impl Repair {
         }
         self.loss.success();
         let mismatch = if reply.has_digest { reply::differing(reply, local.state) } else { reply.mismatch };
+        let is_news = !self.is_settled || local.hash() != self.asked_hash;
+        self.members.replied(reply, local.members, is_news);
         if reply.agrees {
             // Of that hash, whatever this node has learned since it asked.
             self.agreed_hash = Some(reply.hash);
@@ -158,7 +164,6 @@ impl Repair {
         } else {
             self.agreed_hash = None;
             self.lasting_groups = (mismatch & self.last_mismatch).count_ones();
-            let is_news = !self.is_settled || local.hash() != self.asked_hash;
             self.suspects = if is_news { mismatch & self.last_mismatch } else { mismatch };
             self.last_mismatch = mismatch;
         }
@@ -194,12 +199,6 @@ impl Repair {
     pub const fn lasting_groups(&self) -> u32 {
         self.lasting_groups
     }
-}
-
-/// The salted fingerprints of all groups of members.
-#[must_use]
-pub fn member_groups(members: &Members, salt: u32) -> Groups {
-    core::array::from_fn(|group| (mix(members.group_hash(group), u64::from(salt)) >> 48) as u16)
 }
 
 /// The salted fingerprints of all groups.

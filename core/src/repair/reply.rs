@@ -1,6 +1,7 @@
 //! Building a reply: what the asking node lacks, chosen from its request alone.
 
-use super::{groups, member_groups};
+use super::groups;
+use super::member_list::member_groups;
 use crate::codec::{SECTION_OVERHEAD, answer_lane_len, carried_len, packet_len};
 use crate::config::Config;
 use crate::entry::Entry;

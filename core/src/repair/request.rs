@@ -1,6 +1,7 @@
 //! Building a request: what this node has, in as many bytes as it is worth.
 
-use super::{Local, Repair, groups, member_groups};
+use super::member_list::member_groups;
+use super::{Local, Repair, groups};
 use crate::codec::{SECTION_OVERHEAD, WINDOW_LEN, lane_seen_len, packet_len};
 use crate::id::{SHARDS, Shard};
 use crate::mutant::Mutant;
@@ -35,6 +36,7 @@ pub fn fill_request(repair: &mut Repair, local: Local<'_>, rng: &mut Stream, pac
     packet.filter.extend(known.map(|(_, hash)| hash));
     let early = repair.early.iter().take(EARLY_LIMIT);
     packet.filter.extend(early.map(|dot| filter_hash(dot, packet.nonce)));
+    repair.members.list(members, config, packet);
     if repair.suspects != 0 {
         let room = config.room() as usize;
         let left = room.saturating_sub(packet_len(packet) + SECTION_OVERHEAD);

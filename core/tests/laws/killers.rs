@@ -2,7 +2,7 @@
 
 use crate::law::Law;
 use crate::{
-    assignment, claims, deltas, detectors, fences, freshness, honesty, intervals, join, log, membership,
+    assignment, claims, deltas, detectors, fences, freshness, honesty, intervals, join, lists, log, membership,
     outages, owners, repair, schedule, streams, verdicts,
 };
 use heck_core::mutant::Mutant;
@@ -16,6 +16,7 @@ const KILLERS: &[(Mutant, Law)] = &[
     (Mutant::KeepName, membership::COPIES_PART),
     (Mutant::ForgetReaped, membership::THE_FORGOTTEN_STAY_DEAD),
     (Mutant::AbandonDead, membership::PARTITIONS_HEAL),
+    (Mutant::ListNoMembers, lists::FEW_MEMBERS_TAKE_FEW_ROUNDS),
     (Mutant::ConfirmOneself, detectors::SUSPICIONS_LAST),
     (Mutant::AdoptTruncatedAnswer, deltas::NO_OVER_CLAIM),
     (Mutant::SeenThoughRefused, deltas::NO_OVER_CLAIM),

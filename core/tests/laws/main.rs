@@ -15,6 +15,7 @@ mod intervals;
 mod join;
 mod killers;
 mod law;
+mod lists;
 mod log;
 mod membership;
 mod outages;

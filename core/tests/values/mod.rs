@@ -254,6 +254,12 @@ fn digest() -> impl Strategy<Value = Option<([u16; GROUPS], Vec<u16>)>> {
     }))
 }
 
+/// A list of members has a group at least.
+fn member_list() -> impl Strategy<Value = (u64, Vec<u16>)> {
+    let list = (any::<u64>(), vec(any::<u16>(), 0..30));
+    list.prop_map(|(mask, filter)| if mask == 0 { (0, Vec::new()) } else { (mask, filter) })
+}
+
 fn card() -> impl Strategy<Value = Card> {
     let settings = prop_oneof![Just(Settings::USUAL), any::<u64>()];
     (name(), addr(), any::<u64>(), any::<u16>(), settings).prop_map(|(name, addr, zone, weight, settings)| {
@@ -288,7 +294,7 @@ fn subject() -> impl Strategy<Value = Subject> {
 
 /// A packet in the form in which a node would build it.
 pub fn packet() -> impl Strategy<Value = Packet> {
-    let members = (vec(member_update(), 0..4), option::of(subject()), any::<u16>(), option::of(question()));
+    let members = (vec(member_update(), 0..4), option::of(subject()), any::<u16>(), option::of(question()), member_list());
     let header = (0..10_u8, any::<u64>(), any::<u32>(), any::<u64>(), any::<[bool; 2]>(), any::<u64>());
     let content = (vec(carried(), 0..4), answer_lanes(), windows(), vec(beat(), 0..4), option::of(relay()));
     (header, digest(), content, members).prop_map(
@@ -313,6 +319,7 @@ pub fn packet() -> impl Strategy<Value = Packet> {
             (packet.answers, packet.answer_lanes) = content.1;
             (packet.windows, packet.window_lanes) = content.2;
             packet.question = members.3;
+            (packet.member_mask, packet.member_filter) = members.4;
             packet
         },
     )
