@@ -85,7 +85,11 @@ impl MembershipConfig {
     }
 }
 
-fn within(checks: &[(&'static str, u64, u64, u64)]) -> Result<(), ConfigError> {
+/// Checks settings, each with its least and its greatest value.
+///
+/// # Errors
+/// Names the first that is outside its range.
+pub fn within(checks: &[(&'static str, u64, u64, u64)]) -> Result<(), ConfigError> {
     let wrong = checks.iter().find(|(_, value, min, max)| value < min || value > max);
     wrong.map_or(Ok(()), |&(key, value, min, max)| Err(ConfigError { key, value, min, max }))
 }

@@ -1,6 +1,6 @@
 //! What a node may do at most, and how long it waits.
 
-use crate::config::ConfigError;
+use crate::config::{ConfigError, within};
 use crate::mutant::Planted;
 use crate::time::Span;
 
@@ -49,20 +49,14 @@ impl Limits {
     /// Names the first setting that is outside its range. Spans are in microseconds.
     pub fn validate(&self) -> Result<(), ConfigError> {
         let second_us = Span::from_secs(1).as_us();
-        let checks = [
+        within(&[
             ("probes_per_s", self.probes_per_s.into(), 1, 1_000_000),
             ("checkers_per_origin", self.checkers_per_origin.into(), 1, 100),
             ("claims_per_s", self.claims_per_s.into(), 1, 1_000_000),
             ("grace", self.grace.as_us(), 1_000, 10 * second_us),
             ("transit", self.transit.as_us(), 0, 60 * second_us),
             ("flap_memory", self.flap_memory.as_us(), second_us, 86_400 * second_us),
-        ];
-        for (key, value, min, max) in checks {
-            if value < min || value > max {
-                return Err(ConfigError { key, value, min, max });
-            }
-        }
-        Ok(())
+        ])
     }
 }
 

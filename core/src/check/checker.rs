@@ -30,8 +30,14 @@ impl ProbeId {
         Self(FAVOUR | u64::from(number))
     }
 
+    /// Whether the probe is made for another owner, who asked for a confirmation.
+    #[must_use]
+    pub const fn is_favour(self) -> bool {
+        self.0 & FAVOUR != 0
+    }
+
     pub(super) const fn favour(self) -> Option<u32> {
-        if self.0 & FAVOUR == 0 { None } else { Some(self.0 as u32) }
+        if self.is_favour() { Some(self.0 as u32) } else { None }
     }
 
     /// The origin's place and the number of its check.

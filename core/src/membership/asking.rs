@@ -2,7 +2,7 @@
 
 use super::evidence::BIT;
 use super::suspicion::{Doubt, Verdict};
-use super::{Local, Membership, Updates};
+use super::{Local, Membership, Updates, tell};
 use crate::effects::Effects;
 use crate::id::{Addr, NodeId};
 use crate::member::{Member, Standing};
@@ -94,6 +94,7 @@ impl Membership {
         let attempt = self.attempts.swap_remove(at);
         if attempt.is_round && !attempt.missed {
             self.baseline.note(true);
+            self.reach.answered();
         }
         if let Some(errand) = attempt.errand {
             self.report(errand, true, local, effects);
@@ -383,11 +384,8 @@ impl Membership {
             }
         };
         if let Some(addr) = addr {
-            let mut ping = effects.packet();
-            ping.reset(PacketKind::Ping, local.me);
             // Whoever is not remembered there has to introduce itself.
-            ping.members.extend(update.into_iter().chain(own));
-            effects.send(addr, ping);
+            tell(addr, update.into_iter().chain(own), local.me, effects);
         }
     }
 }

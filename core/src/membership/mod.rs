@@ -16,6 +16,7 @@ mod gossip;
 mod local_health;
 mod order;
 mod quarantine;
+mod reach;
 mod reaping;
 mod suspicion;
 mod swim;
@@ -36,6 +37,7 @@ use alloc::vec::Vec;
 use asking::{Attempt, Errand};
 use gossip::Gossip;
 use order::Order;
+use reach::Reach;
 use suspicion::Doubt;
 use swim::Swim;
 
@@ -104,6 +106,7 @@ pub enum Learned {
 #[derive(Clone, Debug)]
 pub struct Membership {
     order: Order,
+    reach: Reach,
     baseline: Baseline,
     attempts: Vec<Attempt>,
     errands: Vec<Errand>,
@@ -131,6 +134,7 @@ impl Membership {
         let heal_us = config.heal_interval.as_us().min(u64::from(u32::MAX)) as u32;
         Self {
             order: Order::default(),
+            reach: Reach::default(),
             baseline: Baseline::new(),
             attempts: Vec::new(),
             errands: Vec::new(),
@@ -154,17 +158,26 @@ impl Membership {
         self.seeds = seeds;
     }
 
-    /// Whom to ask in this round.
-    pub fn next_peer(&mut self, members: &Members, me: NodeId, rng: &mut Stream) -> Option<(NodeId, Addr)> {
-        let peer = self.order.next(members, me, rng)?;
-        self.swim.note_peer(peer);
-        Some((peer.node, peer.addr))
+    /// A datagram of a member has arrived.
+    pub const fn heard(&mut self, from: NodeId) {
+        self.reach.heard(from);
     }
 
-    /// Until when a live member is not counted, if it is not.
-    #[must_use]
-    pub fn held_until(&self, node: NodeId, now: Time) -> Option<Time> {
-        self.gone.get(&node).map(|gone| gone.held_until).filter(|held| now < *held)
+    /// Whom to ask in this round. An answer of someone whose turn it was not tells nothing: then there is only an
+    /// address.
+    pub fn next_peer(
+        &mut self,
+        members: &Members,
+        me: NodeId,
+        rng: &mut Stream,
+    ) -> Option<(Option<NodeId>, Addr)> {
+        let reachable = self.reach.begin_round().and_then(|node| members.get(node));
+        if let Some(peer) = reachable.filter(|peer| peer.standing.is_live()) {
+            return Some((None, peer.addr));
+        }
+        let peer = self.order.next(members, me, rng)?;
+        self.swim.note_peer(peer);
+        Some((Some(peer.node), peer.addr))
     }
 
     /// How many members this node doubts, waits for, has news of, and remembers as gone: what a checker bounds.
@@ -212,7 +225,7 @@ impl Membership {
             && heard.is_some_and(|heard| heard < update.age)
             && held.is_some_and(|held| held.standing.is_live())
         {
-            self.tell(update, local, effects);
+            Self::tell_of_itself(update, local, effects);
             return Learned::Disproved;
         }
         let changed = match (&update.card, held) {
@@ -480,12 +493,9 @@ impl Membership {
     }
 
     /// Tells a member what is said of it.
-    fn tell(&mut self, update: &MemberUpdate, local: &mut Local<'_>, effects: &mut Effects) {
+    fn tell_of_itself(update: &MemberUpdate, local: &Local<'_>, effects: &mut Effects) {
         if let Some(member) = local.members.get(update.node) {
-            let mut ping = effects.packet();
-            ping.reset(PacketKind::Ping, local.me);
-            ping.members.push(MemberUpdate { card: None, ..update.clone() });
-            effects.send(member.addr, ping);
+            tell(member.addr, [MemberUpdate { card: None, ..update.clone() }], local.me, effects);
         }
     }
 
@@ -510,6 +520,14 @@ impl Membership {
             }
         }
     }
+}
+
+/// Sends news of members by a ping: what is told does not wait for a round.
+pub fn tell(to: Addr, news: impl IntoIterator<Item = MemberUpdate>, me: NodeId, effects: &mut Effects) {
+    let mut ping = effects.packet();
+    ping.reset(PacketKind::Ping, me);
+    ping.members.extend(news);
+    effects.send(to, ping);
 }
 
 /// Whether a member that is known is said to live at a lower address as well. Then that one has the name.

@@ -26,8 +26,14 @@ impl Membership {
         member.standing.is_live() && !self.is_held(member.node, now)
     }
 
+    /// Until when a live member is not counted, if it is not.
+    #[must_use]
+    pub fn held_until(&self, node: NodeId, now: Time) -> Option<Time> {
+        self.gone.get(&node).map(|gone| gone.held_until).filter(|held| now < *held)
+    }
+
     pub(super) fn is_held(&self, node: NodeId, now: Time) -> bool {
-        self.gone.get(&node).is_some_and(|gone| now < gone.held_until)
+        self.held_until(node, now).is_some()
     }
 
     /// A member is back from the dead. The first time is free; a restart, or a return with many others, as after a

@@ -10,10 +10,10 @@ use crate::entry::Scope;
 use crate::hash::mix;
 use crate::id::{Addr, Boot, NodeId};
 use crate::member::{Life, Member, Standing};
-use crate::membership::{Learned, Local};
+use crate::membership::{Learned, Local, tell};
 use crate::mutant::Mutant;
-use crate::repair::differing_members;
 use crate::packet::{Card, GROUPS, MemberUpdate, Packet, PacketKind};
+use crate::repair::differing_members;
 use crate::time::{Span, Time};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -109,10 +109,7 @@ impl Node {
     /// Whom to ask in this round.
     pub(super) fn next_peer(&mut self) -> Option<(Option<NodeId>, Addr)> {
         match &mut self.membership {
-            Some(membership) => {
-                let (node, addr) = membership.next_peer(&self.members, self.me.node, &mut self.rng)?;
-                Some((Some(node), addr))
-            }
+            Some(membership) => membership.next_peer(&self.members, self.me.node, &mut self.rng),
             None => self.members.random_peer(self.me.node, &mut self.rng).map(|peer| (None, peer.addr)),
         }
     }
@@ -181,17 +178,18 @@ impl Node {
                 let unknown =
                     MemberUpdate { node, life, standing: Standing::Dead, age, accuser: node, card: None };
                 let own = membership.word_of(self.me.node, &self.members, now);
-                tell(from, [Some(unknown), own], self.me.node, effects);
+                tell(from, [unknown].into_iter().chain(own), self.me.node, effects);
             }
             return false;
         }
         let Some(membership) = &mut self.membership else { return true };
+        membership.heard(packet.sender);
         let asks = matches!(packet.kind, PacketKind::Request | PacketKind::Ping);
         if asks
             && let Some(gone) = membership.gone(packet.sender, &self.members, now)
             && !packet.members.iter().any(|update| update.node == gone.node && update.life > gone.life)
         {
-            tell(from, [Some(gone), None], self.me.node, effects);
+            tell(from, [gone], self.me.node, effects);
         }
         true
     }
@@ -286,7 +284,8 @@ impl Node {
                     let listed: &[u16] = if is_listed { &request.member_filter } else { &[] };
                     let known = |member: &Member| listed.contains(&member.short_print(request.nonce));
                     let (members, nonce) = (&self.members, request.nonce);
-                    left -= membership.fill_group(members, group, nonce, known, now, left, &mut reply.members);
+                    left -=
+                        membership.fill_group(members, group, nonce, known, now, left, &mut reply.members);
                 }
             }
         }
@@ -360,12 +359,4 @@ impl Node {
             membership.learn(namesake, None, &mut local, effects);
         }
     }
-}
-
-/// Tells a sender that it counts as gone here.
-fn tell(to: Addr, news: [Option<MemberUpdate>; 2], me: NodeId, effects: &mut Effects) {
-    let mut ping = effects.packet();
-    ping.reset(PacketKind::Ping, me);
-    ping.members.extend(news.into_iter().flatten());
-    effects.send(to, ping);
 }

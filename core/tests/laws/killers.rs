@@ -2,8 +2,8 @@
 
 use crate::law::Law;
 use crate::{
-    assignment, claims, deltas, detectors, fences, freshness, honesty, intervals, join, lists, log, membership,
-    outages, owners, repair, schedule, streams, verdicts,
+    assignment, claims, deltas, detectors, fences, freshness, honesty, intervals, join, lists, log,
+    membership, outages, owners, repair, schedule, streams, verdicts,
 };
 use heck_core::mutant::Mutant;
 

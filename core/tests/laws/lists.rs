@@ -40,7 +40,8 @@ fn few_members_take_few_rounds(trial: &Trial) -> Result<(), String> {
         let mut peer = Node::new(identity, config.clone(), &base, None, Seed(seed), Time::ZERO);
 
         let mut rng = Stream::new(Seed(seed), 1);
-        let (state, recents) = (State::new(&StateBase::default(), config.retention, planted), Recents::new(8));
+        let (state, recents) =
+            (State::new(&StateBase::default(), config.retention, planted), Recents::new(8));
         let nobody = Members::new(Vec::new());
         let local =
             Local { state: &state, recents: &recents, config: &config, members: &nobody, now: Time::ZERO };
@@ -52,7 +53,8 @@ fn few_members_take_few_rounds(trial: &Trial) -> Result<(), String> {
             fill_request(&mut repair, held, &mut rng, &mut request);
             let mut effects = Effects::default();
             peer.step(Time::ZERO, Input::Datagram { from: addr(1), packet: &request }, &mut effects);
-            let reply = effects.datagrams.into_iter().find(|datagram| datagram.packet.kind == PacketKind::Reply);
+            let reply =
+                effects.datagrams.into_iter().find(|datagram| datagram.packet.kind == PacketKind::Reply);
             let reply = reply.expect("a request is answered").packet;
             for update in &reply.members {
                 if let Some(card) = &update.card {

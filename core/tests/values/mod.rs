@@ -294,7 +294,13 @@ fn subject() -> impl Strategy<Value = Subject> {
 
 /// A packet in the form in which a node would build it.
 pub fn packet() -> impl Strategy<Value = Packet> {
-    let members = (vec(member_update(), 0..4), option::of(subject()), any::<u16>(), option::of(question()), member_list());
+    let members = (
+        vec(member_update(), 0..4),
+        option::of(subject()),
+        any::<u16>(),
+        option::of(question()),
+        member_list(),
+    );
     let header = (0..10_u8, any::<u64>(), any::<u32>(), any::<u64>(), any::<[bool; 2]>(), any::<u64>());
     let content = (vec(carried(), 0..4), answer_lanes(), windows(), vec(beat(), 0..4), option::of(relay()));
     (header, digest(), content, members).prop_map(

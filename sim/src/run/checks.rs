@@ -24,9 +24,6 @@ pub const SLOW: &str = "origin slow known";
 /// All of them.
 pub const CHANGES: [&str; 3] = [DOWN, UP, SLOW];
 
-/// The highest bit tells probes that were asked for by others.
-const FAVOUR: u64 = 1 << 63;
-
 /// What is known of the probes of one origin in one scope.
 #[derive(Clone, Debug, Default)]
 struct Probed {
@@ -111,7 +108,7 @@ impl CheckWatch {
         if is_counted {
             self.greatest_load = self.greatest_load.max(load.1);
         }
-        if probe.probe.0 & FAVOUR != 0 {
+        if probe.probe.is_favour() {
             self.confirming += u64::from(is_counted);
             return;
         }

@@ -10,7 +10,7 @@ use heck_core::time::{Span, Time};
 use super::setup::{latency, origin_name};
 use crate::engine::draw::{Dice, Purpose};
 use crate::engine::latency::Latency;
-use crate::scenario::{NodeSet, OriginSet, Scenario};
+use crate::scenario::{NodeSet, OriginSet, Scenario, some};
 
 /// Names of the random streams of origins, far from those of nodes and of faults.
 const ORIGIN_STREAM: u64 = u64::from_be_bytes(*b"\0origins");
@@ -211,21 +211,14 @@ impl Origins {
 
 /// The origins that a set means in this run, ascending.
 fn choose(set: &OriginSet, all: u32, seed: Seed, stream: u64) -> Vec<u32> {
-    let mut origins: Vec<u32> = (0..all).collect();
     match set {
-        OriginSet::All => {}
-        OriginSet::Random(share) => {
-            let mut random = Stream::new(seed, stream);
-            let count = share.of(all) as usize;
-            for index in 0..count {
-                let left = u32::try_from(origins.len() - index).unwrap_or(u32::MAX);
-                origins.swap(index, index + random.below(left) as usize);
-            }
-            origins.truncate(count);
+        OriginSet::All => (0..all).collect(),
+        OriginSet::Random(share) => some((0..all).collect(), share.of(all), &mut Stream::new(seed, stream)),
+        OriginSet::Indices(list) => {
+            let mut origins = list.clone();
+            origins.sort_unstable();
+            origins.dedup();
+            origins
         }
-        OriginSet::Indices(list) => origins.clone_from(list),
     }
-    origins.sort_unstable();
-    origins.dedup();
-    origins
 }

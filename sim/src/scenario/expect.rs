@@ -157,67 +157,72 @@ pub fn limit_names() -> Vec<String> {
     names
 }
 
+/// What a limit is a number of.
+enum Unit {
+    Span,
+    Count,
+    Fraction,
+    Bytes,
+    Number,
+}
+
+impl Unit {
+    /// Of the limit `aim`, be it in a table of its own or not.
+    fn of(aim: &str) -> Self {
+        match aim.rsplit('.').next().unwrap_or(aim) {
+            "crash_known_p50_max"
+            | "crash_known_p99_max"
+            | "crash_known_max"
+            | "crash_spread_p50_max"
+            | "join_known_max"
+            | "leave_known_max"
+            | "lists_right_max"
+            | "unchecked_max"
+            | "checked_twice_max"
+            | "change_known_p50_max"
+            | "change_known_p99_max"
+            | "change_known_max" => Self::Span,
+            "crashes_missed_max"
+            | "false_deaths_max"
+            | "healthy_deaths_max"
+            | "healthy_deaths_at_healthy_max"
+            | "left_deaths_max"
+            | "list_lengths_max"
+            | "removed_at_end"
+            | "peak_overlay_max"
+            | "never_reached_max"
+            | "load_max"
+            | "false_unhealthy_max"
+            | "late_claims_min"
+            | "late_claims_max" => Self::Count,
+            "reached_min" | "reached_mean_min" | "moved_max" | "moved_mean_min" => Self::Fraction,
+            "largest_datagram_max" | "bytes_per_node_second_max" | "repair_bytes_per_node_second_max" => {
+                Self::Bytes
+            }
+            _ => Self::Number,
+        }
+    }
+}
+
 /// Reads `bar` as the value of the limit `aim`; notes what is wrong. `true` when it can be one.
 pub(super) fn check_bar(aim: &str, bar: &Node, key: &str, problems: &mut Problems) -> bool {
-    match aim.rsplit('.').next().unwrap_or(aim) {
-        "crash_known_p50_max"
-        | "crash_known_p99_max"
-        | "crash_known_max"
-        | "crash_spread_p50_max"
-        | "join_known_max"
-        | "leave_known_max"
-        | "lists_right_max"
-        | "unchecked_max"
-        | "checked_twice_max"
-        | "change_known_p50_max"
-        | "change_known_p99_max"
-        | "change_known_max" => Span::read(bar, key, problems).is_some(),
-        "crashes_missed_max"
-        | "false_deaths_max"
-        | "healthy_deaths_max"
-        | "healthy_deaths_at_healthy_max"
-        | "left_deaths_max"
-        | "list_lengths_max"
-        | "removed_at_end"
-        | "peak_overlay_max"
-        | "never_reached_max"
-        | "load_max"
-        | "false_unhealthy_max"
-        | "late_claims_min"
-        | "late_claims_max" => u32::read(bar, key, problems).is_some(),
-        "reached_min" | "reached_mean_min" | "moved_max" | "moved_mean_min" => {
-            Fraction::read(bar, key, problems).is_some()
-        }
-        "largest_datagram_max" | "bytes_per_node_second_max" | "repair_bytes_per_node_second_max" => {
-            Bytes::read(bar, key, problems).is_some()
-        }
-        _ => Number::read(bar, key, problems).is_some(),
+    match Unit::of(aim) {
+        Unit::Span => Span::read(bar, key, problems).is_some(),
+        Unit::Count => u32::read(bar, key, problems).is_some(),
+        Unit::Fraction => Fraction::read(bar, key, problems).is_some(),
+        Unit::Bytes => Bytes::read(bar, key, problems).is_some(),
+        Unit::Number => Number::read(bar, key, problems).is_some(),
     }
 }
 
 /// A limit or bar as a whole number of its finest unit, to compare two of the same limit.
 pub(super) fn magnitude(aim: &str, value: &Literal) -> Option<u64> {
     let text = value.label();
-    match aim.rsplit('.').next().unwrap_or(aim) {
-        "crash_known_p50_max"
-        | "crash_known_p99_max"
-        | "crash_known_max"
-        | "crash_spread_p50_max"
-        | "join_known_max"
-        | "leave_known_max"
-        | "lists_right_max"
-        | "unchecked_max"
-        | "checked_twice_max"
-        | "change_known_p50_max"
-        | "change_known_p99_max"
-        | "change_known_max" => parse_span(&text).ok().map(Span::as_us),
-        "reached_min" | "reached_mean_min" | "moved_max" | "moved_mean_min" => {
-            Fraction::parse(&text).ok().map(Fraction::ppb)
-        }
-        "largest_datagram_max" | "bytes_per_node_second_max" | "repair_bytes_per_node_second_max" => {
-            Bytes::parse(&text).ok().map(Bytes::as_u64)
-        }
-        _ => Number::parse(&text).ok().map(Number::millionths),
+    match Unit::of(aim) {
+        Unit::Span => parse_span(&text).ok().map(Span::as_us),
+        Unit::Fraction => Fraction::parse(&text).ok().map(Fraction::ppb),
+        Unit::Bytes => Bytes::parse(&text).ok().map(Bytes::as_u64),
+        Unit::Count | Unit::Number => Number::parse(&text).ok().map(Number::millionths),
     }
 }
 

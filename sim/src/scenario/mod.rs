@@ -61,7 +61,7 @@ pub use problem::{Problem, Report, Source};
 pub use protocol::Protocol;
 pub use reference::reference;
 pub use run::Run;
-pub use schedule::{Event, EventKind};
+pub use schedule::{Event, EventKind, some};
 pub use sweep::{Sweep, SweepPoint};
 pub use value::{Literal, OneOrMore};
 pub use window::Window;

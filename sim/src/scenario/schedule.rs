@@ -210,7 +210,7 @@ impl Draw<'_> {
             NodeSet::All | NodeSet::Rest => free(&mut all.clone()),
             NodeSet::Random(share) => {
                 let count = share.of(all.end);
-                self.some(free(&mut all.clone()), count)
+                some(free(&mut all.clone()), count, &mut self.random)
             }
             NodeSet::Indices(indices) => {
                 let mut nodes = free(&mut indices.iter().copied().filter(|index| all.contains(index)));
@@ -223,25 +223,13 @@ impl Draw<'_> {
             NodeSet::RandomOfZone(name, share) => {
                 let range = zone(name);
                 let count = share.of(range.end.saturating_sub(range.start));
-                self.some(free(&mut { range }), count)
+                some(free(&mut { range }), count, &mut self.random)
             }
             NodeSet::Group(name) => {
                 let group = self.groups.iter().find(|(group, _)| group == name);
                 free(&mut group.map_or(&[][..], |(_, nodes)| nodes).iter().copied())
             }
         }
-    }
-
-    /// `count` of `nodes` by a partial Fisher-Yates shuffle, ascending.
-    fn some(&mut self, mut nodes: Vec<u32>, count: u32) -> Vec<u32> {
-        let count = (count as usize).min(nodes.len());
-        for index in 0..count {
-            let left = u32::try_from(nodes.len() - index).unwrap_or(u32::MAX);
-            nodes.swap(index, index + self.random.below(left) as usize);
-        }
-        nodes.truncate(count);
-        nodes.sort_unstable();
-        nodes
     }
 
     fn fault(&mut self, rule: usize, fault: &Fault, events: &mut Vec<Event>) {
@@ -456,4 +444,15 @@ fn both_ways(from: Vec<u32>, to: Vec<u32>) -> Vec<(Vec<u32>, Vec<u32>)> {
     // A pair of the way back is one of the way out as well if its sender is in `from` and its receiver in `to`.
     let links = [(only_to, from.clone()), (in_both, only_from), (from, to)];
     links.into_iter().filter(|(from, to)| !from.is_empty() && !to.is_empty()).collect()
+}
+/// `count` of `all` by a partial Fisher-Yates shuffle, ascending.
+pub fn some(mut all: Vec<u32>, count: u32, random: &mut Stream) -> Vec<u32> {
+    let count = (count as usize).min(all.len());
+    for index in 0..count {
+        let left = u32::try_from(all.len() - index).unwrap_or(u32::MAX);
+        all.swap(index, index + random.below(left) as usize);
+    }
+    all.truncate(count);
+    all.sort_unstable();
+    all
 }
