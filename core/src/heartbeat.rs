@@ -131,7 +131,8 @@ mod tests {
     fn a_little_loss_is_no_reason_to_hand_a_heartbeat_on_once_more() {
         // In sixteenths of a send for one to arrive: no loss, a little, a sixth, half and three quarters of all.
         for (sends, times) in [(16, 2), (17, 2), (18, 3), (19, 3), (32, 4), (64, 8)] {
-            let mut heartbeats = Heartbeats::new(Span::from_secs(10), Time::ZERO, &mut Stream::new(Seed(1), 0));
+            let mut heartbeats =
+                Heartbeats::new(Span::from_secs(10), Time::ZERO, &mut Stream::new(Seed(1), 0));
             heartbeats.hand_on(NodeId(1), sends);
             assert_eq!(heartbeats.queue.back(), Some(&(NodeId(1), times)), "{sends}");
         }

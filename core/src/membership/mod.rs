@@ -460,26 +460,16 @@ impl Membership {
         });
     }
 
-    /// What is known of a group of members, for a peer whose fingerprint of it differs: all but what `is_known` there,
-    /// from a place that `nonce` chooses, in at most `bytes`. Gives back how many bytes it took.
-    pub fn fill_group(
+    /// Tells all that is known of `members`, cards included, in at most `bytes`. Gives back how many bytes it took.
+    pub fn fill_cards<'a>(
         &self,
-        members: &Members,
-        group: usize,
-        nonce: u32,
-        is_known: impl Fn(&Member) -> bool,
+        members: impl Iterator<Item = &'a Member>,
         now: Time,
         bytes: usize,
         out: &mut Vec<MemberUpdate>,
     ) -> usize {
-        let count = members.group(group).count();
         let mut left = bytes;
-        for member in
-            members.group(group).chain(members.group(group)).skip(nonce as usize % count.max(1)).take(count)
-        {
-            if is_known(member) {
-                continue;
-            }
+        for member in members {
             let update = self.gone.update(member, &self.accusers, now);
             let update = MemberUpdate { card: Some(Card::of(member)), ..update };
             let len = crate::codec::member_len(&update);

@@ -9,7 +9,7 @@ use crate::effects::{Effects, Event, Phase, Record};
 use crate::entry::Scope;
 use crate::hash::mix;
 use crate::id::{Addr, Boot, NodeId};
-use crate::member::{Life, Member, Standing};
+use crate::member::{Life, Member, Standing, member_group};
 use crate::membership::{Learned, Local, tell};
 use crate::mutant::Mutant;
 use crate::packet::{Card, GROUPS, MemberUpdate, Packet, PacketKind};
@@ -45,6 +45,8 @@ macro_rules! lend {
 const REDIRECTED: usize = 8;
 /// So many members in groups that differ are too many for datagrams.
 const STREAM_ABOVE_MEMBERS: usize = 200;
+/// So many members that a peer shows to lack take five rounds and more by datagrams.
+const STREAM_ABOVE_MISSING: usize = 64;
 
 impl Node {
     /// Enters this life into the own list; others hear of it by and by, or at once while this node takes part.
@@ -270,24 +272,29 @@ impl Node {
             return;
         }
         reply.member_mask = differing_members(request, &self.members);
-        // Where much of a long list is unknown, it comes by stream.
-        let differing = reply.member_mask.count_ones() as usize;
-        let members = differing * self.members.len() / GROUPS;
-        reply.oversized |= differing > STREAM_ABOVE_GROUPS as usize && members > STREAM_ABOVE_MEMBERS;
-        let first = request.nonce as usize % GROUPS;
-        let mut left = bytes;
+        let groups = |mask: u64| (0..GROUPS).filter(move |group| mask & (1 << group) != 0);
         // What is listed is answered exactly, and so before the rest.
-        for is_listed in [true, false] {
-            for group in (first..GROUPS).chain(0..first) {
-                let bit = 1 << group;
-                if reply.member_mask & bit != 0 && (request.member_mask & bit != 0) == is_listed {
-                    let listed: &[u16] = if is_listed { &request.member_filter } else { &[] };
-                    let known = |member: &Member| listed.contains(&member.short_print(request.nonce));
-                    let (members, nonce) = (&self.members, request.nonce);
-                    left -=
-                        membership.fill_group(members, group, nonce, known, now, left, &mut reply.members);
-                }
-            }
+        let listed = reply.member_mask & request.member_mask;
+        let is_unknown = |member: &&Member| {
+            !(request.member_mask & (1 << member_group(member.node)) != 0
+                && request.member_filter.contains(&member.short_print(request.nonce)))
+        };
+        // Where much of a long list is unknown, or of a few groups as after a stream that was cut, it comes by stream.
+        let differing = reply.member_mask.count_ones();
+        let members = differing as usize * self.members.len() / GROUPS;
+        let missing = groups(listed).flat_map(|group| self.members.group(group)).filter(is_unknown).count();
+        reply.oversized |= missing > STREAM_ABOVE_MISSING
+            || (differing > STREAM_ABOVE_GROUPS && members > STREAM_ABOVE_MEMBERS);
+        // Of what does not fit the nonce chooses, so that the same do not stay out time after time.
+        let first = request.nonce as usize % GROUPS;
+        let others = (first..GROUPS).chain(0..first);
+        let others = others.filter(|group| (reply.member_mask & !listed) & (1 << group) != 0);
+        let mut left = bytes;
+        for group in groups(listed).chain(others) {
+            let members = || self.members.group(group);
+            let start = request.nonce as usize % members().count().max(1);
+            let rotated = members().skip(start).chain(members().take(start)).filter(is_unknown);
+            left -= membership.fill_cards(rotated, now, left, &mut reply.members);
         }
     }
 
