@@ -3,6 +3,7 @@
 use crate::codec::{self, NUMBER_LIMIT};
 use crate::id::{Boot, Dot, Lane, Name, Shard, Store, Writer};
 use crate::policy::Policy;
+use crate::probe::Reply;
 use crate::time::Time;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -152,6 +153,9 @@ pub struct Claim {
     pub since: Time,
     /// What confirmers said when it became unhealthy; zeros in any other state.
     pub confirmation: Confirmation,
+    /// The answer that made it so: the last bad one of an unhealthy origin, the last slow one of a degraded one. None in
+    /// any other state, and where somebody beside the node found it.
+    pub cause: Option<Reply>,
 }
 
 /// A dot whose shard and store the context tells.

@@ -200,6 +200,11 @@ pub enum Command {
         /// Where it comes from.
         source: Name,
     },
+    /// Has an origin checked now, by whoever owns it. The answer does not wait for that.
+    CheckNow {
+        /// Its name.
+        name: Name,
+    },
     /// Removes an origin.
     RemoveOrigin {
         /// Its name.

@@ -42,6 +42,8 @@ pub enum PacketKind {
     Confirm = 8,
     /// What came of looking. Bears the nonce of the question.
     Confirmed = 9,
+    /// "A client wants this origin checked now": to its owner.
+    Hurry = 10,
 }
 
 impl PacketKind {
@@ -59,6 +61,7 @@ impl PacketKind {
             7 => Some(Self::Ack),
             8 => Some(Self::Confirm),
             9 => Some(Self::Confirmed),
+            10 => Some(Self::Hurry),
             _ => None,
         }
     }
@@ -247,7 +250,7 @@ pub struct Packet {
     pub member_filter: Vec<u16>,
     /// In a ping or an ack: whom it is about, when not the two who speak.
     pub subject: Option<Subject>,
-    /// In a question to a confirmer and its answer.
+    /// In a question to a confirmer and its answer, and in a wish to hurry.
     pub question: Option<Question>,
 }
 

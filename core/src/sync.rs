@@ -221,7 +221,8 @@ impl Sync {
             | PacketKind::Ping
             | PacketKind::Ack
             | PacketKind::Confirm
-            | PacketKind::Confirmed => Framed::Misplaced,
+            | PacketKind::Confirmed
+            | PacketKind::Hurry => Framed::Misplaced,
         }
     }
 

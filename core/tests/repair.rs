@@ -102,6 +102,7 @@ fn claim(counter: u64) -> Arc<Entry> {
     let writer = origin.dot.lane.writer;
     let body = Body::Claim(Claim {
         confirmation: Confirmation::default(),
+        cause: None,
         scope: Scope::default(),
         origin: name("origin"),
         generation: Minted::from(origin.dot),

@@ -12,7 +12,7 @@ use crate::id::{Name, NodeId};
 use crate::limits::Limits;
 use crate::mutant::Mutant;
 use crate::policy::Policy;
-use crate::probe::ProbeId;
+use crate::probe::{ProbeId, Reply};
 use crate::time::{Span, Time};
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
@@ -93,6 +93,8 @@ pub struct Finding {
     pub hold: Hold,
     /// What confirmers said when it became unhealthy; zeros in any other state.
     pub confirmation: Confirmation,
+    /// The answer that made it so, if it is unhealthy or degraded.
+    pub cause: Option<Reply>,
 }
 
 /// What a checker knows of an origin; for displays.
@@ -254,6 +256,7 @@ impl Checker {
             contradicted: 0,
             ask_after: Time::ZERO,
             confirmation: Confirmation::default(),
+            cause: None,
             is_contested: false,
             contests: 0,
             claim_after: Time::ZERO,

@@ -63,6 +63,9 @@ impl Checker {
             self.rearm(slot);
             return;
         }
+        if grade != Grade::Good {
+            origin.cause = Some(reply);
+        }
         self.take_grade(slot, grade, now, actions);
     }
 
@@ -240,10 +243,7 @@ impl Checker {
         }
         origin.claimed = Some(news);
         origin.is_contested = false;
-        let is_down = news.0 == HealthState::Unhealthy;
-        let confirmation = if is_down { origin.confirmation } else { Confirmation::default() };
-        let (state, hold) = news;
-        actions.push(Action::Claim(Finding { origin: origin.name.clone(), state, hold, confirmation }));
+        actions.push(Action::Claim(origin.finding(news.0, news.1)));
     }
 
     /// The claim that stands for an origin that was gained is this node's own, in this life: it goes on holding it.
@@ -306,9 +306,7 @@ impl Checker {
     fn late(&self, slot: u32, name: &Name) -> Option<Finding> {
         let origin = self.origins.get(slot as usize)?.as_ref()?;
         let (state, _) = origin.claimed.filter(|_| origin.owes_late && origin.name == *name)?;
-        let is_down = state == HealthState::Unhealthy;
-        let confirmation = if is_down { origin.confirmation } else { Confirmation::default() };
-        Some(Finding { origin: name.clone(), state, hold: Hold::Late, confirmation })
+        Some(origin.finding(state, Hold::Late))
     }
 
     /// That an origin is released, unless it has come back and was claimed anew.
@@ -317,8 +315,8 @@ impl Checker {
         if back.is_some_and(|origin| origin.claimed.is_some()) {
             return None;
         }
-        let confirmation = Confirmation::default();
-        Some(Finding { origin: name.clone(), state, hold: Hold::Released, confirmation })
+        let (origin, confirmation) = (name.clone(), Confirmation::default());
+        Some(Finding { origin, state, hold: Hold::Released, confirmation, cause: None })
     }
 }
 

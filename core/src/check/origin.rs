@@ -1,11 +1,13 @@
 //! One origin that this node checks.
 
+use super::checker::Finding;
 use super::judge::Judge;
 use crate::entry::Confirmation;
 use crate::entry::{HealthState, Hold};
 use crate::hash::{mix, name_hash};
 use crate::id::{Name, NodeId};
 use crate::policy::Policy;
+use crate::probe::Reply;
 use crate::time::{Span, Time};
 use alloc::sync::Arc;
 
@@ -35,6 +37,8 @@ pub(super) struct Origin {
     pub(super) ask_after: Time,
     /// What the confirmers said when it became unhealthy.
     pub(super) confirmation: Confirmation,
+    /// The last answer that was not good.
+    pub(super) cause: Option<Reply>,
     /// Whether another node's claim stands in the place of its own; how often that was so lately, and from when on it
     /// claims again.
     pub(super) is_contested: bool,
@@ -45,6 +49,14 @@ pub(super) struct Origin {
 }
 
 impl Origin {
+    /// That an origin is in this state, and why.
+    pub(super) fn finding(&self, state: HealthState, hold: Hold) -> Finding {
+        let is_down = state == HealthState::Unhealthy;
+        let confirmation = if is_down { self.confirmation } else { Confirmation::default() };
+        let cause = self.cause.filter(|_| is_down || state == HealthState::Degraded);
+        Finding { origin: self.name.clone(), state, hold, confirmation, cause }
+    }
+
     /// What users are told: an operator who drains overrules everything but an outage.
     pub(super) const fn shown(&self) -> HealthState {
         match self.judge.state() {

@@ -3,6 +3,7 @@
 use super::checker::{Action, Checker, rate_of};
 use super::origin::phase;
 use super::pacer::WHOLE;
+use crate::id::Name;
 use crate::mutant::Mutant;
 use crate::probe::ProbeId;
 use crate::time::{Span, Time};
@@ -78,6 +79,21 @@ impl Checker {
         }
         origin.due = next;
         self.starts.set(slot, next);
+    }
+
+    /// Checks an origin as soon as the pace allows, unless a check is under way or was a moment ago; the schedule goes on as
+    /// it was. False when this node does not check it.
+    pub fn hurry(&mut self, name: &Name, now: Time) -> bool {
+        let Some(&slot) = self.places.get(name) else { return false };
+        let Some(origin) = &mut self.origins[slot as usize] else { return false };
+        let interval = origin.policy.interval;
+        let waits = self.starts.get(slot).is_some_and(|start| start > now);
+        let is_fresh = origin.claimed.is_some() && now < origin.told + origin.policy.fast_interval;
+        if waits && !is_fresh && origin.started.is_none() {
+            origin.due = origin.due - interval;
+            self.starts.set(slot, now);
+        }
+        true
     }
 
     /// Starts what is due, as far as the pace allows; what others ask first, as they wait for it.

@@ -1,5 +1,6 @@
 //! Entries on the wire.
 
+use super::reply::{put_reply, read_reply};
 use super::{Count, DecodeError, Reader, Sink};
 use crate::entry::{
     Admin, Ballot, Body, Claim, Confirmation, Covered, Entry, Fence, HealthState, Hold, LIVES_LIMIT, Minted,
@@ -172,8 +173,11 @@ fn put_claim(sink: &mut impl Sink, claim: &Claim) {
     sink.varint(claim.since.0);
     // Most claims have none, and end here; what a later version appends comes after it.
     let Confirmation { asked, answered, agreed } = claim.confirmation;
-    if claim.confirmation != Confirmation::default() {
+    if claim.confirmation != Confirmation::default() || claim.cause.is_some() {
         sink.put(&[asked, answered, agreed]);
+    }
+    if let Some(cause) = claim.cause {
+        put_reply(sink, cause);
     }
 }
 
@@ -213,6 +217,8 @@ fn claim(reader: &mut Reader<'_>, writer: Writer) -> Result<Claim, DecodeError> 
         previous: health_state(reader)?,
         since: Time(reader.varint("since")?),
         confirmation: confirmation(reader)?,
+        // A cause that another version knows is none here.
+        cause: if reader.left() == 0 { None } else { read_reply(reader).ok() },
     })
 }
 

@@ -2,12 +2,13 @@
 
 use super::body::{health_state, hold, name, put_spec, spec_of_any_length};
 use super::member::{addr, put_addr};
+use super::reply::{put_reply, read_reply};
 use super::{DecodeError, Reader, Sink, decode_packet, encode_packet, packet_len};
 use crate::entry::Scope;
 use crate::id::{Name, StreamId};
 use crate::input::{Command, Input, OwnedInput, Verdict};
 use crate::packet::Packet;
-use crate::probe::{Failure, ProbeId, ProbeOutcome, Reply};
+use crate::probe::{ProbeId, ProbeOutcome};
 use crate::time::Span;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -32,10 +33,7 @@ const PUT_KEY: u8 = 4;
 const DELETE_KEY: u8 = 5;
 const PUBLISH: u8 = 6;
 const DESCRIBE: u8 = 7;
-
-const STATUS: u8 = 0;
-const CONNECTED: u8 = 1;
-const FAILED: u8 = 2;
+const CHECK_NOW: u8 = 8;
 
 fn put_name(sink: &mut impl Sink, name: &Name) {
     sink.blob(name.as_str().as_bytes());
@@ -86,6 +84,10 @@ fn put_command(sink: &mut impl Sink, command: &Command) {
             put_name(sink, source);
             put_spec(sink, spec);
         }
+        Command::CheckNow { name } => {
+            sink.byte(CHECK_NOW);
+            put_name(sink, name);
+        }
         Command::RemoveOrigin { name } => {
             sink.byte(REMOVE_ORIGIN);
             put_name(sink, name);
@@ -127,6 +129,7 @@ fn command(reader: &mut Reader<'_>) -> Result<Command, DecodeError> {
             let (name, source) = (name(reader, "origin")?, name(reader, "source")?);
             Command::PutOrigin { name, spec: spec_of_any_length(reader)?, source }
         }
+        CHECK_NOW => Command::CheckNow { name: name(reader, "origin")? },
         REMOVE_ORIGIN => Command::RemoveOrigin { name: name(reader, "origin")? },
         PUT_KEY => Command::PutKey { name: name(reader, "key")?, value: Arc::from(reader.blob("value")?) },
         DELETE_KEY => Command::DeleteKey { name: name(reader, "key")? },
@@ -140,29 +143,13 @@ fn command(reader: &mut Reader<'_>) -> Result<Command, DecodeError> {
 
 fn put_probe(sink: &mut impl Sink, outcome: ProbeOutcome) {
     sink.varint(outcome.probe.0);
-    match outcome.reply {
-        Reply::Status(status) => {
-            sink.byte(STATUS);
-            sink.put(&status.to_le_bytes());
-        }
-        Reply::Connected => sink.byte(CONNECTED),
-        Reply::Failed(failure) => sink.put(&[FAILED, failure as u8]),
-    }
+    put_reply(sink, outcome.reply);
     sink.varint(outcome.took.as_us());
 }
 
 fn probe(reader: &mut Reader<'_>) -> Result<ProbeOutcome, DecodeError> {
     let probe = ProbeId(reader.varint("probe")?);
-    let reply = match reader.byte("reply")? {
-        STATUS => Reply::Status(u16::from_le_bytes(reader.array("status")?)),
-        CONNECTED => Reply::Connected,
-        FAILED => {
-            let number = reader.byte("failure")?;
-            let failure = Failure::from_u8(number);
-            Reply::Failed(failure.ok_or(DecodeError::BadValue("failure", u64::from(number)))?)
-        }
-        other => return Err(DecodeError::BadValue("reply", u64::from(other))),
-    };
+    let reply = read_reply(reader)?;
     Ok(ProbeOutcome { probe, reply, took: Span(reader.varint("took")?) })
 }
 

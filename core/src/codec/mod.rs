@@ -8,6 +8,7 @@ mod input;
 mod member;
 mod packet;
 mod record;
+mod reply;
 
 pub use body::{decode_entry, encode_entry, entry_len};
 pub use input::{decode_input, encode_input};

@@ -415,11 +415,16 @@ impl Node {
                 claim.hold != Hold::Held || !writer.is_some_and(|writer| self.counts(writer, now))
             }
         };
-        let carried = standing.filter(|claim| claim.state == found.state).map(|claim| claim.confirmation);
+        let carried = standing.filter(|claim| claim.state == found.state);
         let is_confirmed = found.confirmation != Confirmation::default();
-        let confirmation =
-            if is_confirmed { found.confirmation } else { carried.unwrap_or(found.confirmation) };
-        let finding = Finding { confirmation, ..self.finding(scope, &found.origin, found.state, found.hold) };
+        let confirmation = if is_confirmed {
+            found.confirmation
+        } else {
+            carried.map_or(found.confirmation, |claim| claim.confirmation)
+        };
+        let cause = found.cause.or(carried.and_then(|claim| claim.cause));
+        let finding =
+            Finding { confirmation, cause, ..self.finding(scope, &found.origin, found.state, found.hold) };
         if takes_over {
             checks.beaten.remove(&found.origin);
             self.state.claim_health(self.me, &finding, now, &mut self.changes);

@@ -51,6 +51,11 @@ impl Node {
         let changes = &mut self.changes;
         match command {
             Command::Join { .. } | Command::Leave | Command::Describe { .. } => {}
+            Command::CheckNow { name } => {
+                self.state.read(Store::Registry, name).ok_or(Refusal::Missing)?;
+                self.hurry(name, now);
+                return Ok(None);
+            }
             Command::PutOrigin { name, spec, source } => {
                 within(spec.target.len(), TARGET_LIMIT)?;
                 spec.policy.validate().map_err(Refusal::OutOfRange)?;
@@ -125,7 +130,15 @@ impl Node {
 
     pub(super) fn finding(&self, scope: Scope, origin: &Name, state: HealthState, hold: Hold) -> Finding {
         let rank = rendezvous_hash(origin, &self.identity.name);
-        Finding { scope, origin: origin.clone(), rank, state, hold, confirmation: Confirmation::default() }
+        Finding {
+            scope,
+            origin: origin.clone(),
+            rank,
+            state,
+            hold,
+            confirmation: Confirmation::default(),
+            cause: None,
+        }
     }
 
     /// Somebody beside the node has checked an origin. It becomes a claim when it says something new, or when another

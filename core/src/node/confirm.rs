@@ -1,4 +1,5 @@
-//! Questions to confirmers: whether they find an origin down as well, asked again until they answer.
+//! Questions to confirmers: whether they find an origin down as well, asked again until they answer; and the wish of a
+//! client that an origin be checked now, passed to its owner.
 
 use super::Node;
 use super::checks::{Checks, eligible, valid};
@@ -14,10 +15,14 @@ use smallvec::SmallVec;
 
 /// How often a question is asked within the time that its answer may take.
 const TRIES: u64 = 8;
+/// For how long, and how often, an owner is told to hurry: it does not answer, and takes no notice of a second wish.
+const HURRY_FOR: Span = Span::from_ms(500);
+const HURRY_EVERY: Span = Span::from_ms(100);
 
 /// A question that waits for answers.
 #[derive(Clone, Debug)]
 struct Ask {
+    kind: PacketKind,
     origin: Name,
     round: u32,
     /// Who has not answered yet.
@@ -45,7 +50,7 @@ impl Asks {
             ask.next = now + ask.every;
             for addr in ask.waiting.iter().filter_map(|node| members.get(*node)).map(|member| member.addr) {
                 let mut packet = effects.packet();
-                packet.reset(PacketKind::Confirm, me);
+                packet.reset(ask.kind, me);
                 packet.nonce = ask.round;
                 packet.question = Some(Question { origin: ask.origin.clone(), down: false });
                 effects.send(addr, packet);
@@ -56,7 +61,8 @@ impl Asks {
 
     /// Whether a node was asked this and has not answered before.
     fn take(&mut self, from: NodeId, round: u32, origin: &Name) -> bool {
-        let is_it = |ask: &Ask| ask.round == round && ask.origin == *origin;
+        let is_it =
+            |ask: &Ask| ask.kind == PacketKind::Confirm && ask.round == round && ask.origin == *origin;
         let Some(at) = self.0.iter().position(is_it) else { return false };
         let waiting = &mut self.0[at].waiting;
         let before = waiting.len();
@@ -82,6 +88,7 @@ impl Node {
         let time = valid(&spec.policy).timeout + limits.map_or(Span::ZERO, |limits| limits.transit);
         let every = Span((time.as_us() / TRIES).max(50_000));
         checks.asks.0.push(Ask {
+            kind: PacketKind::Confirm,
             origin: origin.clone(),
             round,
             waiting,
@@ -99,6 +106,33 @@ impl Node {
         packet.nonce = round;
         packet.question = Some(Question { origin: origin.clone(), down });
         effects.send(member.addr, packet);
+    }
+
+    /// A client wants an origin checked now: by this node if it checks it, otherwise by its owner.
+    pub(super) fn hurry(&mut self, origin: &Name, now: Time) {
+        let Some(mut checks) = self.checks.take() else { return };
+        if !checks.checker.hurry(origin, now) {
+            let owner = checks.assignment.owner(origin).filter(|owner| *owner != self.me.node);
+            checks.asks.0.extend(owner.map(|owner| Ask {
+                kind: PacketKind::Hurry,
+                origin: origin.clone(),
+                round: 0,
+                waiting: SmallVec::from_elem(owner, 1),
+                next: now,
+                every: HURRY_EVERY,
+                until: now + HURRY_FOR,
+            }));
+        }
+        self.checks = Some(checks);
+    }
+
+    /// A client of another node wants an origin checked now.
+    pub(super) fn hurried(&mut self, packet: &Packet, now: Time, effects: &mut Effects) {
+        let origin = packet.question.as_ref().map(|question| &question.origin);
+        let hurries = origin.zip(self.checks.as_mut());
+        if !hurries.is_some_and(|(origin, checks)| checks.checker.hurry(origin, now)) {
+            effects.events.push(Event::Rejected(Rejected::NotAsked));
+        }
     }
 
     /// An owner asks whether an origin is down.

@@ -27,6 +27,7 @@ impl Node {
             PacketKind::Ack => self.acknowledged(packet, now, effects),
             PacketKind::Confirm => self.asked_to_confirm(packet, now, effects),
             PacketKind::Confirmed => self.confirmed(packet, now, effects),
+            PacketKind::Hurry => self.hurried(packet, now, effects),
             PacketKind::Push => self.pushed(from, packet, now, effects),
             PacketKind::Request => self.requested(from, packet, now, effects),
             PacketKind::Reply => self.replied(from, packet, now, effects),

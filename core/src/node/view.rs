@@ -9,6 +9,7 @@ use crate::id::{Addr, Dot, Name, NodeId, Store, Writer};
 use crate::member::{Member, Members};
 use crate::membership::Membership;
 use crate::ownership::Eligible;
+use crate::probe::Reply;
 use crate::state::{Fresh, State};
 use crate::time::{Span, Time};
 use alloc::sync::Arc;
@@ -33,6 +34,8 @@ pub struct Health {
     pub hold: Hold,
     /// What others said when it became unhealthy; zeros in any other state.
     pub confirmation: Confirmation,
+    /// The answer that made it so: the last bad one of an unhealthy origin, the last slow one of a degraded one.
+    pub cause: Option<Reply>,
     /// When the state began, by the clock of the writer that saw it begin.
     pub since: Time,
     /// Who is to check it, as this node sees the members; not the writer while the origin changes hands.
@@ -150,6 +153,7 @@ impl<'a> View<'a> {
         let patience = (interval + config.heartbeat_period(self.node.members.len())).times(3);
         Some(Health {
             confirmation: claim.confirmation,
+            cause: claim.cause,
             since: claim.since,
             owner: self.owner(scope, origin, now),
             is_stale: age.is_none_or(|(age, _)| age > patience),

@@ -9,6 +9,7 @@ use crate::entry::{
 use crate::id::{Lane, Name, Store, Writer};
 use crate::mutant::Mutant;
 use crate::packet::Carried;
+use crate::probe::Reply;
 use crate::time::{Span, Time};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -153,6 +154,7 @@ impl State {
             ),
             since: unchanged.map_or(now, |claim| claim.since),
             confirmation: finding.confirmation,
+            cause: finding.cause,
         };
         Some(self.mint(writer, Superseded::new(), Body::Claim(claim), now, changes))
     }
@@ -179,6 +181,7 @@ impl State {
             previous: finding.state,
             since: now,
             confirmation: finding.confirmation,
+            cause: finding.cause,
         };
         Some(self.mint(writer, Superseded::new(), Body::Claim(claim), now, changes))
     }
@@ -199,4 +202,6 @@ pub struct Finding {
     pub hold: Hold,
     /// What confirmers said when it became unhealthy.
     pub confirmation: Confirmation,
+    /// The answer that made it so, if it is unhealthy or degraded.
+    pub cause: Option<Reply>,
 }

@@ -266,6 +266,7 @@ impl Fleet {
             state,
             hold: Hold::Held,
             confirmation: Confirmation::default(),
+            cause: None,
         };
         self.write(at, None, |state, me, now, changes| {
             state.claim_health(me, &finding, now, changes);

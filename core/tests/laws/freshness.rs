@@ -109,6 +109,7 @@ impl Model {
             state,
             hold,
             confirmation: Confirmation::default(),
+            cause: None,
         };
         let (now, mut changes) = (self.local(0), Vec::new());
         self.states[0].claim_health(self.writer, &finding, now, &mut changes);

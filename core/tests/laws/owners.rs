@@ -3,7 +3,7 @@
 use crate::common::{Cluster, Weather, addr, name};
 use crate::law::{Law, Trial};
 use heck_core::config::Config;
-use heck_core::effects::Event;
+use heck_core::effects::{Event, Refusal};
 use heck_core::entry::{Claim, HealthState, Hold, OriginSpec, Scope};
 use heck_core::id::{Dot, Name, NodeId};
 use heck_core::input::Command;
@@ -392,4 +392,52 @@ fn members_with_other_settings_are_named() {
     let disagreeing = |at: usize| cluster.node(at).view().disagreeing().count();
     assert_eq!((disagreeing(0), disagreeing(1), disagreeing(2)), (1, 1, 2));
     assert!(cluster.events.iter().any(|(_, _, event)| matches!(event, Event::Disagrees { .. })));
+}
+
+pub const HURRIED: Law = Law {
+    name: "what a client of any node wants checked is checked within a second, and its schedule goes on as it was",
+    seed: 116,
+    cases: 8,
+    check: hurried,
+};
+
+fn hurried(trial: &Trial) -> Result<(), String> {
+    let wish = (any::<u16>(), 0..100_u32, 0..8_usize, 0..40_usize, 0..5_000_u64);
+    trial.for_all(&wish, |(seed, loss_permille, at, number, after_ms), planted| {
+        let weather = Weather { loss_permille, ..Weather::default() };
+        let mut cluster = warm(8, 40, weather, seed, &settings(planted));
+        cluster.run_for(Span::from_ms(after_ms));
+        let wished = cluster.now;
+        for _ in 0..3 {
+            cluster.command(at, &Command::CheckNow { name: origin(number) });
+        }
+        cluster.run_for(Span::from_secs(20));
+        let of_origin = |from: Time| probes(&cluster, from).remove(&origin(number)).unwrap_or_default();
+        let just_before = of_origin(wished - Span::from_ms(1_100));
+        let (first, _) = just_before.first().copied().unwrap_or_default();
+        prop_assert!(first <= wished + Span::from_secs(1) && !just_before.is_empty(), "{:?}", just_before);
+        // Four or five by the schedule, and the one that was wished for.
+        let times = of_origin(wished);
+        prop_assert!((4..=6).contains(&times.len()), "{:?}", times);
+        let scheduled = times.windows(2).skip(2).map(|pair| pair[1].0.since(pair[0].0));
+        let odd = scheduled.filter(|gap| gap.as_us().abs_diff(INTERVAL.as_us()) > 200_000).count();
+        prop_assert_eq!(odd, 0, "{:?}", times);
+        owned_once(&cluster, 40, &[])
+    })
+}
+
+#[test]
+fn a_client_can_have_an_origin_checked_now() {
+    HURRIED.hold();
+}
+
+#[test]
+fn nobody_can_have_an_origin_checked_that_is_not_there() {
+    let mut cluster = warm(2, 1, Weather::default(), 1, &settings(Planted::NONE));
+    let before = cluster.events.len();
+    cluster.command(0, &Command::CheckNow { name: origin(7) });
+    let refused = cluster.events[before..]
+        .iter()
+        .any(|(_, _, event)| matches!(event, Event::Failed { reason: Refusal::Missing, .. }));
+    assert!(refused, "{:?}", &cluster.events[before..]);
 }

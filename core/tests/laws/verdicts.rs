@@ -65,7 +65,10 @@ fn confirmed(trial: &Trial) -> Result<(), String> {
             prop_assert_eq!(usize::from(confirmation.agreed), down - 1);
             prop_assert_eq!(usize::from(confirmation.answered), down - 1 + up);
             prop_assert_eq!(confirmation.asked, 4);
+            prop_assert_eq!(finding.cause, Some(Reply::Failed(Failure::Connect)));
         }
+        let mut others = clinic.record.claims.iter().filter(|(_, found)| found.state == HealthState::Healthy);
+        prop_assert!(others.all(|(_, found)| found.cause.is_none()));
         Ok(())
     })
 }

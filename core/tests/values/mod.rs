@@ -122,9 +122,17 @@ fn hold() -> impl Strategy<Value = Hold> {
     select(&[Hold::Held, Hold::Late, Hold::Released][..])
 }
 
+fn reply() -> impl Strategy<Value = Reply> {
+    prop_oneof![
+        any::<u16>().prop_map(Reply::Status),
+        Just(Reply::Connected),
+        (0..6_u8).prop_map(|number| Reply::Failed(Failure::from_u8(number).expect("one of six"))),
+    ]
+}
+
 /// A claim whose ballot names another writer than the entry's; [`entry`] puts that right.
 fn claim() -> impl Strategy<Value = Claim> {
-    let states = (health_state(), health_state(), hold(), confirmation());
+    let states = (health_state(), health_state(), hold(), confirmation(), option::of(reply()));
     let ballot = (number(), any::<u64>(), number(), any::<u64>());
     (any::<u64>(), name(), minted(), ballot, states).prop_map(
         |(
@@ -132,7 +140,7 @@ fn claim() -> impl Strategy<Value = Claim> {
             origin,
             generation,
             (epoch, rank, sequence, since),
-            (state, previous, hold, confirmation),
+            (state, previous, hold, confirmation, cause),
         )| Claim {
             scope: Scope(scope),
             origin,
@@ -143,6 +151,7 @@ fn claim() -> impl Strategy<Value = Claim> {
             previous,
             since: Time(since),
             confirmation,
+            cause,
         },
     )
 }
@@ -301,12 +310,12 @@ pub fn packet() -> impl Strategy<Value = Packet> {
         option::of(question()),
         member_list(),
     );
-    let header = (0..10_u8, any::<u64>(), any::<u32>(), any::<u64>(), any::<[bool; 2]>(), any::<u64>());
+    let header = (0..11_u8, any::<u64>(), any::<u32>(), any::<u64>(), any::<[bool; 2]>(), any::<u64>());
     let content = (vec(carried(), 0..4), answer_lanes(), windows(), vec(beat(), 0..4), option::of(relay()));
     (header, digest(), content, members).prop_map(
         |((kind, sender, nonce, hash, [agrees, oversized], mismatch), digest, content, members)| {
             let mut packet = Packet {
-                kind: PacketKind::from_u8(kind).expect("there are ten kinds"),
+                kind: PacketKind::from_u8(kind).expect("there are eleven kinds"),
                 sender: NodeId(sender),
                 nonce,
                 hash,
@@ -371,6 +380,7 @@ fn command() -> impl Strategy<Value = Command> {
             weight
         }),
         (name(), spec(), name()).prop_map(|(name, spec, source)| Command::PutOrigin { name, spec, source }),
+        name().prop_map(|name| Command::CheckNow { name }),
         name().prop_map(|name| Command::RemoveOrigin { name }),
         (name(), bytes()).prop_map(|(name, value)| Command::PutKey { name, value }),
         name().prop_map(|name| Command::DeleteKey { name }),
@@ -382,12 +392,7 @@ fn command() -> impl Strategy<Value = Command> {
 pub fn input() -> impl Strategy<Value = OwnedInput> {
     let verdict = (any::<u64>(), name(), health_state(), hold())
         .prop_map(|(scope, origin, state, hold)| Verdict { scope: Scope(scope), origin, state, hold });
-    let reply = prop_oneof![
-        any::<u16>().prop_map(Reply::Status),
-        Just(Reply::Connected),
-        (0..6_u8).prop_map(|number| Reply::Failed(Failure::from_u8(number).expect("one of six"))),
-    ];
-    let probe = (any::<u64>(), reply, span()).prop_map(|(probe, reply, took)| ProbeOutcome {
+    let probe = (any::<u64>(), reply(), span()).prop_map(|(probe, reply, took)| ProbeOutcome {
         probe: ProbeId(probe),
         reply,
         took,

@@ -190,6 +190,7 @@ fn formed_state(scenario: &Scenario, config: &Config, names: &[Name], owners: &[
                 state: HealthState::Healthy,
                 hold: Hold::Held,
                 confirmation: Confirmation::default(),
+                cause: None,
             };
             state.claim_health(writer(owner), &finding, Time::ZERO, &mut changes);
         }
