@@ -150,6 +150,10 @@ pub enum Refusal {
     TooLarge(usize),
     /// There is no such origin or key.
     Missing,
+    /// Too many clients wait for their writes to spread; the write itself is done.
+    TooManyWait,
+    /// So many others had the write on disk when the time was over; the write itself is done.
+    NotSpread(u16),
     /// A setting is outside its range.
     OutOfRange(ConfigError),
 }

@@ -1,7 +1,7 @@
 //! What comes in through the core's door.
 
 use crate::entry::{HealthState, Hold, OriginSpec, Scope};
-use crate::id::{Addr, Name, StreamId};
+use crate::id::{Addr, Dot, Name, StreamId};
 use crate::packet::Packet;
 use crate::probe::ProbeOutcome;
 use alloc::boxed::Box;
@@ -204,6 +204,14 @@ pub enum Command {
     CheckNow {
         /// Its name.
         name: Name,
+    },
+    /// Is answered once so many other members have a write on disk, or after
+    /// [`WAIT_LIMIT`](crate::witness::WAIT_LIMIT).
+    AwaitPeers {
+        /// The write.
+        dot: Dot,
+        /// How many others.
+        count: u16,
     },
     /// Removes an origin.
     RemoveOrigin {

@@ -63,6 +63,18 @@ impl Journal {
         }
     }
 
+    /// The number of the last record.
+    #[must_use]
+    pub const fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// The number of the last record that is on disk.
+    #[must_use]
+    pub const fn synced(&self) -> u64 {
+        self.synced
+    }
+
     /// How many commands wait for the disk.
     #[must_use]
     pub fn waiting(&self) -> usize {

@@ -39,5 +39,6 @@ pub mod settings;
 pub mod state;
 mod sync;
 pub mod time;
+pub mod witness;
 
 pub use node::Node;

@@ -103,6 +103,8 @@ mutants! {
     BelieveOldNews,
     /// Whoever asks for what it lacks is told nothing of members.
     OmitMembers,
+    /// A node says that a write is on its disk before it is.
+    PromiseEarly,
     /// A request does not list the members of groups that differ.
     ListNoMembers,
     /// Of two nodes with one name both keep it.

@@ -1,7 +1,7 @@
 //! What nodes say to each other: one packet type for datagrams and for the frames of streams.
 
 use crate::entry::{Entry, Scope};
-use crate::id::{Addr, Lane, Name, NodeId, SHARDS, Shard, Writer};
+use crate::id::{Addr, Dot, Lane, Name, NodeId, SHARDS, Shard, Writer};
 use crate::interval::IntervalSet;
 use crate::member::{Life, Member, Standing};
 use crate::time::Span;
@@ -44,6 +44,10 @@ pub enum PacketKind {
     Confirmed = 9,
     /// "A client wants this origin checked now": to its owner.
     Hurry = 10,
+    /// "Have you this on disk?" The packet bears the dot.
+    Have = 11,
+    /// "I have."
+    Has = 12,
 }
 
 impl PacketKind {
@@ -62,6 +66,8 @@ impl PacketKind {
             8 => Some(Self::Confirm),
             9 => Some(Self::Confirmed),
             10 => Some(Self::Hurry),
+            11 => Some(Self::Have),
+            12 => Some(Self::Has),
             _ => None,
         }
     }
@@ -252,6 +258,8 @@ pub struct Packet {
     pub subject: Option<Subject>,
     /// In a question to a confirmer and its answer, and in a wish to hurry.
     pub question: Option<Question>,
+    /// In a question who has a write, and its answer.
+    pub dot: Option<Dot>,
 }
 
 impl Default for Packet {
@@ -280,6 +288,7 @@ impl Default for Packet {
             member_filter: Vec::new(),
             subject: None,
             question: None,
+            dot: None,
         }
     }
 }
@@ -319,6 +328,7 @@ impl Packet {
         self.member_filter.clear();
         self.subject = None;
         self.question = None;
+        self.dot = None;
     }
 
     /// Whether it carries anything that changes the receiver's state.

@@ -222,7 +222,9 @@ impl Sync {
             | PacketKind::Ack
             | PacketKind::Confirm
             | PacketKind::Confirmed
-            | PacketKind::Hurry => Framed::Misplaced,
+            | PacketKind::Hurry
+            | PacketKind::Have
+            | PacketKind::Has => Framed::Misplaced,
         }
     }
 

@@ -17,7 +17,17 @@ const LAYERS: [(&str, &[&str]); 4] = [
     ),
     (
         "mechanisms",
-        &["broadcast", "repair", "heartbeat", "sync", "ownership", "journal", "membership", "check"],
+        &[
+            "broadcast",
+            "repair",
+            "heartbeat",
+            "sync",
+            "ownership",
+            "journal",
+            "membership",
+            "check",
+            "witness",
+        ],
     ),
     ("composition", &["node", "lib"]),
 ];

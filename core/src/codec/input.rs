@@ -2,6 +2,7 @@
 
 use super::body::{health_state, hold, name, put_spec, spec_of_any_length};
 use super::member::{addr, put_addr};
+use super::packet::{put_dot, read_dot};
 use super::reply::{put_reply, read_reply};
 use super::{DecodeError, Reader, Sink, decode_packet, encode_packet, packet_len};
 use crate::entry::Scope;
@@ -34,6 +35,7 @@ const DELETE_KEY: u8 = 5;
 const PUBLISH: u8 = 6;
 const DESCRIBE: u8 = 7;
 const CHECK_NOW: u8 = 8;
+const AWAIT_PEERS: u8 = 9;
 
 fn put_name(sink: &mut impl Sink, name: &Name) {
     sink.blob(name.as_str().as_bytes());
@@ -88,6 +90,11 @@ fn put_command(sink: &mut impl Sink, command: &Command) {
             sink.byte(CHECK_NOW);
             put_name(sink, name);
         }
+        Command::AwaitPeers { dot, count } => {
+            sink.byte(AWAIT_PEERS);
+            put_dot(sink, dot);
+            sink.put(&count.to_le_bytes());
+        }
         Command::RemoveOrigin { name } => {
             sink.byte(REMOVE_ORIGIN);
             put_name(sink, name);
@@ -130,6 +137,9 @@ fn command(reader: &mut Reader<'_>) -> Result<Command, DecodeError> {
             Command::PutOrigin { name, spec: spec_of_any_length(reader)?, source }
         }
         CHECK_NOW => Command::CheckNow { name: name(reader, "origin")? },
+        AWAIT_PEERS => {
+            Command::AwaitPeers { dot: read_dot(reader)?, count: u16::from_le_bytes(reader.array("count")?) }
+        }
         REMOVE_ORIGIN => Command::RemoveOrigin { name: name(reader, "origin")? },
         PUT_KEY => Command::PutKey { name: name(reader, "key")?, value: Arc::from(reader.blob("value")?) },
         DELETE_KEY => Command::DeleteKey { name: name(reader, "key")? },

@@ -3,7 +3,7 @@
 use super::body::{name, put_writer, small, store, writer};
 use super::member::{put_member, put_subject, read_member, read_subject};
 use super::{Count, DecodeError, NUMBER_LIMIT, Reader, Sink, decode_entry, encode_entry, varint_len};
-use crate::id::{Lane, NodeId, Shard};
+use crate::id::{Dot, Lane, NodeId, Shard};
 use crate::interval::{IntervalSet, Range};
 use crate::packet::{
     Beat, Carried, GROUPS, LaneAnswer, LaneSeen, MemberUpdate, Packet, PacketKind, Question, Relay, Window,
@@ -30,6 +30,7 @@ const MEMBERS: u8 = 8;
 const SUBJECT: u8 = 9;
 const QUESTION: u8 = 10;
 const MEMBER_LIST: u8 = 11;
+const DOT: u8 = 12;
 
 const AGREES: u8 = 1;
 const OVERSIZED: u8 = 2;
@@ -213,6 +214,12 @@ fn put_member_list(sink: &mut impl Sink, packet: &Packet) {
     }
 }
 
+pub(super) fn put_dot(sink: &mut impl Sink, dot: &Dot) {
+    sink.byte(dot.lane.shard.0);
+    put_lane(sink, &dot.lane);
+    sink.varint(dot.counter);
+}
+
 fn put_question(sink: &mut impl Sink, question: &Question) {
     sink.blob(question.origin.as_str().as_bytes());
     sink.byte(u8::from(question.down));
@@ -269,6 +276,9 @@ pub fn encode_packet<S: Sink>(packet: &Packet, sink: &mut S) {
             |sink| put_member_list(sink, packet),
         );
     }
+    if let Some(dot) = &packet.dot {
+        section(sink, DOT, |count| put_dot(count, dot), |sink| put_dot(sink, dot));
+    }
 }
 
 /// The encoded size of `packet`.
@@ -313,6 +323,11 @@ pub fn packet_len(packet: &Packet) -> usize {
     }
     if packet.member_mask != 0 {
         len += len_of(8 + 2 * packet.member_filter.len());
+    }
+    if let Some(dot) = &packet.dot {
+        let mut count = Count::default();
+        put_dot(&mut count, dot);
+        len += len_of(count.0);
     }
     len
 }
@@ -427,6 +442,11 @@ fn read_member_list(reader: &mut Reader<'_>, packet: &mut Packet) -> Result<(), 
     Ok(())
 }
 
+pub(super) fn read_dot(reader: &mut Reader<'_>) -> Result<Dot, DecodeError> {
+    let shard = Shard(reader.byte("shard")?);
+    Ok(Dot { lane: lane(reader, shard)?, counter: reader.bounded("counter")? })
+}
+
 fn read_question(reader: &mut Reader<'_>) -> Result<Question, DecodeError> {
     let origin = name(reader, "origin")?;
     match reader.byte("down")? {
@@ -479,6 +499,7 @@ pub fn decode_packet(bytes: &[u8], packet: &mut Packet) -> Result<(), DecodeErro
             SUBJECT => packet.subject = Some(read_subject(&mut inner)?),
             QUESTION => packet.question = Some(read_question(&mut inner)?),
             MEMBER_LIST => read_member_list(&mut inner, packet)?,
+            DOT => packet.dot = Some(read_dot(&mut inner)?),
             _ => continue,
         }
         inner.finish()?;

@@ -14,6 +14,10 @@ use alloc::vec::Vec;
 
 impl Node {
     pub(super) fn command(&mut self, token: u64, command: &Command, now: Time, effects: &mut Effects) {
+        if let Command::AwaitPeers { dot, count } = command {
+            self.witnesses.wait(token, *dot, *count, now, effects);
+            return;
+        }
         match self.carry_out(command, now, effects) {
             Err(reason) => effects.events.push(Event::Failed { token, reason }),
             Ok(dot) if self.config.planted.is(Mutant::AcknowledgeEarly) => {
@@ -50,7 +54,8 @@ impl Node {
         let me = self.me;
         let changes = &mut self.changes;
         match command {
-            Command::Join { .. } | Command::Leave | Command::Describe { .. } => {}
+            Command::Join { .. } | Command::Leave | Command::Describe { .. } | Command::AwaitPeers { .. } => {
+            }
             Command::CheckNow { name } => {
                 self.state.read(Store::Registry, name).ok_or(Refusal::Missing)?;
                 self.hurry(name, now);

@@ -10,6 +10,7 @@ mod receive;
 mod restore;
 mod tick;
 mod view;
+mod witness;
 
 pub use view::{Health, View};
 
@@ -34,6 +35,7 @@ use crate::settings::{Scoping, Settings};
 use crate::state::{Change, Fresh, Freshness, State, StateBase};
 use crate::sync::Sync;
 use crate::time::Time;
+use crate::witness::Witnesses;
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
@@ -114,6 +116,7 @@ pub struct Node {
     repair: Repair,
     heartbeats: Heartbeats,
     journal: Journal,
+    witnesses: Witnesses,
     sync: Sync,
     join: Join,
     fence_at: Time,
@@ -146,6 +149,8 @@ pub enum Wake {
     Heartbeat,
     /// An origin is to be checked, or something is to be said of one.
     Check,
+    /// Somebody is to be asked whether it has a write.
+    Witness,
     /// A message expires.
     Expiry,
     /// A member is to be asked, or told of.
@@ -217,6 +222,7 @@ impl Node {
             repair: Repair::new(&config, now, &mut rng),
             heartbeats: Heartbeats::new(period, now, &mut rng),
             journal: Journal::default(),
+            witnesses: Witnesses::default(),
             sync: Sync::default(),
             join: Join { next: Time::NEVER, give_up: Time::NEVER, ..Join::default() },
             fence_at: now + config.fence_after,
@@ -261,7 +267,7 @@ impl Node {
             Input::StreamClosed { stream } => self.sync.closed(stream),
             Input::Probe(outcome) => self.probed(outcome, now),
             Input::Verdict(verdict) => self.told(verdict, now, effects),
-            Input::Persisted { up_to } => self.journal.persisted(up_to, effects),
+            Input::Persisted { up_to } => self.persisted(up_to, effects),
             Input::Command { token, command } => self.command(token, command, now, effects),
         }
         self.tick(now, effects);
@@ -280,6 +286,7 @@ impl Node {
                 Wake::Heartbeat,
             ),
             (self.next_check_wake(), Wake::Check),
+            (self.witnesses.next_wake(), Wake::Witness),
             (self.next_membership_wake(), Wake::Membership),
             (self.state.next_expiry().unwrap_or(Time::NEVER), Wake::Expiry),
             (self.sync.next_wake(&self.config), Wake::Stream),

@@ -28,6 +28,8 @@ impl Node {
             PacketKind::Confirm => self.asked_to_confirm(packet, now, effects),
             PacketKind::Confirmed => self.confirmed(packet, now, effects),
             PacketKind::Hurry => self.hurried(packet, now, effects),
+            PacketKind::Have => self.asked_for(from, packet, effects),
+            PacketKind::Has => self.held_by(packet, effects),
             PacketKind::Push => self.pushed(from, packet, now, effects),
             PacketKind::Request => self.requested(from, packet, now, effects),
             PacketKind::Reply => self.replied(from, packet, now, effects),

@@ -22,6 +22,7 @@ impl Node {
             self.enter(Phase::Serving, effects);
         }
         self.checks_tick(now, effects);
+        self.witnesses.tick(&self.members, self.me.node, now, &mut self.rng, effects);
         if self.phase == Phase::Serving {
             let period = crate::heartbeat::Heartbeats::period(&self.config, self.members.len());
             let sends = self.repair.loss.scale(16);

@@ -7,7 +7,7 @@
 
 use heck_core::config::Config;
 use heck_core::effects::{Effects, Event, Record, StreamEffect};
-use heck_core::id::{Addr, Boot, Name, Shard, Store, StreamId};
+use heck_core::id::{Addr, Boot, Dot, Name, Shard, Store, StreamId};
 use heck_core::input::{Command, Input, Verdict};
 use heck_core::journal::Snapshot;
 use heck_core::member::{Member, Members};
@@ -292,6 +292,13 @@ impl Cluster {
             lanes(is) != lanes(was) || live(is) != live(was) || progress(is) != progress(was)
         });
         differing.map(|shard| format!("node {at}, by snapshot: {by_snapshot}, {shard:?}"))
+    }
+
+    /// Whether an entry is on the disk of a node.
+    pub fn has_on_disk(&self, at: usize, dot: &Dot) -> bool {
+        let is_it =
+            |record: &Record| matches!(record, Record::Entry { carried, .. } if carried.entry.dot == *dot);
+        self.disks[at].synced.iter().any(is_it)
     }
 
     /// The node with this index, which must be running.

@@ -2,7 +2,7 @@
 
 use crate::law::Law;
 use crate::{
-    assignment, claims, deltas, detectors, fences, freshness, honesty, intervals, join, lists, log,
+    assignment, claims, deltas, detectors, fences, freshness, holders, honesty, intervals, join, lists, log,
     membership, outages, owners, repair, schedule, streams, verdicts,
 };
 use heck_core::mutant::Mutant;
@@ -15,6 +15,7 @@ const KILLERS: &[(Mutant, Law)] = &[
     (Mutant::TrustSleep, outages::SLEEP_IS_NOT_SILENCE),
     (Mutant::KeepName, membership::COPIES_PART),
     (Mutant::ForgetReaped, membership::THE_FORGOTTEN_STAY_DEAD),
+    (Mutant::PromiseEarly, holders::HELD_BY_OTHERS),
     (Mutant::AbandonDead, membership::PARTITIONS_HEAL),
     (Mutant::ListNoMembers, lists::FEW_MEMBERS_TAKE_FEW_ROUNDS),
     (Mutant::ConfirmOneself, detectors::SUSPICIONS_LAST),

@@ -10,6 +10,7 @@ mod detectors;
 mod fences;
 mod fleet;
 mod freshness;
+mod holders;
 mod honesty;
 mod intervals;
 mod join;

@@ -8,7 +8,7 @@ use heck_core::entry::{
     Admin, Ballot, Body, Claim, Confirmation, Covered, Entry, Fence, HealthState, Hold, Minted, OriginSpec,
     Replaced, Scope, Superseded,
 };
-use heck_core::id::{Addr, Boot, Lane, Name, NodeId, Shard, Store, StreamId, Writer};
+use heck_core::id::{Addr, Boot, Dot, Lane, Name, NodeId, Shard, Store, StreamId, Writer};
 use heck_core::input::{Command, OwnedInput, Verdict};
 use heck_core::interval::IntervalSet;
 use heck_core::member::{INCARNATION_LIMIT, Life, Member, Standing};
@@ -49,6 +49,11 @@ fn replaced() -> impl Strategy<Value = Replaced> {
 
 fn minted() -> impl Strategy<Value = Minted> {
     (writer(), counter()).prop_map(|(writer, counter)| Minted { writer, counter })
+}
+
+fn dot() -> impl Strategy<Value = Dot> {
+    (any::<u8>(), select(&Store::ALL[..]), minted())
+        .prop_map(|(shard, store, minted)| minted.dot(Shard(shard), store))
 }
 
 fn bytes() -> impl Strategy<Value = Arc<[u8]>> {
@@ -309,13 +314,14 @@ pub fn packet() -> impl Strategy<Value = Packet> {
         any::<u16>(),
         option::of(question()),
         member_list(),
+        option::of(dot()),
     );
-    let header = (0..11_u8, any::<u64>(), any::<u32>(), any::<u64>(), any::<[bool; 2]>(), any::<u64>());
+    let header = (0..13_u8, any::<u64>(), any::<u32>(), any::<u64>(), any::<[bool; 2]>(), any::<u64>());
     let content = (vec(carried(), 0..4), answer_lanes(), windows(), vec(beat(), 0..4), option::of(relay()));
     (header, digest(), content, members).prop_map(
         |((kind, sender, nonce, hash, [agrees, oversized], mismatch), digest, content, members)| {
             let mut packet = Packet {
-                kind: PacketKind::from_u8(kind).expect("there are eleven kinds"),
+                kind: PacketKind::from_u8(kind).expect("there are thirteen kinds"),
                 sender: NodeId(sender),
                 nonce,
                 hash,
@@ -335,6 +341,7 @@ pub fn packet() -> impl Strategy<Value = Packet> {
             (packet.windows, packet.window_lanes) = content.2;
             packet.question = members.3;
             (packet.member_mask, packet.member_filter) = members.4;
+            packet.dot = members.5;
             packet
         },
     )
@@ -381,6 +388,7 @@ fn command() -> impl Strategy<Value = Command> {
         }),
         (name(), spec(), name()).prop_map(|(name, spec, source)| Command::PutOrigin { name, spec, source }),
         name().prop_map(|name| Command::CheckNow { name }),
+        (dot(), any::<u16>()).prop_map(|(dot, count)| Command::AwaitPeers { dot, count }),
         name().prop_map(|name| Command::RemoveOrigin { name }),
         (name(), bytes()).prop_map(|(name, value)| Command::PutKey { name, value }),
         name().prop_map(|name| Command::DeleteKey { name }),
