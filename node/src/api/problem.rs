@@ -29,6 +29,7 @@ pub(crate) enum Kind {
     Stopped,
     Timeout,
     Busy,
+    NotSpread,
 }
 
 impl Kind {
@@ -59,6 +60,9 @@ impl Kind {
             }
             Self::Stopped => ("stopped", "The node stops", StatusCode::SERVICE_UNAVAILABLE),
             Self::Timeout => ("timeout", "It took too long", StatusCode::SERVICE_UNAVAILABLE),
+            Self::NotSpread => {
+                ("not-spread", "Fewer nodes than asked for have the write", StatusCode::GATEWAY_TIMEOUT)
+            }
             Self::Busy => ("busy", "The node is busy", StatusCode::SERVICE_UNAVAILABLE),
         }
     }
@@ -162,6 +166,17 @@ impl From<CommandError> for Problem {
             CommandError::Refused(Refusal::Missing) => {
                 Self::new(Kind::NotFound, "there is nothing of that name; nothing was changed")
             }
+            CommandError::Refused(Refusal::TooManyWait) => Self::new(
+                Kind::Busy,
+                "the write is kept here, but too many clients wait for others to have theirs",
+            )
+            .next("It spreads by itself; waiting again is of use in a second.")
+            .retry_after(Duration::from_secs(1)),
+            CommandError::Refused(Refusal::NotSpread(count)) => Self::new(
+                Kind::NotSpread,
+                format!("the write is kept here, and so far by {count} others"),
+            )
+            .next("It goes on spreading; do not write it again. `GET /v1/members` says who can be reached."),
             CommandError::Refused(Refusal::OutOfRange(error)) => {
                 Self::new(Kind::Invalid, format!("{error}; nothing was changed"))
             }
