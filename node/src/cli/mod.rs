@@ -5,6 +5,8 @@
 
 mod api;
 mod backup;
+mod client;
+mod completions;
 mod config;
 mod demo;
 mod events;
@@ -55,6 +57,15 @@ enum Command {
     Demo(demo::Args),
     Config(config::Args),
     Keys(keys::Args),
+    Origin(client::origin::Args),
+    Health(client::health::Args),
+    Owner(client::health::OwnerArgs),
+    Members(client::members::Args),
+    Kv(client::kv::Args),
+    Msg(client::msg::Args),
+    Join(client::cluster::JoinArgs),
+    Leave(client::cluster::LeaveArgs),
+    Completions(completions::Args),
     Export(backup::ExportArgs),
     Import(backup::ImportArgs),
 }
@@ -80,6 +91,15 @@ pub fn run<I: IntoIterator<Item = T>, T: Into<OsString> + Clone>(args: I) -> Exi
         Command::Demo(args) => demo::run(&args),
         Command::Config(args) => config::run(&args),
         Command::Keys(args) => keys::run(&args),
+        Command::Origin(args) => client::origin::run(&args),
+        Command::Health(args) => client::health::run(&args),
+        Command::Owner(args) => client::health::owner(&args),
+        Command::Members(args) => client::members::run(&args),
+        Command::Kv(args) => client::kv::run(&args),
+        Command::Msg(args) => client::msg::run(&args),
+        Command::Join(args) => client::cluster::join(&args),
+        Command::Leave(args) => client::cluster::leave(&args),
+        Command::Completions(args) => completions::run(&args),
         Command::Export(args) => backup::export(&args),
         Command::Import(args) => backup::import(&args),
     }
