@@ -108,7 +108,7 @@ async fn watch(node: &Connection, prefix: &str) -> Result<Exit, Failure> {
         match event.kind.as_str() {
             "set" | "removed" if is_json => say(serde_json::json!({ "event": event.kind, "key": key })),
             "set" if key.get("value").is_some() => {
-                say(format_args!("{name} = {}", table::plain(&cell(&key, "value"))))
+                say(format_args!("{name} = {}", table::plain(&cell(&key, "value"))));
             }
             "set" => say(format_args!("{name} = {} bytes", cell(&key, "bytes"))),
             "removed" => say(format_args!("{name} deleted")),

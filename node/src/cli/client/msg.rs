@@ -103,10 +103,9 @@ fn show(event: &Event, is_json: bool) -> bool {
     match event.kind.as_str() {
         "message" if is_json => say(&event.data),
         "message" => {
-            let content = data["value"].as_str().map_or_else(
-                || format!("{} (base64)", cell(&data, "value_base64")),
-                |text| table::plain(text),
-            );
+            let content = data["value"]
+                .as_str()
+                .map_or_else(|| format!("{} (base64)", cell(&data, "value_base64")), table::plain);
             say(format_args!(
                 "{}  {}  {content}",
                 table::plain(&cell(&data, "topic")),
