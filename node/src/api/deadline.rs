@@ -8,6 +8,7 @@ use axum::http::{Method, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
+use heck_core::witness::WAIT_LIMIT;
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
@@ -59,11 +60,15 @@ async fn answer(limit: Duration, request: Request, next: Next) -> Response {
     }
 }
 
-/// How long a long poll waits by itself, and how much longer an import may take.
+/// How long a long poll waits by itself, a write for other nodes, and how much longer an import may take.
 fn asked_to_wait(uri: &Uri) -> Duration {
     if uri.path().ends_with(":import") {
         return extract::LONGEST_WAIT;
     }
-    let wait = uri.query().unwrap_or_default().split('&').find_map(|part| part.strip_prefix("wait="));
+    let query = uri.query().unwrap_or_default();
+    if query.split('&').any(|part| part.starts_with("wait_peers=")) {
+        return Duration::from_micros(WAIT_LIMIT.as_us());
+    }
+    let wait = query.split('&').find_map(|part| part.strip_prefix("wait="));
     extract::wait(wait).ok().flatten().unwrap_or_default()
 }

@@ -4,6 +4,7 @@
 mod common;
 
 mod auth;
+mod health;
 mod hostile;
 mod keys;
 mod life;
@@ -11,6 +12,8 @@ mod limits;
 mod messages;
 mod metrics;
 mod openapi;
+#[path = "../common/origin.rs"]
+mod origin;
 mod origins;
 mod seal;
 mod served;

@@ -3,6 +3,7 @@
 use heck_core::entry::{Admin, Body, Confirmation, HealthState, Hold};
 use heck_core::id::{Name, Writer};
 use heck_core::node::View;
+use heck_core::probe::Reply;
 use heck_core::time::{Span, Time};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -21,6 +22,8 @@ pub(crate) struct HealthRow {
     pub since: Option<Time>,
     pub hold: Hold,
     pub confirmation: Confirmation,
+    /// The answer that made it so, where it is unhealthy or degraded.
+    pub cause: Option<Reply>,
     /// Who says so, if anybody.
     pub said_by: Option<Name>,
     /// Who is to check it.
@@ -46,6 +49,7 @@ impl HealthRow {
             since: None,
             hold: Hold::Released,
             confirmation: Confirmation::default(),
+            cause: None,
             said_by: None,
             owner: owner.and_then(name_of),
             is_own: owner == Some(view.writer().node),
@@ -59,6 +63,7 @@ impl HealthRow {
             row.since = Some(health.since);
             row.hold = health.hold;
             row.confirmation = health.confirmation;
+            row.cause = health.cause;
             row.said_by = name_of(health.writer.node);
             row.group = (health.hold == Hold::Held).then_some(group);
             row.is_stale = health.is_stale;
@@ -69,7 +74,7 @@ impl HealthRow {
     /// What counts as a change.
     pub(crate) fn print(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
-        (self.state, self.since, self.hold, self.confirmation).hash(&mut hasher);
+        (self.state, self.since, self.hold, self.confirmation, self.cause).hash(&mut hasher);
         (&self.said_by, &self.owner, self.admin, self.is_stale).hash(&mut hasher);
         hasher.finish()
     }

@@ -10,12 +10,15 @@ use crate::api::page;
 use crate::api::problem::Problem;
 use crate::api::tail;
 use crate::api::time::Moment;
+use crate::probe::{LastProbe, Report};
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use heck_core::check::Status;
 use heck_core::entry::{Admin, HealthState, Hold};
 use heck_core::id::Name;
+use heck_core::probe::{Failure, Reply};
+use heck_core::time::{Span, Time};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -48,9 +51,50 @@ pub(crate) struct HealthSummary<'a> {
     admin: &'static str,
 }
 
+/// A row of a list.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct HealthItem<'a> {
+    #[serde(flatten)]
+    summary: HealthSummary<'a>,
+    /// Why it is unhealthy or degraded, in a word; missing otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure_reason: Option<&'static str>,
+    /// The HTTP status that made it so; missing otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status_code: Option<u16>,
+}
+
+/// How long the parts of the last check took, in milliseconds; null for parts that there were not.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Latency {
+    total: f64,
+    /// Until the name had an address.
+    resolve: Option<f64>,
+    /// Until the connection stood; with TLS the client does not say.
+    connect: Option<f64>,
+    /// From the connection to the head of the answer.
+    answer: Option<f64>,
+    /// From there to the end of the body, where that had to match.
+    body: Option<f64>,
+}
+
 /// What there is beside: some of it only its owner knows, and it is null elsewhere.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct HealthDetails<'a> {
+    /// Why it is unhealthy or degraded, in a word (`timeout`, `resolve`, `connect`, `tls`, `protocol`, `forbidden`,
+    /// `status`, `slow`); null otherwise.
+    failure_reason: Option<&'static str>,
+    /// The HTTP status: that of the last check at the owner, elsewhere the one that made it unhealthy or degraded.
+    status_code: Option<u16>,
+    /// Only the owner knows: what was wrong with the last check, in words.
+    last_failure: Option<Box<str>>,
+    /// Only the owner knows: why its last check could not be made, which is no fault of the origin.
+    hindrance: Option<Box<str>>,
+    /// Only the owner knows: how long the last check took.
+    latency_ms: Option<Latency>,
+    /// Only the owner knows: when the certificate ends that the origin showed.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    cert_not_after: Option<Moment>,
     /// Who says so: another than `owner` while the origin changes hands.
     said_by: Option<&'a str>,
     /// What others said when it became unhealthy; null in any other state.
@@ -121,23 +165,81 @@ fn summary<'a>(name: &'a Name, row: &'a HealthRow, ages: &Ages) -> HealthSummary
     }
 }
 
-fn health<'a>(name: &'a Name, row: &'a HealthRow, ages: &Ages, check: Option<&Status>) -> Health<'a> {
+fn reason(row: &HealthRow) -> Option<&'static str> {
+    Some(match row.cause? {
+        Reply::Failed(Failure::Timeout) => "timeout",
+        Reply::Failed(Failure::Resolve) => "resolve",
+        Reply::Failed(Failure::Connect) => "connect",
+        Reply::Failed(Failure::Tls) => "tls",
+        Reply::Failed(Failure::Protocol) => "protocol",
+        Reply::Failed(Failure::Forbidden) => "forbidden",
+        Reply::Status(429) => "status",
+        Reply::Status(_) if row.state == HealthState::Degraded => "slow",
+        Reply::Status(_) => "status",
+        Reply::Connected => "slow",
+    })
+}
+
+const fn status(reply: Option<Reply>) -> Option<u16> {
+    match reply {
+        Some(Reply::Status(status)) => Some(status),
+        _ => None,
+    }
+}
+
+fn item<'a>(name: &'a Name, row: &'a HealthRow, ages: &Ages) -> HealthItem<'a> {
+    HealthItem {
+        summary: summary(name, row, ages),
+        failure_reason: reason(row),
+        status_code: status(row.cause),
+    }
+}
+
+fn latency(report: &Report) -> Latency {
+    let ms = |span: Span| span.as_us() as f64 / 1_000.0;
+    let phases = report.phases;
+    Latency {
+        total: ms(report.took),
+        resolve: phases.resolve.map(ms),
+        connect: phases.connect.map(ms),
+        answer: phases.answer.map(ms),
+        body: phases.body.map(ms),
+    }
+}
+
+/// What this node knows of the checks of an origin that it owns.
+#[derive(Default)]
+struct Check {
+    status: Option<Status>,
+    last: LastProbe,
+}
+
+fn health<'a>(name: &'a Name, row: &'a HealthRow, ages: &Ages, check: &Check) -> Health<'a> {
+    let report = check.last.report.as_ref().map(|(_, report)| report);
+    let not_after = report.and_then(|report| u64::try_from(report.cert_not_after?).ok());
     let asked = row.confirmation;
+    let is_down = row.state == HealthState::Unhealthy;
     let details = HealthDetails {
+        failure_reason: reason(row),
+        status_code: report.and_then(|report| report.status).or(status(row.cause)),
+        last_failure: report.and_then(|report| report.failure.clone()),
+        latency_ms: report.map(latency),
+        cert_not_after: not_after.map(|secs| Moment(Time(secs.saturating_mul(1_000_000)))),
+        hindrance: check.last.hindered.as_ref().map(|(_, _, why)| why.clone()),
         said_by: row.said_by.as_ref().map(Name::as_str),
-        confirmation: (row.state == HealthState::Unhealthy).then_some(ConfirmationView {
+        confirmation: is_down.then_some(ConfirmationView {
             asked: asked.asked,
             answered: asked.answered,
             agreed: asked.agreed,
         }),
-        last_check: check.filter(|check| check.consecutive > 0).map(|check| Moment(check.told)),
-        consecutive: check.map(|check| check.consecutive),
+        last_check: check.status.filter(|status| status.consecutive > 0).map(|status| Moment(status.told)),
+        consecutive: check.status.map(|status| status.consecutive),
     };
     Health { summary: summary(name, row, ages), details }
 }
 
 /// What this node knows of the last checks of its own origins among these.
-async fn checks(app: &App, names: Vec<Name>) -> Result<BTreeMap<Name, Status>, Problem> {
+async fn checks(app: &App, names: Vec<Name>) -> Result<BTreeMap<Name, Check>, Problem> {
     let mut known = BTreeMap::new();
     for page in names.chunks(PAGE) {
         let page = page.to_vec();
@@ -146,7 +248,10 @@ async fn checks(app: &App, names: Vec<Name>) -> Result<BTreeMap<Name, Status>, P
                 .filter_map(|name| view.check(&name).map(|status| (name, status)))
                 .collect::<Vec<_>>()
         });
-        known.extend(look.await?);
+        known.extend(look.await?.into_iter().map(|(name, status)| {
+            let last = app.node.last_probe(&name).unwrap_or_default();
+            (name, Check { status: Some(status), last })
+        }));
     }
     Ok(known)
 }
@@ -181,7 +286,7 @@ pub(crate) struct Query {
     get, path = "/v1/health", tag = "health", params(Query),
     responses(
         (status = 200, content(
-            (HealthList<HealthSummary> = "application/json"), (String = "text/event-stream")
+            (HealthList<HealthItem> = "application/json"), (String = "text/event-stream")
         ), headers(("ETag" = String))),
         (status = 304, description = "Unchanged since the ETag in If-None-Match")
     )
@@ -197,7 +302,7 @@ pub(crate) async fn list(
         let ages = app.model.clone();
         let wanted = move |name: &Name, row: &HealthRow| filter.wants(name, row, &origins.borrow());
         return tail::watch(&app, rows, &headers, wanted, move |name, row| {
-            serde_json::to_string(&summary(name, &row.value, &ages.ages())).unwrap_or_default()
+            serde_json::to_string(&item(name, &row.value, &ages.ages())).unwrap_or_default()
         });
     }
     let select = Select {
@@ -219,12 +324,15 @@ pub(crate) async fn list(
     let next = rows.last().filter(|_| more).map(|(name, _)| page::cursor(name));
     let (ages, next) = (app.model.ages(), next.as_deref());
     if !query.details.unwrap_or(false) {
-        let health = rows.iter().map(|(name, row)| summary(name, &row.value, &ages)).collect();
+        let health = rows.iter().map(|(name, row)| item(name, &row.value, &ages)).collect();
         return Ok(tail::tagged(&tag, to_json(&HealthList { health, next })?));
     }
     let own = rows.iter().filter(|(_, row)| row.value.is_own).map(|(name, _)| (*name).clone());
-    let checks = checks(&app, own.collect()).await?;
-    let health = rows.iter().map(|(name, row)| health(name, &row.value, &ages, checks.get(*name))).collect();
+    let (checks, none) = (checks(&app, own.collect()).await?, Check::default());
+    let health = rows
+        .iter()
+        .map(|(name, row)| health(name, &row.value, &ages, checks.get(*name).unwrap_or(&none)))
+        .collect();
     Ok(tail::tagged(&tag, to_json(&HealthList { health, next })?))
 }
 
@@ -276,7 +384,7 @@ pub(crate) async fn get(
     };
     let row = table.get(&name).ok_or_else(|| Problem::missing("origin", name.as_str()))?;
     let own = row.value.is_own.then(|| name.clone());
-    let checks = checks(&app, own.into_iter().collect()).await?;
+    let (checks, none) = (checks(&app, own.into_iter().collect()).await?, Check::default());
     let ages = app.model.ages();
-    Ok(tail::tagged(&tag, to_json(&health(&name, &row.value, &ages, checks.get(&name)))?))
+    Ok(tail::tagged(&tag, to_json(&health(&name, &row.value, &ages, checks.get(&name).unwrap_or(&none)))?))
 }

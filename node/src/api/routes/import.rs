@@ -120,7 +120,7 @@ async fn one(app: &App, line: usize, read: Line, source: Option<&Name>, dry_run:
         Err(problem) => (None, Err(problem)),
     };
     match result {
-        Ok((name, outcome)) => {
+        Ok((name, outcome, _)) => {
             let result = match outcome {
                 Outcome::Created => "created",
                 Outcome::Updated => "updated",

@@ -1,5 +1,6 @@
 //! The key-value store: values that every node holds.
 
+use super::spread::Spread;
 use super::to_json;
 use crate::api::App;
 use crate::api::etag::{Conditions, Tag};
@@ -184,7 +185,7 @@ pub(crate) async fn get(
 /// Writes a key: the body is the value, whatever it is, up to 64 KiB. With If-Match only that version is replaced,
 /// with `If-None-Match: *` only a new key is written; a write on another node at the same time is not seen.
 #[utoipa::path(
-    put, path = "/v1/kv/{name}", tag = "keys", params(("name" = String, Path)), security(("token" = [])),
+    put, path = "/v1/kv/{name}", tag = "keys", params(("name" = String, Path), Spread), security(("token" = [])),
     request_body(content = Vec<u8>, content_type = "application/octet-stream"),
     responses(
         (status = 204, description = "It is on this node's disk", headers(("ETag" = String))),
@@ -195,6 +196,7 @@ pub(crate) async fn put(
     State(app): State<App>,
     headers: HeaderMap,
     Named(name): Named,
+    Params(spread): Params<Spread>,
     Raw(body): Raw,
 ) -> Result<Response, Problem> {
     let conditions = Conditions::of(&headers)?;
@@ -214,6 +216,7 @@ pub(crate) async fn put(
         Err(kept) => Some(kept?),
     };
     app.model.catch_up().await;
+    spread.wait(&app, dot).await?;
     let tag = dot.map(|dot| Tag::of_dot(&dot));
     let mut response = StatusCode::NO_CONTENT.into_response();
     if let Some(tag) = tag {
@@ -224,13 +227,14 @@ pub(crate) async fn put(
 
 /// Deletes a key.
 #[utoipa::path(
-    delete, path = "/v1/kv/{name}", tag = "keys", params(("name" = String, Path)), security(("token" = [])),
+    delete, path = "/v1/kv/{name}", tag = "keys", params(("name" = String, Path), Spread), security(("token" = [])),
     responses((status = 204), (status = 404, body = Problem), (status = 412, body = Problem))
 )]
 pub(crate) async fn delete(
     State(app): State<App>,
     headers: HeaderMap,
     Named(name): Named,
+    Params(spread): Params<Spread>,
 ) -> Result<StatusCode, Problem> {
     let conditions = Conditions::of(&headers)?;
     let decided = app.node.decide(move |view, _| {
@@ -238,7 +242,8 @@ pub(crate) async fn delete(
         conditions.allow_write(Some(&Tag::of_dot(&held.dot)))?;
         Ok::<_, Problem>(Command::DeleteKey { name })
     });
-    decided.await??;
+    let dot = decided.await??;
     app.model.catch_up().await;
+    spread.wait(&app, dot).await?;
     Ok(StatusCode::NO_CONTENT)
 }

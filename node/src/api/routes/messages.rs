@@ -1,6 +1,7 @@
 //! Messages to everybody who listens, kept for as long as the log is.
 
 use super::keys::Value;
+use super::spread::Spread;
 use super::to_json;
 use crate::api::App;
 use crate::api::extract::{Named, Params, Raw, wait, wants_events};
@@ -294,17 +295,19 @@ pub(crate) struct Published {
 /// Publishes a message: the body is its payload, whatever it is, up to 64 KiB. It is on this node's disk when this is
 /// answered, and reaches every node that can be reached.
 #[utoipa::path(
-    post, path = "/v1/messages/{topic}", tag = "messages", params(("topic" = String, Path)), security(("token" = [])),
+    post, path = "/v1/messages/{topic}", tag = "messages", params(("topic" = String, Path), Spread), security(("token" = [])),
     request_body(content = Vec<u8>, content_type = "application/octet-stream"),
     responses((status = 201, body = Published), (status = 413, body = Problem))
 )]
 pub(crate) async fn publish(
     State(app): State<App>,
     Named(topic): Named,
+    Params(spread): Params<Spread>,
     Raw(body): Raw,
 ) -> Result<(StatusCode, axum::Json<Published>), Problem> {
     let payload: Arc<[u8]> = Arc::from(&*body);
     let dot = app.node.command(Command::Publish { topic, payload }).await?;
+    spread.wait(&app, dot).await?;
     let id = dot.as_ref().map(log::id).unwrap_or_default();
     Ok((StatusCode::CREATED, axum::Json(Published { id })))
 }

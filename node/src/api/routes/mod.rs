@@ -12,6 +12,7 @@ mod metrics;
 mod origins;
 mod owner;
 mod seal;
+mod spread;
 
 use super::App;
 use super::problem::{Kind, Problem};
@@ -47,6 +48,7 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(origins::drain))
         .routes(routes!(origins::maintenance))
         .routes(routes!(origins::enable))
+        .routes(routes!(origins::check))
         .routes(routes!(import::import))
         .routes(routes!(health::list))
         .routes(routes!(health::get))

@@ -1,5 +1,6 @@
 //! Origins: what their operators say of them.
 
+use super::spread::Spread;
 use super::to_json;
 use crate::api::App;
 use crate::api::etag::{Conditions, Tag};
@@ -11,12 +12,14 @@ use crate::api::model::{OriginRow, Row, Table};
 use crate::api::page;
 use crate::api::problem::{Kind, Problem};
 use crate::api::tail;
+use crate::error::CommandError;
 use crate::origin::OriginDocument;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use heck_core::effects::Refusal;
 use heck_core::entry::{Admin, Body, Entry, OriginSpec};
-use heck_core::id::Name;
+use heck_core::id::{Dot, Name};
 use heck_core::input::Command;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -109,8 +112,8 @@ pub(crate) enum Outcome {
 }
 
 enum Stop {
-    /// Nothing has to be done, or nothing is to be.
-    Is(Outcome),
+    /// Nothing has to be done, or nothing is to be; with what is there.
+    Is(Outcome, Option<Dot>),
     Problem(Problem),
 }
 
@@ -140,7 +143,7 @@ pub(super) async fn put_in(
     usual_source: Option<&Name>,
     conditions: Conditions,
     dry_run: bool,
-) -> Result<(Name, Outcome), Problem> {
+) -> Result<(Name, Outcome, Option<Dot>), Problem> {
     let Given { name, spec, source } = Given::read(document, path)?;
     let usual = usual_source.map_or_else(|| to_name(SOURCE), |source| Ok(source.clone()))?;
     let of = name.clone();
@@ -151,15 +154,15 @@ pub(super) async fn put_in(
         conditions.allow_write(tag.as_ref()).map_err(Stop::Problem)?;
         let (outcome, source) = outcome(held, &spec, source.as_ref(), &usual);
         if dry_run || outcome == Outcome::Unchanged {
-            return Err(Stop::Is(outcome));
+            return Err(Stop::Is(outcome, held.map(|entry| entry.dot)));
         }
         // The client may have gone.
         let _ = told.send(outcome);
         Ok(Command::PutOrigin { name: of, spec, source })
     });
     match decided.await? {
-        Ok(_) => Ok((name, tell.try_recv().unwrap_or(Outcome::Updated))),
-        Err(Stop::Is(outcome)) => Ok((name, outcome)),
+        Ok(dot) => Ok((name, tell.try_recv().unwrap_or(Outcome::Updated), dot)),
+        Err(Stop::Is(outcome, dot)) => Ok((name, outcome, dot)),
         Err(Stop::Problem(problem)) => Err(problem),
     }
 }
@@ -264,7 +267,7 @@ pub(crate) async fn get(
 /// Adds an origin or replaces it whole. `name` may be left out of the body. With If-Match only that version is
 /// replaced, with `If-None-Match: *` only a new one is added; a write on another node at the same time is not seen.
 #[utoipa::path(
-    put, path = "/v1/origins/{name}", tag = "origins", params(("name" = String, Path)),
+    put, path = "/v1/origins/{name}", tag = "origins", params(("name" = String, Path), Spread),
     request_body = OriginDocument, security(("token" = [])),
     responses(
         (status = 200, description = "Replaced, or the same already", body = Origin, headers(("ETag" = String))),
@@ -276,11 +279,13 @@ pub(crate) async fn put(
     State(app): State<App>,
     headers: HeaderMap,
     Named(name): Named,
+    Params(spread): Params<Spread>,
     Raw(body): Raw,
 ) -> Result<Response, Problem> {
     expect_type(&headers, &["application/json"])?;
     let conditions = Conditions::of(&headers)?;
-    let (name, outcome) = put_in(&app, json(&body)?, Some(&name), None, conditions, false).await?;
+    let (name, outcome, dot) = put_in(&app, json(&body)?, Some(&name), None, conditions, false).await?;
+    spread.wait(&app, dot).await?;
     let status = if outcome == Outcome::Created { StatusCode::CREATED } else { StatusCode::OK };
     show(&app, &name, status).await
 }
@@ -309,7 +314,7 @@ fn merge(held: &mut Value, patch: Value) {
 async fn change(
     app: &App,
     name: &Name,
-    conditions: &Conditions,
+    (conditions, spread): (&Conditions, &Spread),
     change: impl Fn(&OriginSpec, &Name) -> Result<(OriginSpec, Name), Problem>,
 ) -> Result<Response, Problem> {
     for _ in 0..TRIES {
@@ -326,7 +331,8 @@ async fn change(
             }
             Ok(Command::PutOrigin { name: of, spec, source })
         });
-        if decided.await?.is_ok() {
+        if let Ok(dot) = decided.await? {
+            spread.wait(app, dot).await?;
             return show(app, name, StatusCode::OK).await;
         }
     }
@@ -336,7 +342,7 @@ async fn change(
 
 /// Changes keys of an origin: a JSON merge patch (RFC 7396), in which null makes a key as usual again.
 #[utoipa::path(
-    patch, path = "/v1/origins/{name}", tag = "origins", params(("name" = String, Path)),
+    patch, path = "/v1/origins/{name}", tag = "origins", params(("name" = String, Path), Spread),
     request_body(content = Object, content_type = "application/merge-patch+json"), security(("token" = [])),
     responses(
         (status = 200, body = Origin, headers(("ETag" = String))),
@@ -347,6 +353,7 @@ pub(crate) async fn patch(
     State(app): State<App>,
     headers: HeaderMap,
     Named(name): Named,
+    Params(spread): Params<Spread>,
     Raw(body): Raw,
 ) -> Result<Response, Problem> {
     expect_type(&headers, &["application/merge-patch+json", "application/json"])?;
@@ -357,7 +364,7 @@ pub(crate) async fn patch(
             "a patch of an origin is a JSON object; nothing was changed",
         ));
     }
-    change(&app, &name, &conditions, |spec, source| {
+    change(&app, &name, (&conditions, &spread), |spec, source| {
         let document = OriginDocument::from_spec(&name, spec);
         let internal = |error: serde_json::Error| Problem::new(Kind::Internal, error.to_string());
         let mut held = serde_json::to_value(document).map_err(internal)?;
@@ -370,13 +377,14 @@ pub(crate) async fn patch(
 
 /// Removes an origin.
 #[utoipa::path(
-    delete, path = "/v1/origins/{name}", tag = "origins", params(("name" = String, Path)), security(("token" = [])),
+    delete, path = "/v1/origins/{name}", tag = "origins", params(("name" = String, Path), Spread), security(("token" = [])),
     responses((status = 204), (status = 404, body = Problem), (status = 412, body = Problem))
 )]
 pub(crate) async fn delete(
     State(app): State<App>,
     headers: HeaderMap,
     Named(name): Named,
+    Params(spread): Params<Spread>,
 ) -> Result<Response, Problem> {
     let conditions = Conditions::of(&headers)?;
     let of = name.clone();
@@ -385,20 +393,27 @@ pub(crate) async fn delete(
         conditions.allow_write(Some(&Tag::of_dot(&held.dot)))?;
         Ok::<_, Problem>(Command::RemoveOrigin { name: of })
     });
-    decided.await??;
+    let dot = decided.await??;
     app.model.catch_up().await;
+    spread.wait(&app, dot).await?;
     Ok((StatusCode::NO_CONTENT, [(header::CACHE_CONTROL, "no-store")]).into_response())
 }
 
-async fn set_admin(app: &App, headers: &HeaderMap, name: &Name, admin: Admin) -> Result<Response, Problem> {
+async fn set_admin(
+    app: &App,
+    headers: &HeaderMap,
+    name: &Name,
+    spread: &Spread,
+    admin: Admin,
+) -> Result<Response, Problem> {
     let conditions = Conditions::of(headers)?;
     let set = |spec: &OriginSpec, source: &Name| Ok((OriginSpec { admin, ..spec.clone() }, source.clone()));
-    change(app, name, &conditions, set).await
+    change(app, name, (&conditions, spread), set).await
 }
 
 /// New traffic should go elsewhere: the origin is checked on, and shown as draining.
 #[utoipa::path(
-    post, path = "/v1/origins/{name}/drain", tag = "origins", params(("name" = String, Path)),
+    post, path = "/v1/origins/{name}/drain", tag = "origins", params(("name" = String, Path), Spread),
     security(("token" = [])),
     responses((status = 200, body = Origin), (status = 404, body = Problem), (status = 412, body = Problem))
 )]
@@ -406,13 +421,14 @@ pub(crate) async fn drain(
     State(app): State<App>,
     headers: HeaderMap,
     Named(name): Named,
+    Params(spread): Params<Spread>,
 ) -> Result<Response, Problem> {
-    set_admin(&app, &headers, &name, Admin::Draining).await
+    set_admin(&app, &headers, &name, &spread, Admin::Draining).await
 }
 
 /// The origin is neither checked nor used.
 #[utoipa::path(
-    post, path = "/v1/origins/{name}/maintenance", tag = "origins", params(("name" = String, Path)),
+    post, path = "/v1/origins/{name}/maintenance", tag = "origins", params(("name" = String, Path), Spread),
     security(("token" = [])),
     responses((status = 200, body = Origin), (status = 404, body = Problem), (status = 412, body = Problem))
 )]
@@ -420,13 +436,14 @@ pub(crate) async fn maintenance(
     State(app): State<App>,
     headers: HeaderMap,
     Named(name): Named,
+    Params(spread): Params<Spread>,
 ) -> Result<Response, Problem> {
-    set_admin(&app, &headers, &name, Admin::Disabled).await
+    set_admin(&app, &headers, &name, &spread, Admin::Disabled).await
 }
 
 /// The origin is checked and used again.
 #[utoipa::path(
-    post, path = "/v1/origins/{name}/enable", tag = "origins", params(("name" = String, Path)),
+    post, path = "/v1/origins/{name}/enable", tag = "origins", params(("name" = String, Path), Spread),
     security(("token" = [])),
     responses((status = 200, body = Origin), (status = 404, body = Problem), (status = 412, body = Problem))
 )]
@@ -434,8 +451,24 @@ pub(crate) async fn enable(
     State(app): State<App>,
     headers: HeaderMap,
     Named(name): Named,
+    Params(spread): Params<Spread>,
 ) -> Result<Response, Problem> {
-    set_admin(&app, &headers, &name, Admin::Enabled).await
+    set_admin(&app, &headers, &name, &spread, Admin::Enabled).await
+}
+
+/// Has the origin checked now, by whichever node owns it. `GET /v1/health/{name}` tells what came of it.
+#[utoipa::path(
+    post, path = "/v1/origins/{name}/check", tag = "origins", params(("name" = String, Path)),
+    security(("token" = [])),
+    responses((status = 202, description = "It is asked for"), (status = 404, body = Problem))
+)]
+pub(crate) async fn check(State(app): State<App>, Named(name): Named) -> Result<StatusCode, Problem> {
+    let missing = Problem::missing("origin", name.as_str());
+    match app.node.command(Command::CheckNow { name }).await {
+        Ok(_) => Ok(StatusCode::ACCEPTED),
+        Err(CommandError::Refused(Refusal::Missing)) => Err(missing),
+        Err(error) => Err(error.into()),
+    }
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 /// How long it may take to connect, and for a whole answer to come where nothing is waited for.
 const CONNECT: Duration = Duration::from_secs(5);
-const ANSWER: Duration = Duration::from_secs(20);
+const ANSWER: Duration = Duration::from_secs(45);
 
 /// Why a command did not do what it was asked to.
 #[derive(Debug)]
@@ -56,6 +56,7 @@ pub(super) struct Connection {
     base: Url,
     client: Client,
     token: Option<String>,
+    wait_peers: Option<u16>,
     pub output: Output,
 }
 
@@ -81,7 +82,7 @@ impl Connection {
         let client = builder.build().map_err(|error| Failure::Usage(format!("TLS: {}", causes(&error))))?;
         let token = args.token.clone().filter(|token| !token.is_empty());
         let token = token.or_else(|| local_token(&base, &args.data_dir));
-        Ok(Self { base, client, token, output: args.output })
+        Ok(Self { base, client, token, wait_peers: args.wait_peers, output: args.output })
     }
 
     /// A request for a path, whose parts are encoded as needed.
@@ -102,6 +103,9 @@ impl Connection {
         }
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
+        }
+        if let Some(count) = self.wait_peers.filter(|_| method != Method::GET) {
+            url.query_pairs_mut().append_pair("wait_peers", &count.to_string());
         }
         let request = self.client.request(method, url);
         Ok(match &self.token {

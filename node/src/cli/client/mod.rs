@@ -56,6 +56,9 @@ pub(super) struct ClientArgs {
     /// A certificate to show to the API, with its key, in PEM.
     #[arg(long, value_name = "FILE", global = true)]
     client_certificate: Option<PathBuf>,
+    /// For writes of origins, keys and messages: waits until so many other nodes have it on disk too.
+    #[arg(long, value_name = "NUMBER", global = true)]
+    wait_peers: Option<u16>,
     /// How results are shown.
     #[arg(long, value_name = "FORMAT", value_enum, default_value = "table", global = true)]
     output: Output,

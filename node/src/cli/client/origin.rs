@@ -102,6 +102,12 @@ enum Verb {
         #[arg(required = true)]
         names: Vec<String>,
     },
+    /// Has origins checked now, by whichever nodes own them.
+    Check {
+        /// Their names.
+        #[arg(required = true)]
+        names: Vec<String>,
+    },
     /// Puts origins back: they are checked and used.
     Enable {
         /// Their names.
@@ -127,6 +133,7 @@ pub(in crate::cli) fn run(args: &Args) -> Exit {
         Verb::Import { file, dry_run, source } => import(node, file, *dry_run, source.as_deref()).await,
         Verb::Drain { names } => each(node, names, Method::POST, Some("drain")).await,
         Verb::Maintenance { names } => each(node, names, Method::POST, Some("maintenance")).await,
+        Verb::Check { names } => each(node, names, Method::POST, Some("check")).await,
         Verb::Enable { names } => each(node, names, Method::POST, Some("enable")).await,
     })
 }

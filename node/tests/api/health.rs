@@ -1,0 +1,163 @@
+//! Health of origins that are really checked, as the owner and as another node tell it; writes that wait for others.
+
+use crate::common::{Process, config, members, sockets, until};
+use crate::origin::{Origin, answer};
+use crate::served::{Served, api_config};
+use heck_node::{NodeConfig, Start};
+use reqwest::Method;
+use serde_json::{Value, json};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
+use tokio::runtime::{Builder, Runtime};
+
+/// Where the server of a test runs, whatever the test itself waits for.
+fn servers() -> Runtime {
+    Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime starts")
+}
+
+/// Nodes of one cluster that may check loopback, each with its API.
+fn cluster(names: &[&str], dir: &Path) -> Vec<Served> {
+    let all: Vec<_> = names.iter().map(|_| sockets()).collect();
+    let members = members(names, &all);
+    let start = |(name, sockets): (&&str, _)| {
+        let mut formed =
+            NodeConfig { members: members.clone(), start: Start::Formed, ..config(name, dir, 7) };
+        formed.probes.guard.loopback = true;
+        Served::start(sockets, formed, api_config())
+    };
+    names.iter().zip(all).map(start).collect()
+}
+
+/// A server whose status can be changed.
+fn switched(runtime: &Runtime) -> (Origin, Arc<AtomicU16>) {
+    let status = Arc::new(AtomicU16::new(200));
+    let says = status.clone();
+    let origin = runtime.block_on(Origin::start(move |_| Some(answer(says.load(Ordering::SeqCst), "", ""))));
+    (origin, status)
+}
+
+fn fast(url: &str) -> Value {
+    json!({"url": url, "interval": "200ms", "fast_interval": "100ms", "timeout": "150ms", "fall": 2, "confirmers": 0})
+}
+
+/// Waits until the health of an origin has this state at a node, with its age.
+fn until_state(api: &Served, origin: &str, state: &str) -> Value {
+    let path = format!("/v1/health/{origin}");
+    until(state, || api.get(&path).json(), |health| health["state"] == state && health["age_ms"].is_u64())
+}
+
+#[test]
+fn the_owner_tells_all_of_its_checks_and_others_what_was_claimed() {
+    let (dir, runtime) = (tempfile::tempdir().unwrap(), servers());
+    let (origin, status) = switched(&runtime);
+    let nodes = cluster(&["a", "b"], dir.path());
+    nodes[0].put("/v1/origins/web", &fast(&origin.url("/"))).is(201);
+    for node in &nodes {
+        let health = until_state(node, "web", "healthy");
+        assert_eq!((&health["hold"], &health["failure_reason"]), (&json!("held"), &Value::Null), "{health}");
+    }
+    let owner_name = nodes[0].get("/v1/owner/web").json()["owner"].clone();
+    let (owner, other) = if owner_name == "a" { (&nodes[0], &nodes[1]) } else { (&nodes[1], &nodes[0]) };
+    let of_owner = until(
+        "the owner has the details",
+        || owner.get("/v1/health/web").json(),
+        |health| health["latency_ms"]["total"].is_number(),
+    );
+    assert_eq!(of_owner["status_code"], 200);
+    assert!(of_owner["last_check"].as_str().unwrap().ends_with('Z') && of_owner["consecutive"].is_u64());
+    let of_other = other.get("/v1/health/web").json();
+    for key in ["last_check", "consecutive", "latency_ms", "cert_not_after", "last_failure", "hindrance"] {
+        assert!(of_other.as_object().unwrap().contains_key(key), "{key} is there");
+        assert_eq!(of_other[key], Value::Null, "{key} is known to the owner alone");
+    }
+    status.store(503, Ordering::SeqCst);
+    for node in &nodes {
+        let health = until_state(node, "web", "unhealthy");
+        assert_eq!(
+            (&health["failure_reason"], &health["status_code"]),
+            (&json!("status"), &json!(503)),
+            "{health}"
+        );
+        let listed = node.get("/v1/health?state=unhealthy").json();
+        assert_eq!(listed["health"][0]["failure_reason"], "status", "{listed}");
+        let all = node.get("/v1/health?details=true").json();
+        assert_eq!(all["health"][0]["said_by"], owner_name, "{all}");
+    }
+    status.store(200, Ordering::SeqCst);
+    until_state(other, "web", "healthy");
+    let text = String::from_utf8(owner.get("/metrics").body).unwrap();
+    assert!(text.contains("heck_origins{state=\"healthy\"} 1"), "{text}");
+}
+
+#[test]
+fn a_watch_of_health_tells_when_an_origin_falls() {
+    let (dir, runtime) = (tempfile::tempdir().unwrap(), servers());
+    let (origin, status) = switched(&runtime);
+    let nodes = cluster(&["a"], dir.path());
+    nodes[0].put("/v1/origins/web", &fast(&origin.url("/"))).is(201);
+    until_state(&nodes[0], "web", "healthy");
+    let mut events = nodes[0].events("/v1/health", None);
+    events.expect("reset");
+    events.until_ready();
+    status.store(500, Ordering::SeqCst);
+    let fell = std::iter::from_fn(|| events.next()).find(|event| event.data["state"] == "unhealthy");
+    assert_eq!(fell.expect("the stream goes on").kind, "set");
+}
+
+#[test]
+fn a_check_can_be_had_now_from_any_node() {
+    let (dir, runtime) = (tempfile::tempdir().unwrap(), servers());
+    let (origin, _) = switched(&runtime);
+    let nodes = cluster(&["a", "b"], dir.path());
+    let slow = json!({"url": origin.url("/"), "interval": "1h", "confirmers": 0});
+    nodes[0].put("/v1/origins/web", &slow).is(201);
+    // The first check is due somewhere within the hour.
+    until("both know of it", || nodes[1].get("/v1/origins/web").status, |status| *status == 200);
+    for node in &nodes {
+        let asked = origin.asked();
+        until("it was checked", || node.post("/v1/origins/web/check").is(202), |_| origin.asked() > asked);
+    }
+    nodes[0].post("/v1/origins/none/check").is(404);
+    until_state(&nodes[1], "web", "healthy");
+}
+
+#[test]
+fn a_write_waits_for_other_nodes_where_that_is_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let nodes = cluster(&["a", "b"], dir.path());
+    let put = |path: &str| nodes[0].send(nodes[0].request(Method::PUT, path).body("v"));
+    put("/v1/kv/k?wait_peers=1").is(204);
+    assert!(nodes[1].node.key("k").is_some(), "it is there when that is answered");
+    let origin = json!({"url": "http://127.0.0.1:9/", "admin": "maintenance"});
+    nodes[0].put("/v1/origins/o?wait_peers=1", &origin).is(201);
+    nodes[0].put("/v1/origins/o?wait_peers=1", &origin).is(200);
+    nodes[0].post("/v1/origins/o/enable?wait_peers=1").is(200);
+    // What is read may be some milliseconds behind.
+    until(
+        "it is enabled there",
+        || nodes[1].get("/v1/origins/o").json(),
+        |origin| origin.get("admin").is_none(),
+    );
+    nodes[0].delete("/v1/origins/o?wait_peers=1").is(204);
+    until("it is gone there", || nodes[1].get("/v1/origins/o").status, |status| *status == 404);
+    nodes[0].post("/v1/messages/t?wait_peers=1").is(201);
+    put("/v1/kv/k?wait_peers=many").is(400);
+}
+
+/// The reads of a node go on whatever its writes wait for.
+#[test]
+fn reads_come_from_memory_though_the_other_node_is_gone() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut nodes = cluster(&["a", "b"], dir.path());
+    nodes[0].put_origins(3);
+    until(
+        "the other has them",
+        || nodes[1].get("/v1/origins").json(),
+        |list| list["origins"].as_array().is_some_and(|rows| rows.len() == 3),
+    );
+    let gone = nodes.remove(0);
+    let Served { node, .. } = gone;
+    Process::kill(node);
+    assert_eq!(nodes[0].get("/v1/health").is(200).json()["health"].as_array().unwrap().len(), 3);
+}
