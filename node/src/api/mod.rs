@@ -134,9 +134,15 @@ pub fn serve(
         requests: Requests::default(),
         config: Arc::new(config),
     };
+    let model = app.model.clone();
     let router = finish(router, app, &limits);
     let door = Door { listener, tls, router, limits, closing };
-    Ok(ApiServer { addr, closing: closing_sender, leaving, task: tokio::spawn(door.serve()) })
+    let task = tokio::spawn(async move {
+        // What a restarted node holds must not look as if it were missing.
+        model.catch_up().await;
+        door.serve().await;
+    });
+    Ok(ApiServer { addr, closing: closing_sender, leaving, task })
 }
 
 /// The routes with all that stands before them, the outermost last.

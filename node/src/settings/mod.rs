@@ -310,7 +310,7 @@ impl Settings {
                 events: limits.events as usize,
                 ..DriverLimits::default()
             },
-            probes: self.probes.config(self.bind.ip().is_loopback() && self.http.ip().is_loopback()),
+            probes: self.probes.config(self.is_on_loopback()),
             loss: InjectedLoss::NONE,
         }
     }

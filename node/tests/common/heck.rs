@@ -1,7 +1,9 @@
 //! The built program `heck` as a real process.
 
-use super::PATIENCE;
-use std::io::{BufRead as _, BufReader, Read};
+use super::{PATIENCE, until};
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read, Write as _};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver};
@@ -151,5 +153,55 @@ impl Drop for Heck {
         // One that has ended already is what was wanted.
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// What the API of a node answered: status and body.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub body: String,
+}
+
+/// A way to ask the API of a node.
+#[derive(Clone, Debug)]
+pub struct Api {
+    addr: String,
+    token: String,
+}
+
+impl Heck {
+    /// Its API, with the token of its data folder.
+    pub fn api(&mut self, data_dir: &Path) -> Api {
+        let line = self.says("  api ");
+        let addr = line.split("http://").nth(1).expect("it speaks HTTP").to_owned();
+        let token = fs::read_to_string(data_dir.join("api-token")).expect("it has a token");
+        Api { addr, token: token.trim().to_owned() }
+    }
+}
+
+impl Api {
+    /// Asks once; none when no whole answer came.
+    pub fn ask(&self, method: &str, path: &str, body: &str) -> Option<Answer> {
+        let mut connection = TcpStream::connect(&self.addr).ok()?;
+        connection.set_read_timeout(Some(PATIENCE)).ok()?;
+        let Self { addr, token } = self;
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nhost: {addr}\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\
+             content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        connection.write_all(request.as_bytes()).ok()?;
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).ok()?;
+        let (head, body) = answer.split_once("\r\n\r\n")?;
+        let status = head.split(' ').nth(1)?.parse().ok()?;
+        Some(Answer { status, body: body.to_owned() })
+    }
+
+    /// Asks until the node serves, for it may only have begun to.
+    pub fn until_ready(&self) {
+        let ready = || self.ask("GET", "/readyz", "").map(|answer| answer.status);
+        until("the node is ready", ready, |status| *status == Some(200));
     }
 }

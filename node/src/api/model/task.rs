@@ -81,6 +81,10 @@ impl Task {
 
     /// Keeps the tables until the node stops, or nobody reads them any more.
     pub(super) async fn run(mut self, mut barriers: mpsc::Receiver<oneshot::Sender<()>>) {
+        // What the node held before it was listened to comes first, so that no barrier is passed without it.
+        if self.sweep().await.is_err() {
+            return;
+        }
         loop {
             let read_at = self.read_at.unwrap_or(self.sweep_at);
             let happening = tokio::select! {
