@@ -75,6 +75,8 @@ impl Cluster {
         let mut settings =
             Settings { data_dir: self.folder.path().join(name.as_str()), ..Settings::default() };
         settings.bind.set_port(0);
+        // Answers are as fresh as people expect who look at them for a minute.
+        settings.protocol.heartbeat = Some(Span::from_secs(2));
         settings.http = listener.local_addr()?;
         let data = DataDir::open(&settings.data_dir)?;
         if self.token.is_empty() {
