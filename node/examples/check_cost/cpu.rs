@@ -6,12 +6,12 @@ use std::fs;
 const TICKS_PER_S: f64 = 100.0;
 
 /// CPU seconds that a process has used, in user and in kernel mode.
-pub fn cpu_s(pid: u32) -> Option<f64> {
+pub fn cpu_s(pid: u32) -> Option<(f64, f64)> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name of the program may contain anything; fields count from behind it.
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-    let ticks: f64 = fields.get(11)?.parse::<f64>().ok()? + fields.get(12)?.parse::<f64>().ok()?;
-    Some(ticks / TICKS_PER_S)
+    let ticks = |at: usize| fields.get(at)?.parse::<f64>().ok().map(|ticks| ticks / TICKS_PER_S);
+    Some((ticks(11)?, ticks(12)?))
 }
 
 /// Resident memory of a process, in MB.

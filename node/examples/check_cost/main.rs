@@ -1,76 +1,155 @@
-//! What checks cost: see `node/REFERENCE.md`, "Cost of checks".
+//! What checks cost: see `node/REFERENCE.md`, "Cost of checks". Linux only; loopback only; ends by itself.
 
+mod checker;
+mod child;
 mod cpu;
+mod haproxy;
 mod server;
 
-use heck_node::probe::Prober;
-use heck_node::probe::guard::GuardConfig;
-use heck_node::probe::resolve::{Resolver, ResolverConfig};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use checker::Work;
+use child::Process;
+use std::error::Error;
+use std::net::SocketAddr;
 use std::time::Duration;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::sleep;
 
+type Outcome<T> = Result<T, Box<dyn Error>>;
+
+const SERVE: &str = "--serve";
+const USAGE: &str = "usage: check_cost [cost | start | load]...  (all unless some are named)";
+
+/// One thread: what is measured is a node on one core.
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let arguments: Vec<String> = std::env::args().collect();
-    if arguments.iter().any(|argument| argument == server::SERVE) {
+async fn main() -> Outcome<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if arguments == [SERVE] {
         return Ok(server::serve().await?);
     }
-    let origin = server::Origin::start()?;
-    let port = origin.addr.port();
-    let prober = Arc::new(Prober::new(
-        GuardConfig { loopback: true, ..GuardConfig::default() },
-        Resolver::system(ResolverConfig::default()),
-        None,
-    ));
-    rustls::crypto::ring::default_provider().install_default().map_err(|_| "a provider is installed")?;
-    let client = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).tls_certs_only([]).build();
-    let rate = 4_000;
-    let seconds = 5;
-    for kind in ["tcp", "http", "reqwest", "idle"] {
-        let me = std::process::id();
-        let before = cpu::cpu_s(me).ok_or("no /proc")?;
-        let good = Arc::new(AtomicU64::new(0));
-        let mut ticks = interval(Duration::from_millis(1));
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
-        let start = Instant::now();
-        let mut n = 0_u64;
-        while start.elapsed() < Duration::from_secs(seconds) {
-            ticks.tick().await;
-            if kind == "idle" {
+    if let Some(work) = Work::from_arguments(&arguments) {
+        // It ends with whoever measures it.
+        std::thread::spawn(|| {
+            let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+            std::process::exit(0);
+        });
+        return checker::run(&work).await;
+    }
+    let parts = ["cost", "start", "load"];
+    if arguments.iter().any(|argument| !parts.contains(&argument.as_str())) {
+        return Err(USAGE.into());
+    }
+    let is_wanted = |part: &str| arguments.is_empty() || arguments.iter().any(|argument| argument == part);
+    let (_origin, addr) = Process::start_self(&[SERVE.to_owned()])?;
+    let addr: SocketAddr = addr.parse()?;
+    if is_wanted("cost") {
+        cost(addr).await?;
+    }
+    if is_wanted("start") {
+        cold_start(addr).await?;
+    }
+    if is_wanted("load") {
+        load(addr).await?;
+    }
+    Ok(())
+}
+
+/// What a process used while so many checks arrived.
+struct Used {
+    checks: f64,
+    user_s: f64,
+    system_s: f64,
+    resident_mb: f64,
+    wall_s: f64,
+}
+
+/// Lets a process settle, and says what it uses after that.
+async fn measure(process: &Process, origin: SocketAddr, settle: u64, seconds: u64) -> Outcome<Used> {
+    sleep(Duration::from_secs(settle)).await;
+    server::bins(origin).await?;
+    let gone = "it has ended, or there is no /proc";
+    let before = cpu::cpu_s(process.id()).ok_or(gone)?;
+    let begun = std::time::Instant::now();
+    sleep(Duration::from_secs(seconds)).await;
+    let after = cpu::cpu_s(process.id()).ok_or(gone)?;
+    let wall_s = begun.elapsed().as_secs_f64();
+    let checks: u32 = server::bins(origin).await?.iter().sum();
+    let resident_mb = cpu::resident_mb(process.id()).ok_or(gone)?;
+    Ok(Used {
+        checks: checks.into(),
+        user_s: after.0 - before.0,
+        system_s: after.1 - before.1,
+        resident_mb,
+        wall_s,
+    })
+}
+
+/// CPU seconds for 10,000 checks, by who makes them.
+async fn cost(origin: SocketAddr) -> Outcome<()> {
+    println!("CPU-s per 10,000 checks; 4,000 origins at 1 s, for 10 s each, one thread");
+    println!("{:24} {:>8} {:>8} {:>8} {:>10}", "", "user", "system", "sum", "checks");
+    let dir = tempfile::tempdir()?;
+    let work = |kind: &str| Work {
+        kind: kind.to_owned(),
+        origins: 4_000,
+        interval: Duration::from_secs(1),
+        port: origin.port(),
+    };
+    for kind in
+        ["bare-tcp", "tcp", "haproxy tcp", "bare-http", "http", "haproxy http", "reqwest", "keep-alive"]
+    {
+        let process = match kind.strip_prefix("haproxy ") {
+            Some(_) if !haproxy::is_there() => {
+                println!("{kind:24} is not installed");
                 continue;
             }
-            for _ in 0..rate / 1_000 {
-                n += 1;
-                let ip = format!("127.0.{}.{}", n / 200 % 200, n % 200 + 1);
-                let good = good.clone();
-                if kind == "reqwest" {
-                    let client = client.as_ref().unwrap().clone();
-                    tokio::spawn(async move {
-                        if client.get(format!("http://{ip}:{port}/health")).send().await.is_ok() {
-                            good.fetch_add(1, Ordering::Relaxed);
-                        }
-                    });
-                } else {
-                    let url = match kind {
-                        "tcp" => format!("tcp://{ip}:{port}"),
-                        _ => format!("http://{ip}:{port}/health"),
-                    };
-                    let prober = prober.clone();
-                    tokio::spawn(async move {
-                        let report = prober.probe(&url, Duration::from_secs(2)).await;
-                        if report.is_ok_and(|report| report.failure.is_none()) {
-                            good.fetch_add(1, Ordering::Relaxed);
-                        }
-                    });
-                }
+            Some(kind) => {
+                let arguments = haproxy::configure(&work(kind), dir.path())?;
+                Process::start("haproxy", &arguments, false)?.0
             }
-        }
-        let used = cpu::cpu_s(me).ok_or("no /proc")? - before;
-        let good = good.load(Ordering::Relaxed);
-        println!("{kind}: {good} of {n}, {used:.2} CPU-s, {:.3} per 10k", used * 1e4 / good.max(1) as f64);
+            None => Process::start_self(&work(kind).to_arguments())?.0,
+        };
+        let used = measure(&process, origin, 4, 10).await?;
+        let per = |seconds: f64| seconds * 10_000.0 / used.checks.max(1.0);
+        let (user, system) = (per(used.user_s), per(used.system_s));
+        println!("{kind:24} {user:8.3} {system:8.3} {:8.3} {:10}", user + system, used.checks);
     }
-    println!("{:?}", cpu::resident_mb(std::process::id()));
+    Ok(())
+}
+
+/// How first checks spread, and what a node with 10,000 origins takes of memory.
+async fn cold_start(origin: SocketAddr) -> Outcome<()> {
+    let interval = Duration::from_secs(5);
+    let work = Work { kind: "http".into(), origins: 10_000, interval, port: origin.port() };
+    let (node, _) = Process::start_self(&work.to_arguments())?;
+    sleep(Duration::from_millis(5_500)).await;
+    let bins: Vec<u32> = server::bins(origin).await?.chunks(10).map(|tenths| tenths.iter().sum()).collect();
+    let first = bins.iter().position(|count| *count > 0).unwrap_or(0);
+    let seen = &bins[first..bins.len().min(first + 50)];
+    let (sum, most) = (seen.iter().sum::<u32>(), seen.iter().max().copied().unwrap_or(0));
+    let mean = f64::from(sum) / seen.len().max(1) as f64;
+    println!("start of a node that has 10,000 origins at 5 s, on its disk");
+    println!("  {sum} first checks in {} bins of 100 ms: {mean:.0} on average, {most} at most", seen.len());
+    println!("  the busiest is {:.2} times the mean", f64::from(most) / mean.max(1.0));
+    let used = measure(&node, origin, 10, 10).await?;
+    println!(
+        "  resident {:.1} MB, {:.3} CPU-s a second",
+        used.resident_mb,
+        (used.user_s + used.system_s) / used.wall_s
+    );
+    Ok(())
+}
+
+/// Whether one core checks 20,000 origins at 5 s; the node complains when one of them shows as down or stale.
+async fn load(origin: SocketAddr) -> Outcome<()> {
+    let interval = Duration::from_secs(5);
+    let work = Work { kind: "http".into(), origins: 20_000, interval, port: origin.port() };
+    println!("20,000 origins at 5 s, one thread, 30 s");
+    let (node, _) = Process::start_self(&work.to_arguments())?;
+    let used = measure(&node, origin, 10, 30).await?;
+    let rate = used.checks / used.wall_s;
+    println!(
+        "  {rate:.0} checks a second of 4,000, {:.3} CPU-s a second",
+        (used.user_s + used.system_s) / used.wall_s
+    );
+    println!("  resident {:.1} MB", used.resident_mb);
     Ok(())
 }

@@ -1,54 +1,46 @@
-//! An origin to be checked: a process of its own, so that its work does not count as the checker's.
+//! An origin to be checked. It counts what arrives, in bins of 10 ms, and tells on request.
 
-use std::io::{self, BufRead as _, BufReader};
+use std::io;
 use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
-/// The argument that makes this program the origin.
-pub const SERVE: &str = "--serve-until-stdin-ends";
+/// The bins that are kept: ten minutes.
+const BINS: usize = 60_000;
 
-/// A running origin; it ends when this is dropped, and also when this program dies.
-pub struct Origin {
-    pub addr: SocketAddr,
-    child: Child,
+/// When checks arrived: connections, and requests beyond the first of a connection.
+struct Arrivals {
+    start: Instant,
+    bins: Vec<u32>,
 }
 
-impl Origin {
-    pub fn start() -> io::Result<Self> {
-        let mut child = Command::new(std::env::current_exe()?)
-            .arg(SERVE)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let mut line = String::new();
-        let out = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
-        BufReader::new(out).read_line(&mut line)?;
-        let addr = line.trim().parse().map_err(io::Error::other)?;
-        Ok(Self { addr, child })
+impl Arrivals {
+    fn count(&mut self) {
+        let bin = (self.start.elapsed().as_millis() / 10) as usize;
+        if bin < BINS {
+            self.bins.resize(self.bins.len().max(bin + 1), 0);
+            self.bins[bin] += 1;
+        }
     }
 }
 
-impl Drop for Origin {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// Answers every request on all of loopback's IPv4 addresses until standard input ends.
+/// Serves on all of loopback's IPv4 addresses until standard input ends, after it has said on which port.
 pub async fn serve() -> io::Result<()> {
-    let socket = tokio::net::TcpSocket::new_v4()?;
-    socket.set_reuseaddr(true)?;
+    let arrivals = Arc::new(Mutex::new(Arrivals { start: Instant::now(), bins: Vec::new() }));
+    let socket = TcpSocket::new_v4()?;
     socket.bind("0.0.0.0:0".parse().map_err(io::Error::other)?)?;
     let listener: TcpListener = socket.listen(16_384)?;
     println!("127.0.0.1:{}", listener.local_addr()?.port());
     tokio::spawn(async move {
-        while let Ok((stream, peer)) = listener.accept().await {
-            if peer.ip().is_loopback() {
-                tokio::spawn(answer(stream));
+        loop {
+            match listener.accept().await {
+                Ok((stream, peer)) if peer.ip().is_loopback() => {
+                    arrivals.lock().unwrap_or_else(PoisonError::into_inner).count();
+                    tokio::spawn(answer(stream, arrivals.clone()));
+                }
+                _ => tokio::task::yield_now().await,
             }
         }
     });
@@ -57,9 +49,9 @@ pub async fn serve() -> io::Result<()> {
     Ok(())
 }
 
-async fn answer(mut stream: TcpStream) -> io::Result<()> {
-    let mut request = vec![0; 2_048];
-    let mut filled = 0;
+async fn answer(mut stream: TcpStream, arrivals: Arc<Mutex<Arrivals>>) -> io::Result<()> {
+    let mut request = vec![0; 1_024];
+    let (mut filled, mut is_first) = (0, true);
     loop {
         let read = stream.read(&mut request[filled..]).await?;
         filled += read;
@@ -67,14 +59,41 @@ async fn answer(mut stream: TcpStream) -> io::Result<()> {
             return Ok(());
         }
         let Some(end) = request[..filled].windows(4).position(|part| part == b"\r\n\r\n") else { continue };
-        let closes = request[..end].windows(6).any(|part| part == b" close");
+        let head = String::from_utf8_lossy(&request[..end]).to_lowercase();
+        let body = {
+            let mut arrivals = arrivals.lock().unwrap_or_else(PoisonError::into_inner);
+            if !is_first {
+                arrivals.count();
+            }
+            if head.starts_with("get /bins") {
+                let bins = std::mem::take(&mut arrivals.bins);
+                arrivals.start = Instant::now();
+                bins.iter().map(u32::to_string).collect::<Vec<_>>().join(" ")
+            } else {
+                "ok".to_owned()
+            }
+        };
+        is_first = false;
+        let closes = head.contains("connection: close") || head.contains("http/1.0");
         let connection = if closes { "close" } else { "keep-alive" };
-        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: {connection}\r\n\r\nok");
-        stream.write_all(head.as_bytes()).await?;
+        let length = body.len();
+        let text =
+            format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: {connection}\r\n\r\n{body}");
+        stream.write_all(text.as_bytes()).await?;
         if closes {
             return Ok(());
         }
         request.copy_within(end + 4..filled, 0);
         filled -= end + 4;
     }
+}
+
+/// The bins since the last call, which begins anew.
+pub async fn bins(addr: SocketAddr) -> io::Result<Vec<u32>> {
+    let mut stream = TcpStream::connect(addr).await?;
+    stream.write_all(b"GET /bins HTTP/1.1\r\nConnection: close\r\n\r\n").await?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text).await?;
+    let (_, body) = text.split_once("\r\n\r\n").unwrap_or_default();
+    Ok(body.split_whitespace().filter_map(|count| count.parse().ok()).collect())
 }

@@ -9,6 +9,7 @@ mod client;
 mod completions;
 mod config;
 mod demo;
+mod descriptors;
 mod events;
 mod join;
 mod keys;

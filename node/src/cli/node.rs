@@ -1,5 +1,6 @@
 //! `heck node`: runs a node until it is told to stop.
 
+use super::descriptors::raise_limit;
 use super::events::log_events;
 use super::join::{join, resolve};
 use super::settings::SettingFlags;
@@ -52,6 +53,7 @@ pub(super) fn run(args: &Args) -> Exit {
         Err(problems) => return refuse(problems),
     };
     logs::start(settings.log);
+    raise_limit(settings.probes.at_once);
     let prepared = match prepare(settings, &given) {
         Ok(prepared) => prepared,
         Err(what) => return refuse(what),

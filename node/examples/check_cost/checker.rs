@@ -1,0 +1,172 @@
+//! What checks: a whole node, a bare loop of tokio's sockets, or reqwest.
+
+use crate::server;
+use heck_core::entry::{HealthState, OriginSpec, Scope};
+use heck_core::id::Name;
+use heck_core::input::Command;
+use heck_core::rng::Seed;
+use heck_core::time::Span;
+use heck_node::{NodeConfig, NodeHandle, Sockets, start};
+use std::error::Error;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpSocket;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, interval, sleep};
+
+type Outcome<T> = Result<T, Box<dyn Error>>;
+
+/// What is checked how.
+#[derive(Clone, Debug)]
+pub struct Work {
+    pub kind: String,
+    pub origins: u32,
+    pub interval: Duration,
+    pub port: u16,
+}
+
+impl Work {
+    pub fn to_arguments(&self) -> Vec<String> {
+        let Self { kind, origins, interval, port } = self;
+        vec![
+            "--check".into(),
+            kind.clone(),
+            origins.to_string(),
+            interval.as_millis().to_string(),
+            port.to_string(),
+        ]
+    }
+
+    pub fn from_arguments(arguments: &[String]) -> Option<Self> {
+        match arguments {
+            [check, kind, origins, interval, port] if check == "--check" => Some(Self {
+                kind: kind.clone(),
+                origins: origins.parse().ok()?,
+                interval: Duration::from_millis(interval.parse().ok()?),
+                port: port.parse().ok()?,
+            }),
+            _ => None,
+        }
+    }
+
+    /// The address of an origin: each has its own, as real ones do.
+    pub fn addr(&self, origin: u32) -> SocketAddr {
+        let [_, _, high, low] = (origin + 257).to_be_bytes();
+        SocketAddr::new([127, 1, high, low].into(), self.port)
+    }
+
+    fn target(&self, origin: u32) -> String {
+        let addr = self.addr(origin);
+        match self.kind.as_str() {
+            "tcp" => format!("tcp://{addr}"),
+            "keep-alive" => format!(r#"{{"url":"http://{addr}/health","keep_alive":true}}"#),
+            _ => format!("http://{addr}/health"),
+        }
+    }
+}
+
+/// Checks until it is killed, after it has said that it begins.
+pub async fn run(work: &Work) -> Outcome<()> {
+    match work.kind.as_str() {
+        "bare-tcp" | "bare-http" | "reqwest" => run_loop(work).await,
+        _ => run_node(work).await,
+    }
+}
+
+/// A node that finds its origins on disk, as one that starts again does; every second it says how they are.
+async fn run_node(work: &Work) -> Outcome<()> {
+    let dir = tempfile::tempdir()?;
+    let filled = node(dir.path(), false).await?;
+    let mut commands = JoinSet::new();
+    for origin in 0..work.origins {
+        let interval = Span(work.interval.as_micros() as u64);
+        let spec = OriginSpec::new(&work.target(origin)).with(|policy| {
+            (policy.interval, policy.fast_interval) = (interval, policy.fast_interval.min(interval));
+        });
+        let (name, source) = (Name::new(&format!("origin-{origin}"))?, Name::new("measured")?);
+        let filled = filled.clone();
+        commands.spawn(async move { filled.command(Command::PutOrigin { name, spec, source }).await });
+    }
+    while let Some(done) = commands.join_next().await {
+        done??;
+    }
+    filled.shutdown().await?;
+    drop(filled);
+    server::bins(SocketAddr::new([127, 0, 0, 1].into(), work.port)).await?;
+    let node = node(dir.path(), true).await?;
+    println!("begun");
+    loop {
+        sleep(Duration::from_secs(1)).await;
+        tell(&node, work.origins).await?;
+    }
+}
+
+async fn node(dir: &Path, checks: bool) -> Outcome<NodeHandle> {
+    let mut config = NodeConfig::new(Name::new("measured")?, dir.to_path_buf(), Seed(1));
+    config.probes.guard.loopback = true;
+    if !checks {
+        config.protocol.checks = None;
+    }
+    Ok(start(Sockets::bind("127.0.0.1:0".parse()?)?, config).await?)
+}
+
+/// Writes to standard error which origins are not healthy, if any: all of them are well.
+async fn tell(node: &NodeHandle, origins: u32) -> Outcome<()> {
+    let names: Vec<Name> =
+        (0..origins).filter_map(|origin| Name::new(&format!("origin-{origin}")).ok()).collect();
+    let [down, stale] = node
+        .view(move |view, now| {
+            let healths = names.iter().filter_map(|name| view.health(Scope::CLUSTER, name, now));
+            healths.fold([0_u32; 2], |[down, stale], health| {
+                [down + u32::from(health.state == HealthState::Unhealthy), stale + u32::from(health.is_stale)]
+            })
+        })
+        .await?;
+    if down + stale > 0 {
+        eprintln!("    {down} origins are down and {stale} stale, and all of them are well");
+    }
+    Ok(())
+}
+
+/// As many checks as a node would make, evenly spread and without anything else.
+async fn run_loop(work: &Work) -> Outcome<()> {
+    // Reqwest asks for a provider even where nothing is encrypted.
+    rustls::crypto::ring::default_provider().install_default().map_err(|_| "a provider is installed")?;
+    let client = reqwest::Client::builder()
+        .no_proxy()
+        .pool_max_idle_per_host(0)
+        .timeout(Duration::from_secs(2))
+        .tls_certs_only([])
+        .build()?;
+    println!("begun");
+    let mut ticks = interval(Duration::from_millis(1));
+    let (begun, mut started) = (Instant::now(), 0_u64);
+    loop {
+        ticks.tick().await;
+        let due = begun.elapsed().as_secs_f64() / work.interval.as_secs_f64() * f64::from(work.origins);
+        while (started as f64) < due {
+            let addr = work.addr((started % u64::from(work.origins)) as u32);
+            started += 1;
+            if work.kind == "reqwest" {
+                let request = client.get(format!("http://{addr}/health")).header("connection", "close");
+                tokio::spawn(async move { request.send().await.map(drop) });
+            } else {
+                tokio::spawn(bare(addr, work.kind == "bare-http"));
+            }
+        }
+    }
+}
+
+async fn bare(addr: SocketAddr, asks: bool) -> std::io::Result<()> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_zero_linger()?;
+    let mut stream = socket.connect(addr).await?;
+    if asks {
+        stream.write_all(b"GET /health HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await?;
+        let read = stream.read(&mut [0; 512]).await?;
+        assert!(read > 0, "the origin always answers");
+    }
+    Ok(())
+}
