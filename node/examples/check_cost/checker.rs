@@ -97,6 +97,8 @@ async fn run_node(work: &Work) -> Outcome<()> {
     server::bins(SocketAddr::new([127, 0, 0, 1].into(), work.port)).await?;
     let node = node(dir.path(), true).await?;
     println!("begun");
+    // Until its first heartbeat a node that starts again vouches for nothing.
+    sleep(Duration::from_secs(20)).await;
     loop {
         sleep(Duration::from_secs(1)).await;
         tell(&node, work.origins).await?;

@@ -14,6 +14,13 @@ pub fn cpu_s(pid: u32) -> Option<(f64, f64)> {
     Some((ticks(11)?, ticks(12)?))
 }
 
+/// How many TCP connections all processes of this machine have begun to open.
+pub fn opened() -> Option<u64> {
+    let snmp = fs::read_to_string("/proc/net/snmp").ok()?;
+    let values = snmp.lines().filter(|line| line.starts_with("Tcp:")).nth(1)?;
+    values.split_whitespace().nth(5)?.parse().ok()
+}
+
 /// Resident memory of a process, in MB.
 pub fn resident_mb(pid: u32) -> Option<f64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;

@@ -158,7 +158,7 @@ impl Prober {
         }
         let addrs = self.addresses(&plan.endpoint, progress, deadline).await?;
         progress.enter(Stage::Connect);
-        tcp::connect(&addrs, deadline).await?;
+        tcp::knock(&addrs, deadline).await?;
         progress.phases.connect = Some(progress.lap());
         Ok(Reply::Connected)
     }

@@ -40,15 +40,24 @@ pub(super) async fn connect(
     addrs: &[SocketAddr],
     deadline: Instant,
 ) -> Result<(TcpStream, SocketAddr), Fault> {
+    connect_by(addrs, deadline, false).await
+}
+
+async fn connect_by(
+    addrs: &[SocketAddr],
+    deadline: Instant,
+    only_knocks: bool,
+) -> Result<(TcpStream, SocketAddr), Fault> {
     let mut last = Fault::origin(Failure::Resolve, "the name has no address");
     for (tried, &addr) in addrs.iter().enumerate() {
         let left = u32::try_from(addrs.len() - tried).unwrap_or(u32::MAX);
         let connected = if left == 1 {
             // Whoever waits for the probe ends it in time.
-            Ok(connect_once(addr).await)
+            Ok(connect_once(addr, only_knocks).await)
         } else {
             let now = Instant::now();
-            timeout_at(now + deadline.saturating_duration_since(now) / left, connect_once(addr)).await
+            timeout_at(now + deadline.saturating_duration_since(now) / left, connect_once(addr, only_knocks))
+                .await
         };
         last = match connected {
             Ok(Ok(stream)) => return Ok((stream, addr)),
@@ -60,10 +69,26 @@ pub(super) async fn connect(
     Err(last)
 }
 
-async fn connect_once(addr: SocketAddr) -> std::io::Result<TcpStream> {
+/// Whether anything takes connections at one of these addresses. Where the system allows it, the connection is taken
+/// back at the moment in which it is accepted, before the server's program has to hear of it.
+///
+/// # Errors
+/// As [`connect`].
+pub(super) async fn knock(addrs: &[SocketAddr], deadline: Instant) -> Result<(), Fault> {
+    connect_by(addrs, deadline, true).await.map(drop)
+}
+
+async fn connect_once(addr: SocketAddr, only_knocks: bool) -> std::io::Result<TcpStream> {
     let socket = if addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     // Otherwise each check would leave a port of this machine waiting for a minute after it was closed.
     socket.set_zero_linger()?;
+    #[cfg(target_os = "linux")]
+    if only_knocks {
+        // Linux then waits with the third packet of the handshake, and closing sends a reset in its place.
+        socket2::SockRef::from(&socket).set_tcp_quickack(false)?;
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = only_knocks;
     socket.connect(addr).await
 }
 
