@@ -151,6 +151,10 @@ mutants! {
     ReleaseOthers,
     /// A claim that another's took the place of is not released where it still stands.
     LeaveBeatenClaims,
+    /// An origin that was lost while it was being handed over still counts as being so.
+    ForgetLostWhileHanding,
+    /// Who gets an origin back while it hands it over takes its own claim to stand still.
+    MissReleaseWhileHanding,
 }
 
 /// Which bug is planted, if any.

@@ -267,7 +267,15 @@ impl Node {
 
     fn follow_move(&self, checks: &mut Checks, moved: &Moved, now: Time) {
         let me = Some(self.me.node);
-        if moved.to == me && checks.handing.remove(&moved.origin).is_none() {
+        if moved.to == me && checks.handing.remove(&moved.origin).is_some() {
+            // What others said meanwhile was theirs to say. From now on it stands in the place of the own claim.
+            let standing = self.state.claim(checks.assignment.scope(), &moved.origin);
+            if let Some(claim) = standing.filter(|claim| claim.ballot.writer != self.me)
+                && !self.config.planted.is(Mutant::MissReleaseWhileHanding)
+            {
+                checks.checker.contested(&moved.origin, claim.state, claim.hold, now);
+            }
+        } else if moved.to == me {
             self.gain(checks, &moved.origin, now);
         } else if moved.from == me && moved.to != me {
             self.hand_over(checks, &moved.origin, now);
@@ -283,6 +291,9 @@ impl Node {
         let standing = self.state.claim(checks.assignment.scope(), name);
         let carried = standing.map_or(HealthState::Unknown, |claim| claim.state);
         checks.checker.gain(name, &valid(&spec.policy), spec.admin, carried, now);
+        if !checks.checker.checks(name) && !self.config.planted.is(Mutant::ForgetLostWhileHanding) {
+            checks.handing.remove(name);
+        }
         if let Some(claim) = standing
             && claim.ballot.writer == self.me
             && claim.hold != Hold::Released

@@ -2,8 +2,8 @@
 
 use crate::law::Law;
 use crate::{
-    assignment, claims, deltas, detectors, fences, freshness, holders, honesty, intervals, join, lists, log,
-    membership, outages, owners, repair, schedule, streams, verdicts,
+    assignment, claims, deltas, detectors, fences, freshness, handover, holders, honesty, intervals, join,
+    lists, log, membership, outages, owners, repair, schedule, streams, verdicts,
 };
 use heck_core::mutant::Mutant;
 
@@ -81,6 +81,8 @@ const KILLERS: &[(Mutant, Law)] = &[
     (Mutant::ReleaseOthers, owners::MOVES),
     (Mutant::LeaveBeatenClaims, owners::HONEST_AGES),
     (Mutant::AskNobody, owners::CONFIRMERS_DECIDE),
+    (Mutant::ForgetLostWhileHanding, handover::SWITCHED_WHILE_HANDED),
+    (Mutant::MissReleaseWhileHanding, handover::RELEASED_WHILE_HANDED),
 ];
 
 /// Bugs of disks, restarts and lists, which the simulator's checkers find (`sim/tests/proof/mutants.rs`).

@@ -10,6 +10,7 @@ mod detectors;
 mod fences;
 mod fleet;
 mod freshness;
+mod handover;
 mod holders;
 mod honesty;
 mod intervals;

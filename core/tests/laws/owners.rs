@@ -17,24 +17,24 @@ use std::collections::{BTreeMap, BTreeSet};
 const INTERVAL: Span = Span::from_secs(5);
 /// How long a first check, its claim and that claim's way may take.
 const SLACK: Span = Span::from_secs(3);
-const UP: Option<(Reply, Span)> = Some((Reply::Status(200), Span::from_ms(20)));
+pub const UP: Option<(Reply, Span)> = Some((Reply::Status(200), Span::from_ms(20)));
 
-fn origin(number: usize) -> Name {
+pub fn origin(number: usize) -> Name {
     name(&format!("origin-{number}"))
 }
 
 /// Has a node take another share of the work.
-fn weigh(cluster: &mut Cluster, at: usize, weight: u16) {
+pub fn weigh(cluster: &mut Cluster, at: usize, weight: u16) {
     let held = cluster.node(at).view().members().get(node(at)).expect("itself").clone();
     cluster.command(at, &Command::Describe { addr: held.addr, zone: held.zone, weight });
 }
 
-fn node(at: usize) -> NodeId {
+pub fn node(at: usize) -> NodeId {
     NodeId::of(&name(&format!("node-{at}")))
 }
 
 /// A cluster that checks `count` origins, all of them healthy, for a minute already.
-fn warm(nodes: usize, count: usize, weather: Weather, seed: u16, config: &Config) -> Cluster {
+pub fn warm(nodes: usize, count: usize, weather: Weather, seed: u16, config: &Config) -> Cluster {
     let mut cluster = Cluster::formed(nodes, config.clone(), weather, u64::from(seed));
     cluster.origins = Box::new(|_, _, _| UP);
     for number in 0..count {
@@ -46,16 +46,16 @@ fn warm(nodes: usize, count: usize, weather: Weather, seed: u16, config: &Config
     cluster
 }
 
-fn settings(planted: Planted) -> Config {
+pub fn settings(planted: Planted) -> Config {
     Config { planted, heartbeat: Some(Span::from_secs(2)), ..Config::default() }
 }
 
-fn claim(cluster: &Cluster, at: usize, number: usize) -> Option<Claim> {
+pub fn claim(cluster: &Cluster, at: usize, number: usize) -> Option<Claim> {
     cluster.node(at).view().claim(Scope::CLUSTER, &origin(number)).cloned()
 }
 
 /// Fails unless all nodes but those that are `gone` agree about each owner, who alone checks the origin and claims it.
-fn owned_once(cluster: &Cluster, count: usize, gone: &[usize]) -> Result<(), TestCaseError> {
+pub fn owned_once(cluster: &Cluster, count: usize, gone: &[usize]) -> Result<(), TestCaseError> {
     let up: Vec<usize> = (0..cluster.nodes.len()).filter(|at| !gone.contains(at)).collect();
     for number in 0..count {
         let origin = origin(number);
