@@ -155,6 +155,8 @@ mutants! {
     ForgetLostWhileHanding,
     /// Who gets an origin back while it hands it over takes its own claim to stand still.
     MissReleaseWhileHanding,
+    /// An origin that was removed and added again keeps the health of its earlier life.
+    KeepRemovedHealth,
 }
 
 /// Which bug is planted, if any.

@@ -197,7 +197,8 @@ impl Checker {
     }
 
     /// Checks an origin from now on, first within one interval; or goes on as another policy or another generation of
-    /// its entry says. `carried` is the state of the claim that stands, whoever made it. A disabled one is lost.
+    /// its entry says. `carried` is the state of the claim that stands, whoever made it; where none does, it begins
+    /// anew. A disabled one is lost.
     pub fn gain(&mut self, name: &Name, policy: &Arc<Policy>, admin: Admin, carried: HealthState, now: Time) {
         if admin == Admin::Disabled {
             self.lose(name);
@@ -211,7 +212,10 @@ impl Checker {
         self.sequences[slot as usize] = self.sequences[slot as usize].wrapping_add(1);
         self.rounds.remove(&slot);
         let Some(origin) = &mut self.origins[slot as usize] else { return };
-        if origin.policy.rule != policy.rule {
+        // An edit carries the claims over. Where there is none, the origin was removed and added.
+        let is_anew = carried == HealthState::Unknown && origin.judge.state() != HealthState::Unknown;
+        let is_anew = is_anew && !self.limits.planted.is(Mutant::KeepRemovedHealth);
+        if is_anew || origin.policy.rule != policy.rule {
             origin.judge = Judge::new(carried, policy.rule);
         }
         self.base_rate = self.base_rate.saturating_sub(rate_of(origin.policy.interval));

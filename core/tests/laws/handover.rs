@@ -2,14 +2,19 @@
 
 use crate::common::{Cluster, Weather, name};
 use crate::law::{Law, Trial};
-use crate::owners::{origin, owned_once, settings, warm, weigh};
-use heck_core::entry::{Admin, OriginSpec};
+use crate::owners::{UP, claim, node, origin, owned_once, settings, warm, weigh};
+use heck_core::effects::Event;
+use heck_core::entry::{Admin, HealthState, OriginSpec};
 use heck_core::input::Command;
+use heck_core::probe::{Failure, Reply};
+use heck_core::state::Change;
 use heck_core::time::Span;
 use proptest::prelude::*;
 
 const QUICK: Weather =
     Weather { loss_permille: 0, duplicate_permille: 0, latency_us: (5_000, 5_000), sync: Span::from_ms(5) };
+
+const DOWN: Option<(Reply, Span)> = Some((Reply::Failed(Failure::Connect), Span::from_ms(5)));
 
 fn put(cluster: &mut Cluster, at: usize, number: usize, spec: OriginSpec) {
     cluster.command(at, &Command::PutOrigin { name: origin(number), spec, source: name("test") });
@@ -61,6 +66,50 @@ fn released_while_handed(trial: &Trial) -> Result<(), String> {
         cluster.run_for(Span::from_secs(60));
         owned_once(&cluster, 12, &[1])
     })
+}
+
+pub const REMOVED_AND_ADDED: Law = Law {
+    name: "an origin that is removed and added again is never said to be down for what it was before, also where both \
+           are heard of at once",
+    seed: 119,
+    cases: 2,
+    check: removed_and_added,
+};
+
+fn removed_and_added(trial: &Trial) -> Result<(), String> {
+    trial.for_all(&any::<u16>(), |seed, planted| {
+        let mut cluster = warm(3, 6, QUICK, seed, &settings(planted));
+        cluster.origins = Box::new(|_, _, _| DOWN);
+        cluster.run_for(Span::from_secs(30));
+        let claim_of = |cluster: &Cluster, number| claim(cluster, 0, number).expect("there is a claim");
+        let state = claim_of(&cluster, 3).state;
+        prop_assert_eq!(state, HealthState::Unhealthy);
+        let owner = claim_of(&cluster, 3).ballot.writer.node;
+        let owner = (0..3).find(|&at| node(at) == owner).expect("one of them");
+        cluster.reachable = Box::new(move |a, b| a != owner && b != owner);
+        cluster.origins = Box::new(|_, _, _| UP);
+        cluster.events.clear();
+        let (other, name) = ((owner + 1) % 3, origin(3));
+        cluster.command(other, &Command::RemoveOrigin { name: name.clone() });
+        put(&mut cluster, other, 3, OriginSpec::new("http://b/"));
+        cluster.run_for(Span::from_secs(1));
+        cluster.reachable = Box::new(|_, _| true);
+        cluster.run_for(Span::from_secs(30));
+        let generation = claim_of(&cluster, 3).generation;
+        for (at, _, event) in &cluster.events {
+            if let Event::Changed(Change::Learned(entry)) = event
+                && let Some(claim) = entry.claim().filter(|claim| claim.generation == generation)
+            {
+                prop_assert_eq!(claim.state, HealthState::Healthy, "at {:?}", at);
+            }
+        }
+        owned_once(&cluster, 6, &[])
+    })
+}
+
+#[test]
+fn what_is_removed_and_added_begins_anew() {
+    REMOVED_AND_ADDED.hold();
 }
 
 #[test]

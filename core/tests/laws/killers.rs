@@ -83,6 +83,7 @@ const KILLERS: &[(Mutant, Law)] = &[
     (Mutant::AskNobody, owners::CONFIRMERS_DECIDE),
     (Mutant::ForgetLostWhileHanding, handover::SWITCHED_WHILE_HANDED),
     (Mutant::MissReleaseWhileHanding, handover::RELEASED_WHILE_HANDED),
+    (Mutant::KeepRemovedHealth, handover::REMOVED_AND_ADDED),
 ];
 
 /// Bugs of disks, restarts and lists, which the simulator's checkers find (`sim/tests/proof/mutants.rs`).
