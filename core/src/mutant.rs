@@ -157,6 +157,8 @@ mutants! {
     MissReleaseWhileHanding,
     /// An origin that was removed and added again keeps the health of its earlier life.
     KeepRemovedHealth,
+    /// Who was contradicted about an origin waits on to ask, though it is checked in another way by now.
+    KeepBackOff,
 }
 
 /// Which bug is planted, if any.

@@ -226,6 +226,9 @@ impl Checker {
         origin.is_contested = false;
         origin.owes_late = false;
         origin.started = None;
+        if !self.limits.planted.is(Mutant::KeepBackOff) {
+            (origin.contradicted, origin.ask_after) = (0, Time::ZERO);
+        }
         // The schedule stays where it was, so that a file with 10,000 edited origins is no herd.
         self.reschedule(slot, now);
         self.rearm(slot);

@@ -20,6 +20,9 @@ const CONTESTS_LIMIT: u8 = 6;
 /// After how many contradicted suspicions the time between two questions grows no more.
 const BACKOFF_LIMIT: u8 = 5;
 
+/// The longest time between two questions, where the interval is not longer.
+const BACKOFF_LONGEST: Span = Span::from_secs(3_600);
+
 impl Checker {
     /// A probe ended. `took` is the time from its start to the answer, as whoever probed measured it. One that was
     /// given up, or is of an origin lost meanwhile, is ignored.
@@ -188,7 +191,9 @@ impl Checker {
             origin.confirmation = confirmation;
         } else {
             origin.contradicted = (origin.contradicted + 1).min(BACKOFF_LIMIT);
-            origin.ask_after = now + origin.policy.interval.times(1 << origin.contradicted);
+            let interval = origin.policy.interval;
+            let longest = interval.max(BACKOFF_LONGEST);
+            origin.ask_after = now + interval.times(1 << origin.contradicted).min(longest);
         }
         down
     }

@@ -84,6 +84,7 @@ const KILLERS: &[(Mutant, Law)] = &[
     (Mutant::ForgetLostWhileHanding, handover::SWITCHED_WHILE_HANDED),
     (Mutant::MissReleaseWhileHanding, handover::RELEASED_WHILE_HANDED),
     (Mutant::KeepRemovedHealth, handover::REMOVED_AND_ADDED),
+    (Mutant::KeepBackOff, verdicts::EDITS_ASK_ANEW),
 ];
 
 /// Bugs of disks, restarts and lists, which the simulator's checkers find (`sim/tests/proof/mutants.rs`).

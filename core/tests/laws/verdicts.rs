@@ -83,8 +83,19 @@ fn an_owner_whose_own_path_is_broken_asks_ever_more_rarely() {
     let mut clinic = Clinic::new(&Limits::default(), Planted::NONE, |_, _| DOWN);
     clinic.checker.set_view(3, 3, 2);
     clinic.gain([origin(0)], HealthState::Healthy);
-    let mut answered = 0;
-    for _ in 0..36_000 {
+    let answered = contradict(&mut clinic, Span::from_secs(3_600));
+    assert_eq!(standing(&clinic), Some((HealthState::Healthy, Hold::Held)));
+    // 10, 20, 40, 80 s between the first questions, then 160 s.
+    assert!((20..=30).contains(&answered), "{answered} questions in an hour");
+    let probes = clinic.record.starts.len();
+    assert!(probes < 760, "{probes} probes in an hour: it hurries though others contradict");
+}
+
+/// Lets `span` pass while every question is answered at once by all who were asked: the origin is not down. How many
+/// questions there were.
+fn contradict(clinic: &mut Clinic, span: Span) -> usize {
+    let (until, mut answered) = (clinic.now + span, 0);
+    while clinic.now < until {
         clinic.run(Span::from_ms(100));
         for (_, name, round, count) in std::mem::take(&mut clinic.record.asks) {
             for from in 0..u64::from(count) {
@@ -94,11 +105,39 @@ fn an_owner_whose_own_path_is_broken_asks_ever_more_rarely() {
             answered += 1;
         }
     }
-    assert_eq!(standing(&clinic), Some((HealthState::Healthy, Hold::Held)));
-    // 10, 20, 40, 80 s between the first questions, then 160 s.
-    assert!((20..=30).contains(&answered), "{answered} questions in an hour");
-    let probes = clinic.record.starts.len();
-    assert!(probes < 760, "{probes} probes in an hour: it hurries though others contradict");
+    answered
+}
+
+pub const EDITS_ASK_ANEW: Law = Law {
+    name: "an origin that is checked in another way is asked about anew, however often others contradicted before, and \
+           whoever is contradicted asks again within an hour, or at the interval",
+    seed: 118,
+    cases: 3,
+    check: edits_ask_anew,
+};
+
+fn edits_ask_anew(trial: &Trial) -> Result<(), String> {
+    trial.for_all(&(600_u64..3_600), |interval_s, planted| {
+        let interval = Span::from_secs(interval_s);
+        let slow = Arc::new(Policy { interval, ..Policy::clone(&policy()) });
+        let mut clinic = Clinic::new(&Limits::default(), planted, |_, _| DOWN);
+        clinic.checker.set_view(3, 3, 2);
+        let gain = |clinic: &mut Clinic, policy: &Arc<Policy>| {
+            clinic.checker.gain(&origin(0), policy, Admin::Enabled, HealthState::Healthy, clinic.now);
+        };
+        gain(&mut clinic, &slow);
+        let questions = contradict(&mut clinic, Span::from_secs(8 * 3_600));
+        prop_assert!((6..=9).contains(&questions), "{} questions in eight hours", questions);
+        gain(&mut clinic, &policy());
+        let questions = contradict(&mut clinic, Span::from_secs(60));
+        prop_assert!(questions > 0, "no question in a minute");
+        Ok(())
+    })
+}
+
+#[test]
+fn an_edited_origin_is_asked_about_anew() {
+    EDITS_ASK_ANEW.hold();
 }
 
 #[test]
