@@ -159,6 +159,8 @@ mutants! {
     KeepRemovedHealth,
     /// Who was contradicted about an origin waits on to ask, though it is checked in another way by now.
     KeepBackOff,
+    /// Who gave way to a rival waits on to claim again, though the rival is gone.
+    YieldToTheGone,
 }
 
 /// Which bug is planted, if any.

@@ -260,8 +260,25 @@ impl Node {
                 None => _ = checks.held.remove(&node),
             }
         }
+        self.outlive_rivals(checks, &touched, now);
         for moved in checks.assignment.touch(&touched, eligible!(self, now)) {
             self.follow_move(checks, &moved, now);
+        }
+    }
+
+    /// What members claimed of origins that are this node's and do not count any more is nobody's: it is as if they had
+    /// released it.
+    fn outlive_rivals(&self, checks: &mut Checks, touched: &[NodeId], now: Time) {
+        let is_gone = |node: &NodeId| !self.members.get(*node).is_some_and(|member| self.counts(member, now));
+        let gone: Vec<NodeId> = touched.iter().filter(|node| is_gone(node)).copied().collect();
+        if gone.is_empty() || self.config.planted.is(Mutant::YieldToTheGone) {
+            return;
+        }
+        let scope = checks.assignment.scope();
+        let standing = checks.checker.names().filter_map(|name| self.state.claim(scope, name));
+        let rivals = standing.filter(|claim| gone.contains(&claim.ballot.writer.node));
+        for (name, state) in rivals.map(|claim| (claim.origin.clone(), claim.state)).collect::<Vec<_>>() {
+            checks.checker.contested(&name, state, Hold::Released, now);
         }
     }
 

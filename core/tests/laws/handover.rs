@@ -4,8 +4,8 @@ use crate::common::{Cluster, Weather, name};
 use crate::law::{Law, Trial};
 use crate::owners::{UP, claim, node, origin, owned_once, settings, warm, weigh};
 use heck_core::effects::Event;
-use heck_core::entry::{Admin, HealthState, OriginSpec};
-use heck_core::input::Command;
+use heck_core::entry::{Admin, HealthState, Hold, OriginSpec, Scope};
+use heck_core::input::{Command, Verdict};
 use heck_core::probe::{Failure, Reply};
 use heck_core::state::Change;
 use heck_core::time::Span;
@@ -110,6 +110,35 @@ fn removed_and_added(trial: &Trial) -> Result<(), String> {
 #[test]
 fn what_is_removed_and_added_begins_anew() {
     REMOVED_AND_ADDED.hold();
+}
+
+pub const RIVALS_GO: Law = Law {
+    name: "an owner to which a rival gave no peace claims again within an interval once the rival is known to be gone",
+    seed: 120,
+    cases: 2,
+    check: rivals_go,
+};
+
+fn rivals_go(trial: &Trial) -> Result<(), String> {
+    trial.for_all(&any::<u16>(), |seed, planted| {
+        let mut cluster = warm(3, 6, QUICK, seed, &settings(planted));
+        let owner = claim(&cluster, 0, 3).map(|claim| claim.ballot.writer.node);
+        let rival = (0..3).find(|&at| Some(node(at)) != owner).expect("two of three");
+        let (scope, state, hold) = (Scope::CLUSTER, HealthState::Healthy, Hold::Held);
+        let verdict = Verdict { scope, origin: origin(3), state, hold };
+        for _ in 0..700 {
+            cluster.tell(rival, &verdict);
+            cluster.run_for(Span::from_secs(1));
+        }
+        cluster.crash(rival);
+        cluster.run_for(Span::from_secs(30));
+        owned_once(&cluster, 6, &[rival])
+    })
+}
+
+#[test]
+fn who_is_rid_of_a_rival_claims_again() {
+    RIVALS_GO.hold();
 }
 
 #[test]

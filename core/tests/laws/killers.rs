@@ -85,6 +85,7 @@ const KILLERS: &[(Mutant, Law)] = &[
     (Mutant::MissReleaseWhileHanding, handover::RELEASED_WHILE_HANDED),
     (Mutant::KeepRemovedHealth, handover::REMOVED_AND_ADDED),
     (Mutant::KeepBackOff, verdicts::EDITS_ASK_ANEW),
+    (Mutant::YieldToTheGone, handover::RIVALS_GO),
 ];
 
 /// Bugs of disks, restarts and lists, which the simulator's checkers find (`sim/tests/proof/mutants.rs`).
