@@ -161,6 +161,8 @@ mutants! {
     KeepBackOff,
     /// Who gave way to a rival waits on to claim again, though the rival is gone.
     YieldToTheGone,
+    /// A new boot wipes the states that were carried and not claimed yet.
+    WipeUnclaimed,
 }
 
 /// Which bug is planted, if any.

@@ -267,7 +267,8 @@ impl Checker {
         let Some(&slot) = self.places.get(name) else { return };
         let Some(origin) = &mut self.origins[slot as usize] else { return };
         if origin.claimed.is_none() {
-            if origin.shown() != state {
+            let tells = state != HealthState::Unknown || self.limits.planted.is(Mutant::WipeUnclaimed);
+            if tells && origin.shown() != state {
                 origin.judge = Judge::new(state, origin.policy.rule);
             }
             return;

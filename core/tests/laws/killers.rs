@@ -86,6 +86,7 @@ const KILLERS: &[(Mutant, Law)] = &[
     (Mutant::KeepRemovedHealth, handover::REMOVED_AND_ADDED),
     (Mutant::KeepBackOff, verdicts::EDITS_ASK_ANEW),
     (Mutant::YieldToTheGone, handover::RIVALS_GO),
+    (Mutant::WipeUnclaimed, verdicts::CARRIED),
 ];
 
 /// Bugs of disks, restarts and lists, which the simulator's checkers find (`sim/tests/proof/mutants.rs`).

@@ -202,7 +202,8 @@ fn flapping_is_damped() {
 }
 
 pub const CARRIED: Law = Law {
-    name: "an origin that changes hands keeps its state until its new owner's findings change it",
+    name: "an origin that changes hands keeps its state until its new owner's findings change it, though the owner takes \
+           another boot before its first check",
     seed: 110,
     cases: 60,
     check: carried,
@@ -211,11 +212,14 @@ pub const CARRIED: Law = Law {
 fn carried(trial: &Trial) -> Result<(), String> {
     let states =
         prop_oneof![Just(HealthState::Healthy), Just(HealthState::Unhealthy), Just(HealthState::Degraded)];
-    trial.for_all(&(states, any::<bool>()), |(state, is_up), planted| {
+    trial.for_all(&(states, any::<bool>(), any::<bool>()), |(state, is_up, is_reborn), planted| {
         let mut clinic =
             Clinic::new(&Limits::default(), planted, move |_, _| if is_up { FINE } else { DOWN });
         clinic.gain([origin(0)], state);
         prop_assert!(clinic.record.claims.is_empty(), "nobody vouches for hearsay");
+        if is_reborn {
+            clinic.checker.contested(&origin(0), HealthState::Unknown, Hold::Released, clinic.now);
+        }
         clinic.run(INTERVAL + Span::from_ms(100));
         let first = clinic.record.claims.first().map(|(_, finding)| (finding.state, finding.hold));
         prop_assert_eq!(first, Some((state, Hold::Held)), "one finding changes nothing");
