@@ -163,6 +163,8 @@ mutants! {
     YieldToTheGone,
     /// A new boot wipes the states that were carried and not claimed yet.
     WipeUnclaimed,
+    /// What was given up and comes back is vouched for at once by the claim of then.
+    VouchForThePast,
 }
 
 /// Which bug is planted, if any.

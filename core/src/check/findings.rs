@@ -251,7 +251,8 @@ impl Checker {
         actions.push(Action::Claim(origin.finding(news.0, news.1)));
     }
 
-    /// The claim that stands for an origin that was gained is this node's own, in this life: it goes on holding it.
+    /// The claim that stands for an origin that was checked here all the time is this node's own, in this life: it goes on
+    /// holding it.
     pub fn resume(&mut self, name: &Name, state: HealthState, hold: Hold) {
         let Some(&slot) = self.places.get(name) else { return };
         let Some(origin) = &mut self.origins[slot as usize] else { return };

@@ -307,6 +307,8 @@ impl Node {
         };
         let standing = self.state.claim(checks.assignment.scope(), name);
         let carried = standing.map_or(HealthState::Unknown, |claim| claim.state);
+        // What was given up and comes back is claimed anew after a check: its last one may be long past.
+        let went_on = checks.checker.checks(name) || self.config.planted.is(Mutant::VouchForThePast);
         checks.checker.gain(name, &valid(&spec.policy), spec.admin, carried, now);
         if !checks.checker.checks(name) && !self.config.planted.is(Mutant::ForgetLostWhileHanding) {
             checks.handing.remove(name);
@@ -314,6 +316,7 @@ impl Node {
         if let Some(claim) = standing
             && claim.ballot.writer == self.me
             && claim.hold != Hold::Released
+            && went_on
         {
             checks.checker.resume(name, claim.state, claim.hold);
         }

@@ -2,10 +2,12 @@
 
 use crate::common::{Cluster, Weather, name};
 use crate::law::{Law, Trial};
-use crate::owners::{UP, claim, node, origin, owned_once, settings, warm, weigh};
+use crate::owners::{UP, claim, node, origin, owned_once, settings, understates, warm, weigh};
+use heck_core::config::Config;
 use heck_core::effects::Event;
 use heck_core::entry::{Admin, HealthState, Hold, OriginSpec, Scope};
 use heck_core::input::{Command, Verdict};
+use heck_core::limits::Limits;
 use heck_core::probe::{Failure, Reply};
 use heck_core::state::Change;
 use heck_core::time::Span;
@@ -139,6 +141,45 @@ fn rivals_go(trial: &Trial) -> Result<(), String> {
 #[test]
 fn who_is_rid_of_a_rival_claims_again() {
     RIVALS_GO.hold();
+}
+
+pub const GIVEN_UP_AND_BACK: Law = Law {
+    name: "an origin that was given up and comes back before its release was said is not said to have been checked just now",
+    seed: 121,
+    cases: 3,
+    check: given_up_and_back,
+};
+
+fn given_up_and_back(trial: &Trial) -> Result<(), String> {
+    trial.for_all(&any::<u16>(), |seed, planted| {
+        let limits = Limits { claims_per_s: 1, ..Limits::default() };
+        let heartbeat = Some(Span::from_ms(300));
+        let config = Config { heartbeat, checks: Some(limits), ..settings(planted) };
+        let mut cluster = warm(3, 0, QUICK, seed, &config);
+        let brisk = || {
+            OriginSpec::new("http://a/").with(|policy| {
+                (policy.interval, policy.fast_interval) = (Span::from_ms(500), Span::from_ms(500));
+                policy.timeout = Span::from_ms(100);
+            })
+        };
+        (0..30).for_each(|number| put(&mut cluster, 0, number, brisk()));
+        cluster.run_for(Span::from_secs(10));
+        owned_once(&cluster, 30, &[])?;
+        weigh(&mut cluster, 1, 60_000);
+        cluster.run_for(Span::from_ms(50));
+        cluster.crash(1);
+        let patience = Span::from_ms(2 * 500 + 100 + 250);
+        for _ in 0..600 {
+            cluster.run_for(Span::from_ms(50));
+            understates(&cluster, patience)?;
+        }
+        owned_once(&cluster, 30, &[1])
+    })
+}
+
+#[test]
+fn what_was_given_up_and_comes_back_is_not_vouched_for_before_it_is_checked() {
+    GIVEN_UP_AND_BACK.hold();
 }
 
 #[test]

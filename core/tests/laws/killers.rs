@@ -87,6 +87,7 @@ const KILLERS: &[(Mutant, Law)] = &[
     (Mutant::KeepBackOff, verdicts::EDITS_ASK_ANEW),
     (Mutant::YieldToTheGone, handover::RIVALS_GO),
     (Mutant::WipeUnclaimed, verdicts::CARRIED),
+    (Mutant::VouchForThePast, handover::GIVEN_UP_AND_BACK),
 ];
 
 /// Bugs of disks, restarts and lists, which the simulator's checkers find (`sim/tests/proof/mutants.rs`).

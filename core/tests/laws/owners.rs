@@ -217,7 +217,8 @@ fn honest_ages(trial: &Trial) -> Result<(), String> {
     })
 }
 
-fn understates(cluster: &Cluster, patience: Span) -> Result<(), TestCaseError> {
+/// Fails where some node takes a check to be younger than it is, by more than may be missed on schedule.
+pub fn understates(cluster: &Cluster, patience: Span) -> Result<(), TestCaseError> {
     let mut last: BTreeMap<(NodeId, &Name), Time> = BTreeMap::new();
     for (at, by, origin) in &cluster.probes {
         last.insert((node(*by), origin), *at);
