@@ -165,6 +165,8 @@ mutants! {
     WipeUnclaimed,
     /// What was given up and comes back is vouched for at once by the claim of then.
     VouchForThePast,
+    /// Who cannot be asked is waited for all the same.
+    AwaitTheAbsent,
 }
 
 /// Which bug is planted, if any.

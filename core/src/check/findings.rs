@@ -154,12 +154,28 @@ impl Checker {
             && let Some(open) = self.rounds.get_mut(&slot).filter(|open| open.number == round)
         {
             open.take(from, down, self.limits.planted);
-            if self.decide(slot, now) {
-                self.claim_news(slot, now, actions);
-            }
-            self.rearm(slot);
+            self.settle(slot, now, actions);
         }
         self.promise();
+    }
+
+    /// So many members could be asked, which may be fewer than were to be: the others are not waited for.
+    pub fn asked_only(&mut self, origin: &Name, round: u32, count: u8, now: Time, actions: &mut Vec<Action>) {
+        if let Some(&slot) = self.places.get(origin)
+            && let Some(open) = self.rounds.get_mut(&slot).filter(|open| open.number == round)
+        {
+            open.ask_only(count);
+            self.settle(slot, now, actions);
+        }
+        self.promise();
+    }
+
+    /// Decides a round that can be decided, and claims what comes of it.
+    fn settle(&mut self, slot: u32, now: Time, actions: &mut Vec<Action>) {
+        if self.decide(slot, now) {
+            self.claim_news(slot, now, actions);
+        }
+        self.rearm(slot);
     }
 
     /// An origin looks unhealthy: asks others, unless they were asked a moment ago.

@@ -31,6 +31,11 @@ impl Round {
         }
     }
 
+    /// So many could be asked; no more than were to be.
+    pub(super) fn ask_only(&mut self, count: u8) {
+        self.asked = self.asked.min(count);
+    }
+
     /// Who said what.
     pub(super) fn confirmation(&self) -> Confirmation {
         let agreed = self.answers.iter().filter(|(_, down)| *down).count() as u8;

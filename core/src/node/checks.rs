@@ -408,7 +408,17 @@ impl Node {
     }
 
     fn act(&mut self, checks: &mut Checks, now: Time, effects: &mut Effects) {
-        let mut actions = core::mem::take(&mut checks.actions);
+        // Something may follow at once, as where nobody can be asked.
+        while !checks.actions.is_empty() {
+            let mut actions = core::mem::take(&mut checks.actions);
+            self.act_on(&mut actions, checks, now, effects);
+            if checks.actions.is_empty() {
+                checks.actions = actions;
+            }
+        }
+    }
+
+    fn act_on(&mut self, actions: &mut Vec<Action>, checks: &mut Checks, now: Time, effects: &mut Effects) {
         for action in actions.drain(..) {
             match action {
                 Action::Probe { probe, origin, timeout } => {
@@ -423,7 +433,6 @@ impl Node {
                 Action::Claim(found) => self.claim(checks, found, now, effects),
             }
         }
-        checks.actions = actions;
     }
 
     /// Turns what the checker found into a claim. The owner's takes the place of any other. That something is late or

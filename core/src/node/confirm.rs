@@ -7,6 +7,7 @@ use crate::effects::{Effects, Event, Phase, Rejected};
 use crate::entry::Body;
 use crate::id::{Name, NodeId, Store};
 use crate::member::{Member, Members};
+use crate::mutant::Mutant;
 use crate::ownership::Eligible;
 use crate::packet::{Packet, PacketKind, Question};
 use crate::time::{Span, Time};
@@ -86,6 +87,13 @@ impl Node {
         let (scope, limits) = (checks.assignment.scope(), self.config.checks.as_ref());
         let waiting = eligible!(self, now).confirmers(origin, scope, self.me.node, count.into());
         let time = valid(&spec.policy).timeout + limits.map_or(Span::ZERO, |limits| limits.transit);
+        let found = u8::try_from(waiting.len()).unwrap_or(u8::MAX);
+        if found < count && !self.config.planted.is(Mutant::AwaitTheAbsent) {
+            checks.checker.asked_only(origin, round, found, now, &mut checks.actions);
+        }
+        if waiting.is_empty() {
+            return;
+        }
         let every = Span((time.as_us() / TRIES).max(50_000));
         checks.asks.0.push(Ask {
             kind: PacketKind::Confirm,

@@ -2,8 +2,8 @@
 
 use crate::law::Law;
 use crate::{
-    assignment, claims, deltas, detectors, fences, freshness, handover, holders, honesty, intervals, join,
-    lists, log, membership, outages, owners, repair, schedule, streams, verdicts,
+    assignment, claims, confirmers, deltas, detectors, fences, freshness, handover, holders, honesty,
+    intervals, join, lists, log, membership, outages, owners, repair, schedule, streams, verdicts,
 };
 use heck_core::mutant::Mutant;
 
@@ -88,6 +88,7 @@ const KILLERS: &[(Mutant, Law)] = &[
     (Mutant::YieldToTheGone, handover::RIVALS_GO),
     (Mutant::WipeUnclaimed, verdicts::CARRIED),
     (Mutant::VouchForThePast, handover::GIVEN_UP_AND_BACK),
+    (Mutant::AwaitTheAbsent, confirmers::ONLY_WHO_CAN_BE_ASKED),
 ];
 
 /// Bugs of disks, restarts and lists, which the simulator's checkers find (`sim/tests/proof/mutants.rs`).

@@ -5,6 +5,7 @@ mod claims;
 mod clinic;
 #[path = "../common/mod.rs"]
 mod common;
+mod confirmers;
 mod deltas;
 mod detectors;
 mod fences;
