@@ -167,6 +167,8 @@ mutants! {
     VouchForThePast,
     /// Who cannot be asked is waited for all the same.
     AwaitTheAbsent,
+    /// Origins whose interval becomes shorter are all due at the same moment.
+    BunchTheShortened,
 }
 
 /// Which bug is planted, if any.

@@ -67,12 +67,19 @@ impl Checker {
         let policy = &origin.policy;
         let interval = if hurries { policy.fast_interval.min(policy.interval) } else { policy.interval };
         let interval = self.stretched(interval);
+        let bunches = self.limits.planted.is(Mutant::BunchTheShortened);
+        let place = if bunches { interval } else { phase(&origin.name, self.me, interval) };
+        let waits_already = self.starts.get(slot).is_some();
+        let mut next = match origin.due {
+            due if !waits_already => due + interval,
+            // A file of origins whose interval becomes shorter is no herd either.
+            due if due > now + interval => now + place,
+            due => due,
+        };
         let Some(origin) = &mut self.origins[slot as usize] else { return };
         let rate = rate_of(interval);
         self.planned_rate = self.planned_rate.saturating_sub(origin.rate).saturating_add(rate);
         origin.rate = rate;
-        let waits_already = self.starts.get(slot).is_some();
-        let mut next = if waits_already { origin.due.min(now + interval) } else { origin.due + interval };
         if next <= now {
             let missed = now.since(next).as_us() / interval.as_us() + 1;
             next += interval.times(missed);

@@ -89,6 +89,7 @@ const KILLERS: &[(Mutant, Law)] = &[
     (Mutant::WipeUnclaimed, verdicts::CARRIED),
     (Mutant::VouchForThePast, handover::GIVEN_UP_AND_BACK),
     (Mutant::AwaitTheAbsent, confirmers::ONLY_WHO_CAN_BE_ASKED),
+    (Mutant::BunchTheShortened, schedule::SHORTENED),
 ];
 
 /// Bugs of disks, restarts and lists, which the simulator's checkers find (`sim/tests/proof/mutants.rs`).

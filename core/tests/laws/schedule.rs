@@ -1,6 +1,6 @@
 //! When checks start: spread, on time, within budgets.
 
-use crate::clinic::{Clinic, DOWN, FINE, INTERVAL, TIMEOUT, origin, word};
+use crate::clinic::{Clinic, DOWN, FINE, INTERVAL, TIMEOUT, origin, policy, word};
 use crate::law::{Law, Trial};
 use heck_core::check::{Action, Checker};
 use heck_core::entry::{Admin, HealthState, Hold, Scope};
@@ -98,6 +98,39 @@ fn a_file_of_edited_origins_is_no_herd_and_its_origins_are_claimed_anew() {
     clinic.run(INTERVAL.times(2) + Span::from_ms(100));
     assert_eq!(crowded(&clinic, from, 5_000), None);
     assert_eq!(clinic.record.claims.len(), claims + 5_000);
+}
+
+pub const SHORTENED: Law = Law {
+    name: "origins whose interval becomes shorter at the same time are spread over the shorter one",
+    seed: 117,
+    cases: 3,
+    check: shortened,
+};
+
+fn shortened(trial: &Trial) -> Result<(), String> {
+    trial.for_all(&(10_u64..3_600, 0_u64..60_000), |(before_s, after_ms), planted| {
+        let mut clinic = Clinic::new(&roomy(), planted, |_, _| FINE);
+        let slow = Arc::new(Policy { interval: Span::from_secs(before_s), ..Policy::clone(&policy()) });
+        for number in 0..3_000 {
+            clinic.checker.gain(&origin(number), &slow, Admin::Enabled, HealthState::Healthy, clinic.now);
+        }
+        clinic.run(Span::from_ms(after_ms));
+        let from = clinic.now;
+        clinic.gain((0..3_000).map(origin), HealthState::Healthy);
+        // The pace spreads what starts. What is due at one time shows in how late some start, against the others.
+        let due = |number: usize| clinic.checker.status(&origin(number)).map(|status| status.due);
+        let dues: BTreeSet<Time> = (0..3_000).filter_map(due).collect();
+        prop_assert!(dues.len() > 2_900, "{} origins are due at {} times", 3_000, dues.len());
+        prop_assert!(dues.last().is_some_and(|last| *last <= from + INTERVAL));
+        clinic.run(INTERVAL.times(4));
+        prop_assert_eq!(crowded(&clinic, from, 3_000), None);
+        Ok(())
+    })
+}
+
+#[test]
+fn what_is_checked_more_often_is_spread() {
+    SHORTENED.hold();
 }
 
 pub const ON_TIME: Law = Law {
