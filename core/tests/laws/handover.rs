@@ -1,6 +1,6 @@
 //! What happens to an origin, or to a node, while origins change hands.
 
-use crate::common::{Cluster, Weather, name};
+use crate::common::{Cluster, Weather, addr, name};
 use crate::law::{Law, Trial};
 use crate::owners::{UP, claim, node, origin, owned_once, settings, understates, warm, weigh};
 use heck_core::config::Config;
@@ -9,6 +9,7 @@ use heck_core::entry::{Admin, HealthState, Hold, OriginSpec, Scope};
 use heck_core::input::{Command, Verdict};
 use heck_core::limits::Limits;
 use heck_core::probe::{Failure, Reply};
+use heck_core::settings::{Scoping, Settings};
 use heck_core::state::Change;
 use heck_core::time::Span;
 use proptest::prelude::*;
@@ -50,23 +51,33 @@ fn switched_while_handed(trial: &Trial) -> Result<(), String> {
 }
 
 pub const RELEASED_WHILE_HANDED: Law = Law {
-    name: "an origin whose new owner claims it, leaves, and is heard of again only by its release is claimed by the old owner",
+    name: "an origin whose new owner claims it, moves to another zone or leaves, and is heard of again only by its release \
+           is claimed by the old owner",
     seed: 118,
-    cases: 2,
+    cases: 8,
     check: released_while_handed,
 };
 
 fn released_while_handed(trial: &Trial) -> Result<(), String> {
-    trial.for_all(&any::<u16>(), |seed, planted| {
-        let mut cluster = warm(3, 12, QUICK, seed, &settings(planted));
+    trial.for_all(&(any::<u16>(), any::<bool>()), |(seed, leaves), planted| {
+        let ownership = Settings { scoping: Scoping::Zones, ..Settings::default() };
+        let mut cluster = warm(3, 12, Weather::default(), seed, &Config { ownership, ..settings(planted) });
         weigh(&mut cluster, 1, 60_000);
         cluster.run_for(Span::from_ms(300));
         cluster.reachable = Box::new(|a, b| a != 1 && b != 1);
         cluster.run_for(Span::from_ms(5_200));
         cluster.reachable = Box::new(|_, _| true);
-        cluster.command(1, &Command::Leave);
+        let moves = Command::Describe { addr: addr(1), zone: Scope(7), weight: 100 };
+        cluster.command(1, if leaves { &Command::Leave } else { &moves });
         cluster.run_for(Span::from_secs(60));
-        owned_once(&cluster, 12, &[1])
+        for at in [0, 2] {
+            for number in 0..12 {
+                let health = cluster.node(at).view().health(Scope::NO_ZONE, &origin(number), cluster.now);
+                let health = health.expect("it is known");
+                prop_assert!(!health.is_stale && health.writer.node != node(1), "{}: {:?}", number, health);
+            }
+        }
+        Ok(())
     })
 }
 
