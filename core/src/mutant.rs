@@ -169,6 +169,10 @@ mutants! {
     AwaitTheAbsent,
     /// Origins whose interval becomes shorter are all due at the same moment.
     BunchTheShortened,
+    /// The silence of confirmers that answer others is taken for consent.
+    TakeBusyForConsent,
+    /// Who owns little has little time for what others ask.
+    ConfirmAtOwnPace,
 }
 
 /// Which bug is planted, if any.

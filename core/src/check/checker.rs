@@ -4,8 +4,8 @@ use super::favour::Favours;
 use super::judge::Judge;
 use super::origin::{Origin, phase};
 use super::pacer::{Pacer, WHOLE};
-use super::round::Round;
-use super::schedule::ONE;
+use super::round::{Round, rounds_limit};
+use super::schedule::{ONE, burst_of};
 use super::timers::Timers;
 use crate::entry::{Admin, Confirmation, HealthState, Hold};
 use crate::id::{Name, NodeId};
@@ -143,8 +143,16 @@ pub struct Checker {
     pub(super) deadlines: Timers,
     pub(super) rounds: BTreeMap<u32, Round>,
     pub(super) round: u32,
+    /// When a confirmer last answered anything.
+    pub(super) answered: Time,
+    /// How many rounds may be open at once: fewer where confirmers answer some and have no time for others.
+    pub(super) window: u32,
     pub(super) favours: Favours,
+    /// What lets own checks start, and what lets any probe start.
     pub(super) pacer: Pacer,
+    pub(super) budget: Pacer,
+    /// Whether a probe for another was the last to start.
+    pub(super) has_favoured: bool,
     pub(super) claims: Pacer,
     pub(super) owed: VecDeque<Owed>,
     /// Millionths of a probe per second, if every origin were healthy and no interval stretched; and as planned.
@@ -161,6 +169,7 @@ impl Checker {
     /// A checker that owns nothing yet.
     #[must_use]
     pub fn new(me: NodeId, limits: Limits, now: Time) -> Self {
+        let rate = u64::from(limits.probes_per_s) * WHOLE;
         let claim_rate = u64::from(limits.claims_per_s) * WHOLE;
         Self {
             me,
@@ -174,8 +183,12 @@ impl Checker {
             deadlines: Timers::default(),
             rounds: BTreeMap::new(),
             round: 0,
-            favours: Favours::default(),
+            answered: Time::ZERO,
+            window: rounds_limit(&limits),
+            favours: Favours::new(&limits),
             pacer: Pacer::new(0, 1, now),
+            budget: Pacer::new(rate, burst_of(rate), now),
+            has_favoured: false,
             claims: Pacer::new(claim_rate, u64::from(limits.claims_per_s / 20).max(1), now),
             limits,
             owed: VecDeque::new(),
@@ -227,7 +240,7 @@ impl Checker {
         origin.owes_late = false;
         origin.started = None;
         if !self.limits.planted.is(Mutant::KeepBackOff) {
-            (origin.contradicted, origin.ask_after) = (0, Time::ZERO);
+            (origin.contradicted, origin.unanswered, origin.ask_after) = (0, 0, Time::ZERO);
         }
         // The schedule stays where it was, so that a file with 10,000 edited origins is no herd.
         self.reschedule(slot, now);
@@ -261,6 +274,7 @@ impl Checker {
             on_schedule: false,
             owes_late: false,
             contradicted: 0,
+            unanswered: 0,
             ask_after: Time::ZERO,
             confirmation: Confirmation::default(),
             cause: None,
@@ -314,8 +328,9 @@ impl Checker {
     /// When [`Checker::tick`] is next wanted.
     #[must_use]
     pub fn next_wake(&self) -> Time {
-        let start = self.starts.first().map_or(Time::NEVER, |(at, _)| at.max(self.pacer.ready()));
-        let favour = if self.favours.is_waiting() { self.pacer.ready() } else { Time::NEVER };
+        let (own, any) = (self.pacer.ready(), self.budget.ready());
+        let start = self.starts.first().map_or(Time::NEVER, |(at, _)| at.max(own).max(any));
+        let favour = if self.favours.is_waiting() { any } else { Time::NEVER };
         let claim = if self.owed.is_empty() { Time::NEVER } else { self.claims.ready() };
         let deadline = self.deadlines.first().map_or(Time::NEVER, |(at, _)| at);
         start.min(favour).min(claim).min(deadline)

@@ -1,14 +1,13 @@
 //! Probes made for others: what this node is asked to confirm of origins that it does not own.
 
 use crate::id::{Name, NodeId};
+use crate::limits::Limits;
 use crate::policy::Policy;
 use crate::time::{Span, Time};
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use smallvec::SmallVec;
 
-/// Origins that others can have confirmed here at once. Further questions get no answer.
-const LIMIT: usize = 256;
 /// Askers of one origin at once.
 const ASKERS_LIMIT: usize = 16;
 /// How long a finding answers further questions about the same origin, so that nobody can have it probed faster.
@@ -28,18 +27,25 @@ enum Stage {
 #[derive(Clone, Debug)]
 struct Favour {
     number: u32,
-    origin: Name,
     policy: Arc<Policy>,
     askers: SmallVec<[(NodeId, u32); 2]>,
     asked: Time,
     stage: Stage,
 }
 
-/// All favours of a node, the oldest first.
-#[derive(Clone, Debug, Default)]
+/// All favours of a node. Further questions get no answer where too many wait or are under way.
+#[derive(Clone, Debug)]
 pub(super) struct Favours {
-    list: Vec<Favour>,
+    by_name: BTreeMap<Name, Favour>,
+    /// Those that wait, in the order of the questions.
+    waiting: VecDeque<Name>,
+    /// Those under way, by number.
+    probing: BTreeMap<u32, Name>,
     number: u32,
+    waiting_limit: usize,
+    probing_limit: usize,
+    /// When to forget what is over.
+    sweep: Time,
 }
 
 /// An answer that is ready.
@@ -50,7 +56,35 @@ pub(super) struct Ready {
     pub(super) down: bool,
 }
 
+impl Favour {
+    /// Whether nobody waits for it any more, or what was found is too old to tell.
+    fn is_over(&self, now: Time) -> bool {
+        match self.stage {
+            Stage::Found(at, _) => now.since(at) >= KEEP,
+            Stage::Waiting | Stage::Probing(_) => {
+                now.since(self.asked) >= self.policy.timeout.times(3) + KEEP
+            }
+        }
+    }
+}
+
 impl Favours {
+    /// As many wait as can start, at half of the node's pace, while a question may travel: what waited longer would be
+    /// answered too late, and everybody's answer with it. As many are under way as start within four seconds.
+    pub(super) fn new(limits: &Limits) -> Self {
+        let a_second = u64::from(limits.probes_per_s);
+        let in_time = a_second.saturating_mul(limits.transit.as_us()) / 2_000_000;
+        Self {
+            by_name: BTreeMap::new(),
+            waiting: VecDeque::new(),
+            probing: BTreeMap::new(),
+            number: 0,
+            waiting_limit: in_time.max(8) as usize,
+            probing_limit: (4 * a_second).max(8) as usize,
+            sweep: Time::ZERO,
+        }
+    }
+
     /// Takes a question. An origin that was probed for another a moment ago is answered at once.
     pub(super) fn ask(
         &mut self,
@@ -61,42 +95,43 @@ impl Favours {
         now: Time,
     ) -> Option<Ready> {
         self.forget(now);
-        if let Some(favour) = self.list.iter_mut().find(|favour| favour.origin == *origin) {
+        if self.by_name.get(origin).is_some_and(|favour| favour.is_over(now)) {
+            self.drop_favour(origin);
+        }
+        if let Some(favour) = self.by_name.get_mut(origin) {
             if let Stage::Found(_, down) = favour.stage {
                 return Some(Ready { to: from, round, origin: origin.clone(), down });
             }
             if !favour.askers.contains(&(from, round)) && favour.askers.len() < ASKERS_LIMIT {
                 favour.askers.push((from, round));
             }
-        } else if self.list.len() < LIMIT {
+        } else if self.waiting.len() < self.waiting_limit && self.probing.len() < self.probing_limit {
             self.number = self.number.wrapping_add(1);
-            self.list.push(Favour {
-                number: self.number,
-                origin: origin.clone(),
-                policy: policy.clone(),
-                askers: SmallVec::from_slice(&[(from, round)]),
-                asked: now,
-                stage: Stage::Waiting,
-            });
+            self.waiting.push_back(origin.clone());
+            let (number, policy, stage) = (self.number, policy.clone(), Stage::Waiting);
+            let askers = SmallVec::from_slice(&[(from, round)]);
+            self.by_name.insert(origin.clone(), Favour { number, policy, askers, asked: now, stage });
         }
         None
     }
 
     /// Whether a probe waits for leave to start.
     pub(super) fn is_waiting(&self) -> bool {
-        self.list.iter().any(|favour| favour.stage == Stage::Waiting)
+        !self.waiting.is_empty()
     }
 
     /// Starts the probe that waits longest: its number, its origin and its timeout.
     pub(super) fn start(&mut self, now: Time) -> Option<(u32, Name, Span)> {
-        let favour = self.list.iter_mut().find(|favour| favour.stage == Stage::Waiting)?;
+        let origin = self.waiting.pop_front()?;
+        let favour = self.by_name.get_mut(&origin)?;
         favour.stage = Stage::Probing(now);
-        Some((favour.number, favour.origin.clone(), favour.policy.timeout))
+        self.probing.insert(favour.number, origin.clone());
+        Some((favour.number, origin, favour.policy.timeout))
     }
 
     /// When the probe with this number started, and how it is to be graded, if it is under way.
     pub(super) fn probing(&self, number: u32) -> Option<(Time, &Policy)> {
-        let favour = self.list.iter().find(|favour| favour.number == number)?;
+        let favour = self.by_name.get(self.probing.get(&number)?)?;
         match favour.stage {
             Stage::Probing(started) => Some((started, &favour.policy)),
             Stage::Waiting | Stage::Found(..) => None,
@@ -105,10 +140,11 @@ impl Favours {
 
     /// Notes what a probe found and hands out the answers.
     pub(super) fn found(&mut self, number: u32, down: bool, now: Time) -> impl Iterator<Item = Ready> {
-        let favour = self.list.iter_mut().find(|favour| favour.number == number);
-        let ready = favour.map(|favour| {
+        let origin = self.probing.remove(&number);
+        let favour = origin.and_then(|origin| Some((self.by_name.get_mut(&origin)?, origin)));
+        let ready = favour.map(|(favour, origin)| {
             favour.stage = Stage::Found(now, down);
-            (favour.origin.clone(), core::mem::take(&mut favour.askers))
+            (origin, core::mem::take(&mut favour.askers))
         });
         ready.into_iter().flat_map(move |(origin, askers)| {
             askers.into_iter().map(move |(to, round)| Ready { to, round, origin: origin.clone(), down })
@@ -117,16 +153,29 @@ impl Favours {
 
     /// Gives up a probe that tells nothing; nobody is answered.
     pub(super) fn drop_probe(&mut self, number: u32) {
-        self.list.retain(|favour| favour.number != number);
+        if let Some(origin) = self.probing.get(&number).cloned() {
+            self.drop_favour(&origin);
+        }
     }
 
-    /// Forgets what is over, and what waited or was under way for so long that nobody waits for it any more.
+    fn drop_favour(&mut self, origin: &Name) {
+        let Some(favour) = self.by_name.remove(origin) else { return };
+        match favour.stage {
+            Stage::Waiting => self.waiting.retain(|waiting| waiting != origin),
+            Stage::Probing(_) => _ = self.probing.remove(&favour.number),
+            Stage::Found(..) => {}
+        }
+    }
+
+    /// Forgets, now and then, what is over.
     fn forget(&mut self, now: Time) {
-        self.list.retain(|favour| match favour.stage {
-            Stage::Found(at, _) => now.since(at) < KEEP,
-            Stage::Waiting | Stage::Probing(_) => {
-                now.since(favour.asked) < favour.policy.timeout.times(3) + KEEP
-            }
-        });
+        if now < self.sweep {
+            return;
+        }
+        self.sweep = now + KEEP;
+        let Self { by_name, waiting, probing, .. } = self;
+        by_name.retain(|_, favour| !favour.is_over(now));
+        waiting.retain(|origin| by_name.contains_key(origin));
+        probing.retain(|_, origin| by_name.contains_key(origin));
     }
 }

@@ -3,7 +3,7 @@
 use super::checker::{Action, Checker, Finding, Owed};
 use super::favour::Ready;
 use super::judge::{Judge, Verdict};
-use super::round::Round;
+use super::round::{Round, UNANSWERED_LIMIT, rounds_limit};
 use crate::entry::Confirmation;
 use crate::entry::{HealthState, Hold};
 use crate::id::{Name, NodeId};
@@ -22,6 +22,10 @@ const BACKOFF_LIMIT: u8 = 5;
 
 /// The longest time between two questions, where the interval is not longer.
 const BACKOFF_LONGEST: Span = Span::from_secs(3_600);
+
+/// By how much fewer rounds are open after one that had no answer while others had; each that has one brings one back. So
+/// about a fifth are passed over where confirmers cannot answer all.
+const PASSED_OVER_COST: u32 = 4;
 
 impl Checker {
     /// A probe ended. `took` is the time from its start to the answer, as whoever probed measured it. One that was
@@ -81,7 +85,7 @@ impl Checker {
         origin.told = now;
         let verdict = origin.judge.observe(grade, rule, limits.flap_memory, now, limits.planted);
         if origin.judge.is_calm(rule) {
-            origin.contradicted = 0;
+            (origin.contradicted, origin.unanswered) = (0, 0);
             origin.ask_after = Time::ZERO;
         }
         if verdict == Verdict::Suspects {
@@ -150,6 +154,7 @@ impl Checker {
         actions: &mut Vec<Action>,
     ) {
         self.note_lateness(now);
+        self.answered = now;
         if let Some(&slot) = self.places.get(origin)
             && let Some(open) = self.rounds.get_mut(&slot).filter(|open| open.number == round)
         {
@@ -178,7 +183,8 @@ impl Checker {
         self.rearm(slot);
     }
 
-    /// An origin looks unhealthy: asks others, unless they were asked a moment ago.
+    /// An origin looks unhealthy: asks others, unless they were asked a moment ago. Where so many are being asked about that
+    /// no more could be answered, the next check asks.
     fn suspect(&mut self, slot: u32, now: Time, actions: &mut Vec<Action>) {
         let Some(origin) = &self.origins[slot as usize] else { return };
         if self.rounds.contains_key(&slot) || now < origin.ask_after {
@@ -187,9 +193,12 @@ impl Checker {
         let others = u8::try_from(self.view.1 - 1).unwrap_or(u8::MAX);
         let wanted = origin.policy.confirmers.map_or(self.confirmers, |own| own.min(others));
         let count = if self.limits.planted.is(Mutant::AskNobody) { 0 } else { wanted };
+        if count > 0 && self.rounds.len() >= self.window as usize {
+            return;
+        }
         self.round = self.round.wrapping_add(1);
         let deadline = now + origin.policy.timeout + self.limits.transit;
-        self.rounds.insert(slot, Round::new(self.round, count, deadline));
+        self.rounds.insert(slot, Round::new(self.round, count, now, deadline));
         if count > 0 {
             actions.push(Action::Ask { origin: origin.name.clone(), round: self.round, count });
         }
@@ -200,8 +209,20 @@ impl Checker {
     fn decide(&mut self, slot: u32, now: Time) -> bool {
         let Some(round) = self.rounds.get(&slot) else { return false };
         let (Some(down), confirmation) = (round.decision(now), round.confirmation()) else { return false };
+        let is_passed_over = round.is_silent() && self.answered > round.began;
         self.rounds.remove(&slot);
         let Some(origin) = &mut self.origins[slot as usize] else { return false };
+        if is_passed_over && !self.limits.planted.is(Mutant::TakeBusyForConsent) {
+            // Confirmers are there and have no time: theirs is no consent. The next check asks again.
+            self.window = self.window.saturating_sub(PASSED_OVER_COST).max(1);
+            origin.unanswered += 1;
+            if origin.unanswered < UNANSWERED_LIMIT {
+                return false;
+            }
+        } else if confirmation.answered > 0 {
+            self.window = (self.window + 1).min(rounds_limit(&self.limits));
+        }
+        origin.unanswered = 0;
         if down {
             origin.judge.confirm_down(self.limits.flap_memory, now);
             origin.confirmation = confirmation;

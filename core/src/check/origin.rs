@@ -35,6 +35,8 @@ pub(super) struct Origin {
     /// again.
     pub(super) contradicted: u8,
     pub(super) ask_after: Time,
+    /// How many questions in a row had no answer while confirmers answered others.
+    pub(super) unanswered: u8,
     /// What the confirmers said when it became unhealthy.
     pub(super) confirmation: Confirmation,
     /// The last answer that was not good.

@@ -30,10 +30,15 @@ impl Pacer {
         self.tokens = self.tokens.min(u128::from(self.burst) * UNIT);
     }
 
+    /// Whether there is a whole token.
+    pub(super) fn has_one(&mut self, now: Time) -> bool {
+        self.gather(now);
+        self.tokens >= UNIT
+    }
+
     /// Takes a whole token, if there is one.
     pub(super) fn take(&mut self, now: Time) -> bool {
-        self.gather(now);
-        let has_one = self.tokens >= UNIT;
+        let has_one = self.has_one(now);
         if has_one {
             self.tokens -= UNIT;
         }

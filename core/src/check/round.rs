@@ -2,9 +2,19 @@
 
 use crate::entry::Confirmation;
 use crate::id::NodeId;
+use crate::limits::Limits;
 use crate::mutant::{Mutant, Planted};
 use crate::time::Time;
 use smallvec::SmallVec;
+
+/// How many questions about one origin may have no answer, while others have one, until their silence is consent.
+pub(super) const UNANSWERED_LIMIT: u8 = 8;
+
+/// How many rounds may be open at once: a quarter of a second's probes. Where each of two confirmers has two questions for
+/// each round of any owner, this is what half of a confirmer's budget suffices for in one second, if all owners ask at once.
+pub(super) fn rounds_limit(limits: &Limits) -> u32 {
+    (limits.probes_per_s / 4).max(1)
+}
 
 /// A question that waits for answers.
 #[derive(Clone, Debug)]
@@ -13,13 +23,15 @@ pub(super) struct Round {
     pub(super) number: u32,
     /// When it is decided, whoever has answered.
     pub(super) deadline: Time,
+    /// When it began.
+    pub(super) began: Time,
     asked: u8,
     answers: SmallVec<[(NodeId, bool); 4]>,
 }
 
 impl Round {
-    pub(super) const fn new(number: u32, asked: u8, deadline: Time) -> Self {
-        Self { number, deadline, asked, answers: SmallVec::new_const() }
+    pub(super) const fn new(number: u32, asked: u8, began: Time, deadline: Time) -> Self {
+        Self { number, deadline, began, asked, answers: SmallVec::new_const() }
     }
 
     /// Takes the answer of a confirmer; the first of each counts, and no more than were asked.
@@ -40,6 +52,11 @@ impl Round {
     pub(super) fn confirmation(&self) -> Confirmation {
         let agreed = self.answers.iter().filter(|(_, down)| *down).count() as u8;
         Confirmation { asked: self.asked, answered: self.answers.len() as u8, agreed }
+    }
+
+    /// Whether somebody was asked and nobody has answered.
+    pub(super) fn is_silent(&self) -> bool {
+        self.asked > 0 && self.answers.is_empty()
     }
 
     /// Whether the origin is down, once that is settled: more than half of those who voted say so, the owner
@@ -68,7 +85,7 @@ mod tests {
     const END: Time = Time(1_000);
 
     fn round(asked: u8, answers: Answers) -> Round {
-        let mut round = Round::new(1, asked, END);
+        let mut round = Round::new(1, asked, Time::ZERO, END);
         for (from, down) in answers {
             round.take(NodeId(*from), *down, Planted::NONE);
         }

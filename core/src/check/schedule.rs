@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 /// A stretch of 1.
 pub(super) const ONE: u64 = 1 << 16;
 
-/// Probes a second and probes at once that any node may start, however little it owns: what others ask of it.
+/// Checks a second and probes at once that any node may start, however little it owns: when it gains more.
 const LEAST_RATE: u64 = 20 * WHOLE;
 const LEAST_BURST: u64 = 8;
 
@@ -103,25 +103,30 @@ impl Checker {
         true
     }
 
-    /// Starts what is due, as far as the pace allows; what others ask first, as they wait for it.
+    /// Starts what is due: own checks as far as their pace allows, and probes for others at once, in turns with them
+    /// where the node's budget does not suffice for both.
     pub(super) fn start_due(&mut self, now: Time, actions: &mut Vec<Action>) {
         let budget = u64::from(self.limits.probes_per_s) * WHOLE;
         let rate = (self.planned_rate.saturating_mul(5) / 4).max(LEAST_RATE).min(budget);
-        // A twenty-fifth of 1.25 seconds' probes is half of what falls on 100 ms.
-        self.pacer.set(rate, (rate / WHOLE / 25).max(LEAST_BURST), now);
+        self.pacer.set(rate, burst_of(rate), now);
         let is_paced = !self.limits.planted.is(Mutant::UnpacedProbes);
         loop {
             let due = self.starts.first().filter(|(at, _)| *at <= now);
-            if due.is_none() && !self.favours.is_waiting() {
+            let due = due.filter(|_| !is_paced || self.pacer.has_one(now));
+            let asked = self.favours.is_waiting();
+            if (due.is_none() && !asked) || (!self.budget.take(now) && is_paced) {
                 return;
             }
-            if !self.pacer.take(now) && is_paced {
+            let own = due.filter(|_| !asked || self.has_favoured);
+            self.has_favoured = own.is_none();
+            if own.is_none() && self.limits.planted.is(Mutant::ConfirmAtOwnPace) && !self.pacer.take(now) {
                 return;
             }
-            if let Some((number, origin, timeout)) = self.favours.start(now) {
-                actions.push(Action::Probe { probe: ProbeId::of_favour(number), origin, timeout });
-            } else if let Some((_, slot)) = due {
+            if let Some((_, slot)) = own {
+                self.pacer.take(now);
                 self.start(slot, now, actions);
+            } else if let Some((number, origin, timeout)) = self.favours.start(now) {
+                actions.push(Action::Probe { probe: ProbeId::of_favour(number), origin, timeout });
             }
         }
     }
@@ -137,6 +142,11 @@ impl Checker {
         actions.push(Action::Probe { probe, origin: name, timeout });
         self.rearm(slot);
     }
+}
+
+/// How many probes may start at once. A twenty-fifth of 1.25 seconds' probes is half of what falls on 100 ms.
+pub(super) fn burst_of(rate: u64) -> u64 {
+    (rate / WHOLE / 25).max(LEAST_BURST)
 }
 
 /// `a / b` in 1/65,536.

@@ -90,6 +90,8 @@ const KILLERS: &[(Mutant, Law)] = &[
     (Mutant::VouchForThePast, handover::GIVEN_UP_AND_BACK),
     (Mutant::AwaitTheAbsent, confirmers::ONLY_WHO_CAN_BE_ASKED),
     (Mutant::BunchTheShortened, schedule::SHORTENED),
+    (Mutant::TakeBusyForConsent, confirmers::MANY_ARE_ASKED_ABOUT),
+    (Mutant::ConfirmAtOwnPace, confirmers::MANY_ARE_ASKED_ABOUT),
 ];
 
 /// Bugs of disks, restarts and lists, which the simulator's checkers find (`sim/tests/proof/mutants.rs`).
