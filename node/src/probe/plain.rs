@@ -9,7 +9,7 @@ use hyper::client::conn::http1;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::task::Poll;
 use tokio::net::TcpStream;
 
@@ -53,7 +53,7 @@ impl Plain {
         let ready = self.sender.ready();
         // Whether another request may follow is known at once.
         let is_ready = poll_fn(|context| {
-            if !self.is_over && Pin::new(&mut self.connection).poll(context).is_ready() {
+            if !self.is_over && self.connection.poll_without_shutdown(context).is_ready() {
                 self.is_over = true;
             }
             Poll::Ready(())
@@ -89,8 +89,9 @@ async fn drive<T>(
             return done;
         }
         if !*is_over {
-            // An error of the connection reaches whoever waits for the answer.
-            *is_over = Pin::new(&mut *connection).poll(context).is_ready();
+            // An error of the connection reaches whoever waits for the answer. To shut it down first would cost a packet
+            // and a call: whoever is done with it drops it.
+            *is_over = connection.poll_without_shutdown(context).is_ready();
         }
         wanted.as_mut().poll(context)
     })
