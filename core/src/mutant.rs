@@ -173,6 +173,18 @@ mutants! {
     TakeBusyForConsent,
     /// Who owns little has little time for what others ask.
     ConfirmAtOwnPace,
+    /// Checks that begin anew take the outcomes of earlier probes for those of their own.
+    ReuseProbeNumbers,
+    /// An owner claims again with the next check, however often another takes the origin from it.
+    InsistAtOnce,
+    /// Who was contradicted waits on to ask, though the origin was fine since.
+    HoldGrudges,
+    /// An owner that is late takes away the claim of another that is not.
+    LateTakesOver,
+    /// The next owner does not say what confirmers said.
+    ForgetConfirmation,
+    /// A concurrent version of an origin that does not count has its owner claim anew.
+    ForgetOwnClaims,
 }
 
 /// Which bug is planted, if any.

@@ -200,6 +200,17 @@ impl Checker {
         }
     }
 
+    /// Goes on with the numbers of a checker whose place it takes, so that what that one's probes and questions bring is
+    /// not taken for an answer to its own.
+    pub fn number_after(&mut self, earlier: &Self) {
+        if self.limits.planted.is(Mutant::ReuseProbeNumbers) {
+            return;
+        }
+        self.sequences = earlier.sequences.iter().map(|number| number.wrapping_add(1)).collect();
+        self.round = earlier.round;
+        self.favours.number_after(&earlier.favours);
+    }
+
     /// Says how many members are known (those that left are not, dead ones are until they are forgotten), how many
     /// of them are alive, this node included, and how many confirmers could be asked.
     pub fn set_view(&mut self, known: u32, alive: u32, confirmers: u8) {
@@ -250,7 +261,7 @@ impl Checker {
     fn add(&mut self, name: &Name, policy: &Arc<Policy>, draining: bool, carried: HealthState, now: Time) {
         let slot = self.free.pop().unwrap_or_else(|| {
             self.origins.push(None);
-            self.sequences.push(0);
+            self.sequences.resize(self.sequences.len().max(self.origins.len()), 0);
             self.origins.len() as u32 - 1
         });
         self.base_rate = self.base_rate.saturating_add(rate_of(policy.interval));
@@ -379,6 +390,13 @@ impl Checker {
             due: origin.due,
             suspected: self.rounds.contains_key(&slot),
         })
+    }
+
+    /// Whether a round of questions about an origin is open.
+    #[must_use]
+    pub fn is_asking(&self, name: &Name, round: u32) -> bool {
+        let open = self.places.get(name).and_then(|slot| self.rounds.get(slot));
+        open.is_some_and(|open| open.number == round)
     }
 
     /// Notices when this node was woken later than it asked for. To be called first by whatever takes an input.

@@ -85,6 +85,11 @@ impl Favours {
         }
     }
 
+    /// Goes on with the numbers of those whose place these take.
+    pub(super) const fn number_after(&mut self, earlier: &Self) {
+        self.number = earlier.number;
+    }
+
     /// Takes a question. An origin that was probed for another a moment ago is answered at once.
     pub(super) fn ask(
         &mut self,

@@ -84,7 +84,7 @@ impl Checker {
         let was_in_time = origin.claimed.is_none() || now <= origin.told + origin.patience(limits.grace);
         origin.told = now;
         let verdict = origin.judge.observe(grade, rule, limits.flap_memory, now, limits.planted);
-        if origin.judge.is_calm(rule) {
+        if origin.judge.is_calm(rule) && !limits.planted.is(Mutant::HoldGrudges) {
             (origin.contradicted, origin.unanswered) = (0, 0);
             origin.ask_after = Time::ZERO;
         }
@@ -312,7 +312,7 @@ impl Checker {
             return;
         }
         origin.is_contested = true;
-        if hold == Hold::Released {
+        if hold == Hold::Released || self.limits.planted.is(Mutant::InsistAtOnce) {
             origin.claim_after = now;
             return;
         }

@@ -35,7 +35,12 @@
 //! [`Late`](crate::entry::Hold::Late), and held again once two checks running were in time.
 //!
 //! Starts are paced by a token bucket of 1.25 times the planned rate with a burst of half of what falls on 100 ms,
-//! so that no 100 ms see more than 1.75 times the mean (where that is at least 20), whatever hashes and pauses do.
+//! so that no 100 ms see more than 1.75 times the mean (where that is at least 20), whatever hashes and pauses do. Probes for
+//! others do not wait for that pace: they start at once, in turns with own ones where the node's budget does not suffice.
+//!
+//! Nobody is called down by the silence of confirmers that are there. An owner has no more rounds open than confirmers can
+//! answer; a round that ends without an answer while others have one decides nothing, and the next check asks again. Only
+//! where nobody answers anything, or nobody answered eight such rounds running, does the owner decide alone.
 
 mod checker;
 mod favour;

@@ -33,6 +33,8 @@ pub(super) struct Checks {
     held: BTreeMap<NodeId, Time>,
     /// Origins that others own by now, and until when this node goes on checking them.
     handing: BTreeMap<Name, Time>,
+    /// No later than the first of these times.
+    handing_over: Time,
     /// Own claims that another's took the place of and that this node has not followed by another one. Where the
     /// other's has not arrived they stand, and this node's heartbeats vouch for them.
     beaten: BTreeMap<Name, Ballot>,
@@ -80,6 +82,7 @@ impl Checks {
             is_on: false,
             held: BTreeMap::new(),
             handing: BTreeMap::new(),
+            handing_over: Time::NEVER,
             beaten: BTreeMap::new(),
             asks: Asks::default(),
             news: Vec::new(),
@@ -139,7 +142,11 @@ impl Node {
         let Some(checks) = &self.checks else { return };
         let is_same = checks.assignment.scope() == scope;
         let owners = if is_same { checks.assignment.to_shared() } else { Owners::default() };
+        let earlier = core::mem::take(&mut self.checks);
         self.checks = self.new_checks(owners, now);
+        if let Some((checks, earlier)) = self.checks.as_mut().zip(earlier) {
+            checks.checker.number_after(&earlier.checker);
+        }
     }
 
     /// The scope in which this node owns.
@@ -186,10 +193,10 @@ impl Node {
         }
         checks.checker.tick(now, &mut checks.actions);
         self.act(&mut checks, now, effects);
-        checks.asks.send_due(&self.members, self.me.node, now, effects);
+        checks.asks.send_due(&checks.checker, &self.members, self.me.node, now, effects);
         let held = checks.held.values().min().copied().unwrap_or(Time::NEVER);
-        let handing = checks.handing.values().min().copied().unwrap_or(Time::NEVER);
-        checks.due = checks.checker.next_wake().min(checks.asks.next_wake()).min(held).min(handing);
+        let over = checks.handing_over;
+        checks.due = checks.checker.next_wake().min(checks.asks.next_wake()).min(held).min(over);
         self.checks = Some(checks);
     }
 
@@ -317,6 +324,7 @@ impl Node {
             && claim.ballot.writer == self.me
             && claim.hold != Hold::Released
             && went_on
+            && !self.config.planted.is(Mutant::ForgetOwnClaims)
         {
             checks.checker.resume(name, claim.state, claim.hold);
         }
@@ -340,16 +348,18 @@ impl Node {
             let for_ever = self.config.planted.is(Mutant::NeverHandOver);
             let until = if for_ever { Time::NEVER } else { now + interval.times(HANDING_INTERVALS) };
             checks.handing.insert(name.clone(), until);
+            checks.handing_over = checks.handing_over.min(until);
         }
     }
 
     fn end_handing(checks: &mut Checks, now: Time) {
-        if checks.handing.values().all(|until| *until > now) {
+        if now < checks.handing_over {
             return;
         }
         let over = checks.handing.iter().filter(|(_, until)| **until <= now);
         let over: Vec<Name> = over.map(|(name, _)| name.clone()).collect();
         over.iter().for_each(|name| lose(checks, name));
+        checks.handing_over = checks.handing.values().min().copied().unwrap_or(Time::NEVER);
     }
 
     fn follow_news(&self, checks: &mut Checks, now: Time) {
@@ -452,10 +462,12 @@ impl Node {
             (Hold::Released, Some(_)) => self.config.planted.is(Mutant::ReleaseOthers),
             (Hold::Late, Some(claim)) => {
                 let writer = self.members.get(claim.ballot.writer.node);
-                claim.hold != Hold::Held || !writer.is_some_and(|writer| self.counts(writer, now))
+                let insists = self.config.planted.is(Mutant::LateTakesOver);
+                insists || claim.hold != Hold::Held || !writer.is_some_and(|writer| self.counts(writer, now))
             }
         };
         let carried = standing.filter(|claim| claim.state == found.state);
+        let carried = carried.filter(|_| !self.config.planted.is(Mutant::ForgetConfirmation));
         let is_confirmed = found.confirmation != Confirmation::default();
         let confirmation = if is_confirmed {
             found.confirmation

@@ -3,6 +3,7 @@
 
 use super::Node;
 use super::checks::{Checks, eligible, valid};
+use crate::check::Checker;
 use crate::effects::{Effects, Event, Phase, Rejected};
 use crate::entry::Body;
 use crate::id::{Name, NodeId, Store};
@@ -11,7 +12,7 @@ use crate::mutant::Mutant;
 use crate::ownership::Eligible;
 use crate::packet::{Packet, PacketKind, Question};
 use crate::time::{Span, Time};
-use alloc::vec::Vec;
+use alloc::collections::{BTreeMap, BTreeSet};
 use smallvec::SmallVec;
 
 /// How often a question is asked within the time that its answer may take.
@@ -24,8 +25,6 @@ const HURRY_EVERY: Span = Span::from_ms(100);
 #[derive(Clone, Debug)]
 struct Ask {
     kind: PacketKind,
-    origin: Name,
-    round: u32,
     /// Who has not answered yet.
     waiting: SmallVec<[NodeId; 4]>,
     next: Time,
@@ -33,44 +32,74 @@ struct Ask {
     until: Time,
 }
 
-/// All questions of a node that wait for answers.
+/// About which origin, and in which round; 0 where it is a wish to hurry.
+type Key = (Name, u32);
+
+/// All questions of a node that wait for answers, and when each is next to be asked.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Asks(Vec<Ask>);
+pub(super) struct Asks {
+    open: BTreeMap<Key, Ask>,
+    due: BTreeSet<(Time, Key)>,
+}
 
 impl Asks {
     pub(super) fn next_wake(&self) -> Time {
-        self.0.iter().map(|ask| ask.next).min().unwrap_or(Time::NEVER)
+        self.due.first().map_or(Time::NEVER, |(at, _)| *at)
     }
 
-    /// Asks whoever has not answered, and forgets the questions whose time is over.
-    pub(super) fn send_due(&mut self, members: &Members, me: NodeId, now: Time, effects: &mut Effects) {
-        self.0.retain_mut(|ask| {
-            if ask.next > now {
-                return true;
+    fn put(&mut self, key: Key, ask: Ask) {
+        self.drop_ask(&key);
+        self.due.insert((ask.next, key.clone()));
+        self.open.insert(key, ask);
+    }
+
+    fn drop_ask(&mut self, key: &Key) {
+        if let Some(ask) = self.open.remove(key) {
+            self.due.remove(&(ask.next, key.clone()));
+        }
+    }
+
+    /// Asks whoever has not answered, and forgets the questions whose time or whose round is over.
+    pub(super) fn send_due(
+        &mut self,
+        checker: &Checker,
+        members: &Members,
+        me: NodeId,
+        now: Time,
+        effects: &mut Effects,
+    ) {
+        while self.next_wake() <= now {
+            let Some((_, key)) = self.due.pop_first() else { return };
+            let Some(mut ask) = self.open.remove(&key) else { continue };
+            let (origin, round) = &key;
+            if ask.kind == PacketKind::Confirm && !checker.is_asking(origin, *round) {
+                continue;
             }
-            ask.next = now + ask.every;
             for addr in ask.waiting.iter().filter_map(|node| members.get(*node)).map(|member| member.addr) {
                 let mut packet = effects.packet();
                 packet.reset(ask.kind, me);
-                packet.nonce = ask.round;
-                packet.question = Some(Question { origin: ask.origin.clone(), down: false });
+                packet.nonce = *round;
+                packet.question = Some(Question { origin: origin.clone(), down: false });
                 effects.send(addr, packet);
             }
-            now < ask.until
-        });
+            if now < ask.until {
+                ask.next = now + ask.every;
+                self.put(key, ask);
+            }
+        }
     }
 
     /// Whether a node was asked this and has not answered before.
     fn take(&mut self, from: NodeId, round: u32, origin: &Name) -> bool {
-        let is_it =
-            |ask: &Ask| ask.kind == PacketKind::Confirm && ask.round == round && ask.origin == *origin;
-        let Some(at) = self.0.iter().position(is_it) else { return false };
-        let waiting = &mut self.0[at].waiting;
-        let before = waiting.len();
-        waiting.retain(|node| *node != from);
-        let is_first = waiting.len() < before;
-        if waiting.is_empty() {
-            self.0.swap_remove(at);
+        let key = (origin.clone(), round);
+        let Some(ask) = self.open.get_mut(&key).filter(|ask| ask.kind == PacketKind::Confirm) else {
+            return false;
+        };
+        let before = ask.waiting.len();
+        ask.waiting.retain(|node| *node != from);
+        let (left, is_first) = (ask.waiting.len(), ask.waiting.len() < before);
+        if left == 0 {
+            self.drop_ask(&key);
         }
         is_first
     }
@@ -95,15 +124,8 @@ impl Node {
             return;
         }
         let every = Span((time.as_us() / TRIES).max(50_000));
-        checks.asks.0.push(Ask {
-            kind: PacketKind::Confirm,
-            origin: origin.clone(),
-            round,
-            waiting,
-            next: now,
-            every,
-            until: now + time,
-        });
+        let ask = Ask { kind: PacketKind::Confirm, waiting, next: now, every, until: now + time };
+        checks.asks.put((origin.clone(), round), ask);
     }
 
     /// Answers an owner.
@@ -121,15 +143,12 @@ impl Node {
         let Some(mut checks) = self.checks.take() else { return };
         if !checks.checker.hurry(origin, now) {
             let owner = checks.assignment.owner(origin).filter(|owner| *owner != self.me.node);
-            checks.asks.0.extend(owner.map(|owner| Ask {
-                kind: PacketKind::Hurry,
-                origin: origin.clone(),
-                round: 0,
-                waiting: SmallVec::from_elem(owner, 1),
-                next: now,
-                every: HURRY_EVERY,
-                until: now + HURRY_FOR,
-            }));
+            if let Some(owner) = owner {
+                let waiting = SmallVec::from_elem(owner, 1);
+                let (every, until) = (HURRY_EVERY, now + HURRY_FOR);
+                let ask = Ask { kind: PacketKind::Hurry, waiting, next: now, every, until };
+                checks.asks.put((origin.clone(), 0), ask);
+            }
         }
         self.checks = Some(checks);
     }
@@ -171,5 +190,37 @@ impl Node {
             let Checks { checker, actions, .. } = &mut **checks;
             checker.answer(&question.origin, packet.nonce, packet.sender, question.down, now, actions);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::Addr;
+    use crate::limits::Limits;
+    use alloc::vec;
+
+    #[test]
+    fn a_question_whose_round_is_over_is_not_asked_again_and_a_wish_to_hurry_is_told_until_its_time_is_over()
+    {
+        let name = |text| Name::new(text).expect("a valid name");
+        let peer = Member::new(name("peer"), Addr { ip: [1; 16], port: 1 });
+        let (node, members) = (peer.node, Members::new(vec![peer]));
+        let checker = Checker::new(NodeId(1), Limits::default(), Time::ZERO);
+        let mut asks = Asks::default();
+        for (kind, round) in [(PacketKind::Confirm, 7), (PacketKind::Hurry, 0), (PacketKind::Hurry, 0)] {
+            let waiting = SmallVec::from_elem(node, 1);
+            let (next, every, until) = (Time(1), HURRY_EVERY, Time(1) + HURRY_FOR);
+            asks.put((name("origin"), round), Ask { kind, waiting, next, every, until });
+        }
+        let mut sent = 0;
+        while asks.next_wake() < Time::NEVER {
+            let mut effects = Effects::default();
+            asks.send_due(&checker, &members, NodeId(1), asks.next_wake(), &mut effects);
+            assert!(effects.datagrams.iter().all(|sent| sent.packet.kind == PacketKind::Hurry));
+            sent += effects.datagrams.len();
+        }
+        assert_eq!(sent, 6);
+        assert!(asks.open.is_empty() && asks.due.is_empty());
     }
 }

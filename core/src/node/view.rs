@@ -44,7 +44,7 @@ pub struct Health {
     /// not arrived, or the writer no longer vouches for the answer.
     pub age: Option<Span>,
     /// The most by which `age` may understate. An origin whose checks are on time may have been checked up to two
-    /// intervals and a timeout before that.
+    /// intervals, a timeout and the grace of its checker before that.
     pub age_bound: Span,
     /// Whether the answer is older than it should be: by more than three times the interval of checks and the period
     /// of heartbeats, or of unknown age. It says nothing of the origin.

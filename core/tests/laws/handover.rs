@@ -5,9 +5,10 @@ use crate::law::{Law, Trial};
 use crate::owners::{UP, claim, node, origin, owned_once, settings, understates, warm, weigh};
 use heck_core::config::Config;
 use heck_core::effects::Event;
-use heck_core::entry::{Admin, HealthState, Hold, OriginSpec, Scope};
+use heck_core::entry::{Admin, Claim, HealthState, Hold, OriginSpec, Scope};
 use heck_core::input::{Command, Verdict};
 use heck_core::limits::Limits;
+use heck_core::policy::Rule;
 use heck_core::probe::{Failure, Reply};
 use heck_core::settings::{Scoping, Settings};
 use heck_core::state::Change;
@@ -135,10 +136,7 @@ pub const RIVALS_GO: Law = Law {
 fn rivals_go(trial: &Trial) -> Result<(), String> {
     trial.for_all(&any::<u16>(), |seed, planted| {
         let mut cluster = warm(3, 6, QUICK, seed, &settings(planted));
-        let owner = claim(&cluster, 0, 3).map(|claim| claim.ballot.writer.node);
-        let rival = (0..3).find(|&at| Some(node(at)) != owner).expect("two of three");
-        let (scope, state, hold) = (Scope::CLUSTER, HealthState::Healthy, Hold::Held);
-        let verdict = Verdict { scope, origin: origin(3), state, hold };
+        let (_, rival, verdict) = rivalry(&cluster);
         for _ in 0..700 {
             cluster.tell(rival, &verdict);
             cluster.run_for(Span::from_secs(1));
@@ -191,6 +189,184 @@ fn given_up_and_back(trial: &Trial) -> Result<(), String> {
 #[test]
 fn what_was_given_up_and_comes_back_is_not_vouched_for_before_it_is_checked() {
     GIVEN_UP_AND_BACK.hold();
+}
+
+pub const RIVALS_AGREE: Law = Law {
+    name: "two nodes of which each takes itself for the owner of an origin do not outdo each other with every check",
+    seed: 125,
+    cases: 2,
+    check: rivals_agree,
+};
+
+fn rivals_agree(trial: &Trial) -> Result<(), String> {
+    trial.for_all(&any::<u16>(), |seed, planted| {
+        let mut cluster = warm(3, 6, QUICK, seed, &settings(planted));
+        let (_, rival, verdict) = rivalry(&cluster);
+        cluster.events.clear();
+        for _ in 0..1_200 {
+            cluster.tell(rival, &verdict);
+            cluster.run_for(Span::from_secs(1));
+        }
+        let is_claim = |event: &Event| {
+            matches!(event, Event::Changed(Change::Learned(entry)) if entry.claim().is_some_and(|c| c.origin == origin(3)))
+        };
+        let claims = cluster.events.iter().filter(|(_, at, event)| *at == rival && is_claim(event)).count();
+        // Each of both says it once for each doubling of five seconds, and then once in 320 seconds.
+        prop_assert!((4..=24).contains(&claims), "{} claims in 20 minutes", claims);
+        Ok(())
+    })
+}
+
+/// Who owns origin 3, who does not, and how that one contradicts the owner.
+fn rivalry(cluster: &Cluster) -> (usize, usize, Verdict) {
+    let writer = claim(cluster, 0, 3).expect("there is a claim").ballot.writer.node;
+    let owner = (0..3).find(|&at| node(at) == writer).expect("one of them");
+    let (scope, state, hold) = (Scope::CLUSTER, HealthState::Healthy, Hold::Held);
+    (owner, (owner + 1) % 3, Verdict { scope, origin: origin(3), state, hold })
+}
+
+pub const LATE_YIELDS: Law = Law {
+    name: "an owner that is late does not take away the claim of a member that is not",
+    seed: 126,
+    cases: 2,
+    check: late_yields,
+};
+
+fn late_yields(trial: &Trial) -> Result<(), String> {
+    trial.for_all(&any::<u16>(), |seed, planted| {
+        let mut cluster = warm(3, 6, QUICK, seed, &settings(planted));
+        let (owner, rival, verdict) = rivalry(&cluster);
+        cluster.origins = Box::new(|_, _, _| None);
+        cluster.tell(rival, &verdict);
+        cluster.run_for(Span::from_secs(60));
+        let status = cluster.node(owner).view().check(&origin(3)).expect("it is checked");
+        prop_assert_eq!(status.claimed.map(|(_, hold)| hold), Some(Hold::Late));
+        for at in 0..3 {
+            let claim = claim(&cluster, at, 3).expect("there is a claim");
+            prop_assert_eq!((claim.ballot.writer.node, claim.hold), (node(rival), Hold::Held));
+        }
+        Ok(())
+    })
+}
+
+pub const CONFIRMED_BEFORE: Law = Law {
+    name: "an origin that is down and changes hands is still said to be down with the word of those who were asked",
+    seed: 127,
+    cases: 2,
+    check: confirmed_before,
+};
+
+fn confirmed_before(trial: &Trial) -> Result<(), String> {
+    trial.for_all(&any::<u16>(), |seed, planted| {
+        let mut cluster = warm(3, 6, QUICK, seed, &settings(planted));
+        cluster.origins = Box::new(|_, _, _| DOWN);
+        cluster.run_for(Span::from_secs(30));
+        let (_, rival, _) = rivalry(&cluster);
+        let before = claim(&cluster, 0, 3).expect("there is a claim");
+        prop_assert_eq!((before.state, before.confirmation.asked), (HealthState::Unhealthy, 2));
+        weigh(&mut cluster, rival, 60_000);
+        cluster.run_for(Span::from_secs(30));
+        let after = claim(&cluster, 0, 3).expect("there is a claim");
+        prop_assert_eq!((after.ballot.writer.node, after.state), (node(rival), HealthState::Unhealthy));
+        prop_assert_eq!((after.confirmation, after.cause), (before.confirmation, before.cause));
+        Ok(())
+    })
+}
+
+pub const ROUNDABOUT_VERSIONS: Law = Law {
+    name: "an owner that hears of a concurrent version of an origin which does not count holds its claim and says nothing",
+    seed: 128,
+    cases: 4,
+    check: roundabout_versions,
+};
+
+fn roundabout_versions(trial: &Trial) -> Result<(), String> {
+    trial.for_all(&(any::<u16>(), 0..3_usize), |(seed, cut), planted| {
+        let mut cluster = warm(3, 0, QUICK, seed, &settings(planted));
+        let brisk = |target: &str| {
+            OriginSpec::new(target).with(|policy| {
+                (policy.interval, policy.fast_interval) = (Span::from_ms(100), Span::from_ms(100));
+            })
+        };
+        cluster.reachable = Box::new(move |a, b| a != cut && b != cut);
+        (0..12).for_each(|number| {
+            put(&mut cluster, cut, number, brisk("http://a/"));
+            put(&mut cluster, (cut + 1) % 3, number, brisk("http://b/"));
+        });
+        cluster.run_for(Span::from_secs(1));
+        let claims = |cluster: &Cluster| -> Vec<_> {
+            let own = |at: usize, number: usize| {
+                claim(cluster, at, number).filter(|claim| claim.ballot.writer.node == node(at))
+            };
+            (0..36).map(|each| own(each % 3, each / 3)).collect()
+        };
+        let before = claims(&cluster);
+        cluster.reachable = Box::new(|_, _| true);
+        cluster.run_for(Span::from_secs(10));
+        let same =
+            before.iter().zip(claims(&cluster)).filter_map(|(before, after)| before.as_ref().zip(after));
+        for (before, after) in same.filter(|(before, after)| before.generation == after.generation) {
+            prop_assert_eq!(before, &after);
+        }
+        Ok(())
+    })
+}
+
+pub const BEGUN_ANEW: Law = Law {
+    name: "a node that begins anew to check, in another zone, does not take the outcome of an earlier probe for that of \
+           another origin",
+    seed: 129,
+    cases: 3,
+    check: begun_anew,
+};
+
+fn begun_anew(trial: &Trial) -> Result<(), String> {
+    trial.for_all(&any::<u16>(), |seed, planted| {
+        let ownership = Settings { scoping: Scoping::Zones, ..Settings::default() };
+        let mut cluster = warm(1, 0, QUICK, seed, &Config { ownership, ..settings(planted) });
+        let (strict, count) = (Rule::Streaks { rise: 1, fall: 1 }, 40);
+        let spec = || OriginSpec::new("http://a/").with(|policy| policy.rule = strict);
+        (0..count).for_each(|number| put(&mut cluster, 0, number, spec()));
+        // Nothing answers, until the node is in another zone; then all do, just in time.
+        cluster.origins = Box::new(|_, _, _| Some((Reply::Failed(Failure::Timeout), Span::from_secs(2))));
+        cluster.run_for(Span::from_ms(4_000));
+        cluster.origins = Box::new(|_, _, _| Some((Reply::Status(200), Span::from_ms(1_900))));
+        cluster.command(0, &Command::Describe { addr: addr(0), zone: Scope(7), weight: 100 });
+        let begun = cluster.now;
+        cluster.run_for(Span::from_secs(30));
+        let blamed = cluster.events.iter().filter(|(at, _, event)| {
+            let Event::Changed(Change::Learned(entry)) = event else { return false };
+            let is_bad = |claim: &Claim| claim.scope == Scope(7) && claim.state == HealthState::Unhealthy;
+            *at > begun && entry.claim().is_some_and(is_bad)
+        });
+        prop_assert_eq!(blamed.count(), 0);
+        Ok(())
+    })
+}
+
+#[test]
+fn whoever_outdoes_the_other_does_so_ever_more_rarely() {
+    RIVALS_AGREE.hold();
+}
+
+#[test]
+fn who_is_late_leaves_the_claim_of_another_alone() {
+    LATE_YIELDS.hold();
+}
+
+#[test]
+fn what_confirmers_said_goes_with_the_origin() {
+    CONFIRMED_BEFORE.hold();
+}
+
+#[test]
+fn a_version_that_does_not_count_changes_no_claim() {
+    ROUNDABOUT_VERSIONS.hold();
+}
+
+#[test]
+fn outcomes_of_earlier_checks_blame_nobody() {
+    BEGUN_ANEW.hold();
 }
 
 #[test]

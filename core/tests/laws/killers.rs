@@ -92,6 +92,12 @@ const KILLERS: &[(Mutant, Law)] = &[
     (Mutant::BunchTheShortened, schedule::SHORTENED),
     (Mutant::TakeBusyForConsent, confirmers::MANY_ARE_ASKED_ABOUT),
     (Mutant::ConfirmAtOwnPace, confirmers::MANY_ARE_ASKED_ABOUT),
+    (Mutant::ReuseProbeNumbers, handover::BEGUN_ANEW),
+    (Mutant::InsistAtOnce, handover::RIVALS_AGREE),
+    (Mutant::HoldGrudges, verdicts::FINE_SINCE),
+    (Mutant::LateTakesOver, handover::LATE_YIELDS),
+    (Mutant::ForgetConfirmation, handover::CONFIRMED_BEFORE),
+    (Mutant::ForgetOwnClaims, handover::ROUNDABOUT_VERSIONS),
 ];
 
 /// Bugs of disks, restarts and lists, which the simulator's checkers find (`sim/tests/proof/mutants.rs`).

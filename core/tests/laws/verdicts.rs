@@ -140,6 +140,35 @@ fn an_edited_origin_is_asked_about_anew() {
     EDITS_ASK_ANEW.hold();
 }
 
+pub const FINE_SINCE: Law = Law {
+    name: "an origin that was fine since others contradicted is asked about as soon as it looks down again",
+    seed: 124,
+    cases: 4,
+    check: fine_since,
+};
+
+fn fine_since(trial: &Trial) -> Result<(), String> {
+    trial.for_all(&(300_u64..3_000), |bad_s, planted| {
+        let calm = Time(1_000_000_000 + bad_s * 1_000_000);
+        let down_again = calm + Span::from_secs(20);
+        let is_fine = move |now: Time| now >= calm && now < down_again;
+        let mut clinic =
+            Clinic::new(&Limits::default(), planted, move |_, now| if is_fine(now) { FINE } else { DOWN });
+        clinic.checker.set_view(3, 3, 2);
+        clinic.gain([origin(0)], HealthState::Healthy);
+        contradict(&mut clinic, Span::from_secs(bad_s + 20));
+        // Three checks of which the second and the third come fast.
+        let questions = contradict(&mut clinic, Span::from_secs(8));
+        prop_assert!(questions > 0, "no question");
+        Ok(())
+    })
+}
+
+#[test]
+fn what_was_fine_since_is_asked_about_at_once() {
+    FINE_SINCE.hold();
+}
+
 #[test]
 fn all_who_ask_about_an_origin_share_one_probe_and_it_is_probed_for_others_once_a_second_at_most() {
     let mut clinic = Clinic::new(&Limits::default(), Planted::NONE, |_, _| DOWN);
