@@ -31,7 +31,14 @@ pub struct Heck {
 /// `heck` with these arguments in this folder, with no setting from outside of the test, and on ports of the system's
 /// choice unless the arguments say otherwise.
 pub fn command(folder: &Path, args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_heck"));
+    command_through(&[], folder, args)
+}
+
+/// The same, started by another program that turns into it.
+pub fn command_through(launcher: &[&str], folder: &Path, args: &[&str]) -> Command {
+    let mut words = launcher.iter().copied().chain([env!("CARGO_BIN_EXE_heck")]);
+    let mut command = Command::new(words.next().unwrap_or_default());
+    command.args(words);
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("HECK_")) {
         command.env_remove(name);
     }
@@ -73,7 +80,7 @@ impl Heck {
     /// Waits for a line of standard output that has this in it.
     pub fn says(&mut self, part: &str) -> String {
         find(&self.out, &mut self.seen_out, part).unwrap_or_else(|| {
-            let err = self.all_err().to_owned();
+            let err = self.logged().to_owned();
             panic!("never said {part:?}; said {:?}, {err:?}", self.seen_out)
         })
     }
@@ -84,7 +91,8 @@ impl Heck {
             .unwrap_or_else(|| panic!("never logged {part:?}; logged {:?}", self.seen_err))
     }
 
-    fn all_err(&mut self) -> &str {
+    /// All that it has logged so far.
+    pub fn logged(&mut self) -> &str {
         self.seen_err.extend(self.err.try_iter().flat_map(|line| [line, "\n".to_owned()]));
         &self.seen_err
     }
@@ -120,7 +128,7 @@ impl Heck {
             if let Some(status) = self.child.try_wait().expect("the child is ours") {
                 return status;
             }
-            assert!(start.elapsed() < PATIENCE, "it does not end; {:?}", self.all_err());
+            assert!(start.elapsed() < PATIENCE, "it does not end; {:?}", self.logged());
             thread::sleep(Duration::from_millis(5));
         }
     }

@@ -1,0 +1,330 @@
+//! Nodes that are real processes, each on a host of its own, and a web server whose origins they check.
+
+use crate::api::{Api, HTTP, Said};
+use crate::common::heck::{Ended, Heck, command, command_through, run};
+use crate::network::{self, Network};
+use crate::web::Web;
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// When set to 1, a machine without namespaces fails the tests instead of skipping them.
+const REQUIRED: &str = "HECK_REQUIRE_NAMESPACES";
+const GOSSIP_PORT: u16 = 7400;
+
+/// How often the origins of a test are checked, and how.
+pub const INTERVAL: Duration = Duration::from_secs(2);
+pub const FAST_INTERVAL: Duration = Duration::from_secs(1);
+pub const TIMEOUT: Duration = Duration::from_secs(1);
+/// As it is unless set.
+const FALL: u32 = 3;
+/// For a question to confirmers, as `checks.transit` is unless set.
+const TRANSIT: Duration = Duration::from_secs(1);
+/// As `protocol.repair_interval` is unless set.
+pub const ROUND: Duration = Duration::from_secs(1);
+/// As `membership.heal_interval` is unless set.
+const HEAL_INTERVAL: Duration = Duration::from_secs(5);
+/// As `protocol.join_timeout` is unless set.
+const JOIN_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long an update may take to everyone under any loss that the project aims at: 33 rounds.
+pub const SPREAD: Duration = ROUND.saturating_mul(33);
+/// How long it may take until a crash is known: what `scenarios/ownership/node-leave.toml` allows.
+pub const DETECTION: Duration = Duration::from_secs(25);
+/// How long until two sides that lost each other agree about everything again.
+pub const HEALING: Duration = HEAL_INTERVAL.saturating_mul(2).saturating_add(SPREAD);
+/// How long until an origin that is ill is known to be by its owner: up to an interval until it is asked, the other
+/// checks of `fall`, the last of which may time out, and the confirmers.
+pub const FALLING: Duration = INTERVAL
+    .saturating_add(FAST_INTERVAL.saturating_mul(FALL - 1))
+    .saturating_add(TIMEOUT.saturating_mul(2))
+    .saturating_add(TRANSIT);
+/// How long until a fleet has formed: twice the time after which a node that finds nobody serves alone, and what its
+/// clusters of one then need to become one cluster.
+const FORMING: Duration = JOIN_TIMEOUT.saturating_mul(2).saturating_add(HEALING);
+
+/// Says something where it is seen although the test does not fail.
+pub fn tell(what: std::fmt::Arguments<'_>) {
+    // Nobody to tell it to is no fault of the node.
+    let _ = writeln!(std::io::stderr(), "{what}");
+}
+
+/// Asks again and again until the answer is the one wanted, and gives it with the time that took. Fails the test with
+/// the last answer otherwise.
+pub fn within<T: Debug>(
+    limit: Duration,
+    what: &str,
+    mut ask: impl FnMut() -> T,
+    wanted: impl Fn(&T) -> bool,
+) -> (T, Duration) {
+    let start = Instant::now();
+    loop {
+        let answer = ask();
+        let took = start.elapsed();
+        if wanted(&answer) {
+            return (answer, took);
+        }
+        assert!(took < limit, "not in {limit:?}: {what}; at last {answer:#?}");
+        thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// A process and what is known of it.
+pub struct Node {
+    pub api: Api,
+    folder: PathBuf,
+    heck: Option<Heck>,
+}
+
+impl Node {
+    fn heck(&mut self) -> &mut Heck {
+        self.heck.as_mut().expect("the test has not ended it")
+    }
+
+    /// Sends it a signal, by its name.
+    pub fn signal(&mut self, name: &str) {
+        self.heck().signal(name);
+    }
+
+    /// Ends it as a crash does.
+    pub fn kill(&mut self) {
+        self.heck.take().expect("the test has not ended it").kill();
+    }
+
+    /// Waits until it has ended by itself.
+    pub fn wait(&mut self) -> Ended {
+        self.heck.take().expect("the test has not ended it").wait()
+    }
+
+    /// Who it has held dead so far.
+    pub fn buried(&mut self) -> Vec<String> {
+        let dead = |line: &str| {
+            let name = line.split("a member is dead name=\"").nth(1)?.split('"').next()?;
+            Some(name.to_owned())
+        };
+        self.heck().logged().lines().filter_map(dead).collect()
+    }
+}
+
+/// What a node is started with.
+pub struct Start<'a> {
+    pub name: &'a str,
+    /// The file of its keys.
+    pub keys: &'a Path,
+    /// The label of its cluster.
+    pub cluster: &'a str,
+}
+
+/// Nodes on one wire.
+pub struct Fleet {
+    test: &'static str,
+    pub nodes: Vec<Node>,
+    pub web: Web,
+    pub network: Network,
+    pub dir: TempDir,
+}
+
+impl Fleet {
+    /// As many nodes, called n1 and so on, which know each other. None where the machine lends no namespaces.
+    pub fn start(test: &'static str, count: usize) -> Option<Self> {
+        let mut fleet = Self::hosts(test, count)?;
+        fleet.run(count);
+        Some(fleet)
+    }
+
+    /// The same with half of all packets between nodes lost from the beginning.
+    pub fn start_in_loss(test: &'static str, count: usize) -> Option<Self> {
+        let mut fleet = Self::hosts(test, count)?;
+        for at in 0..count {
+            let others = (0..count).filter(|other| *other != at);
+            let others: Vec<_> = others.map(|other| &fleet.nodes[other].api.host).collect();
+            fleet.nodes[at].api.host.lose_half_from(&others);
+        }
+        fleet.run(count);
+        Some(fleet)
+    }
+
+    fn hosts(test: &'static str, count: usize) -> Option<Self> {
+        if let Some(why) = network::why_not() {
+            let required = std::env::var(REQUIRED).is_ok_and(|value| value == "1");
+            assert!(!required, "{REQUIRED}=1, and there are no network namespaces: {why}");
+            tell(format_args!("SKIPPED {test}: no network namespaces: {why}"));
+            return None;
+        }
+        let dir = tempfile::tempdir().expect("a folder for the test");
+        fs::write(dir.path().join("keys"), new_key(dir.path())).expect("the folder takes a file");
+        let mut network = Network::new();
+        let web = Web::start(&mut network);
+        let mut fleet = Self { test, nodes: Vec::new(), web, network, dir };
+        (1..=count).for_each(|number| fleet.add_host(&format!("n{number}")));
+        Some(fleet)
+    }
+
+    fn add_host(&mut self, name: &str) {
+        let host = self.network.host(name);
+        let api = Api { node: name.to_owned(), host, token: String::new() };
+        self.nodes.push(Node { api, folder: self.dir.path().join(name), heck: None });
+    }
+
+    fn run(&mut self, count: usize) {
+        let (keys, start) = (self.dir.path().join("keys"), Instant::now());
+        for at in 0..count {
+            self.spawn(at, &keys, "heck");
+        }
+        self.until_all_alive(FORMING);
+        tell(format_args!("{}: {count} nodes formed a fleet in {:.1?}", self.test, start.elapsed()));
+    }
+
+    /// Starts the process of a node, which joins through the first two others.
+    fn spawn(&mut self, at: usize, keys: &Path, cluster: &str) {
+        let (name, host) = (self.nodes[at].api.node.clone(), self.nodes[at].api.host.clone());
+        let folder = self.nodes[at].folder.display().to_string();
+        let mut args = vec!["node".to_owned(), format!("--name={name}"), format!("--data-dir={folder}")];
+        args.push(format!("--bind={}:{GOSSIP_PORT}", host.addr));
+        args.push(format!("--http={HTTP}"));
+        args.push(format!("--key-file={}", keys.display()));
+        args.push(format!("--cluster={cluster}"));
+        let seeds = self.nodes[..at].iter().take(2);
+        args.extend(seeds.map(|seed| format!("--join={}:{GOSSIP_PORT}", seed.api.host.addr)));
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        let mut heck = Heck::spawn(&mut command_through(&host.launcher(), self.dir.path(), &args));
+        heck.says("heck node");
+        let token = fs::read_to_string(self.nodes[at].folder.join("api-token")).expect("it has a token");
+        self.nodes[at].api.token = token.trim().to_owned();
+        self.nodes[at].heck = Some(heck);
+    }
+
+    /// Starts a node again that has ended.
+    pub fn restart(&mut self, at: usize) {
+        let keys = self.dir.path().join("keys");
+        self.spawn(at, &keys, "heck");
+    }
+
+    /// One more node, which tries to join.
+    pub fn add(&mut self, start: &Start<'_>) -> usize {
+        self.add_host(start.name);
+        let at = self.nodes.len() - 1;
+        self.spawn(at, start.keys, start.cluster);
+        at
+    }
+
+    /// The APIs of the nodes that run.
+    pub fn apis(&self) -> Vec<Api> {
+        self.nodes.iter().filter(|node| node.heck.is_some()).map(|node| node.api.clone()).collect()
+    }
+
+    /// Waits until every running node knows all running ones as alive.
+    pub fn until_all_alive(&self, limit: Duration) -> Duration {
+        let apis = self.apis();
+        let lists = || apis.iter().map(Api::members).collect::<Vec<_>>();
+        let is_alive = |list: &BTreeMap<String, String>| {
+            apis.iter().all(|api| list.get(&api.node).is_some_and(|standing| standing == "alive"))
+        };
+        within(limit, "all know all as alive", lists, |lists| lists.iter().all(is_alive)).1
+    }
+
+    /// Lets the fleet check as many origins, called o1 and so on, and waits until every node knows all as healthy.
+    pub fn check_origins(&self, count: usize) -> Vec<String> {
+        let origins: Vec<String> = (1..=count).map(|number| format!("o{number}")).collect();
+        let apis = self.apis();
+        for (origin, api) in origins.iter().zip(apis.iter().cycle()) {
+            let document = serde_json::json!({
+                "url": format!("http://{}/{origin}", self.web.host.addr),
+                "interval": format!("{}ms", INTERVAL.as_millis()),
+                "fast_interval": format!("{}ms", FAST_INTERVAL.as_millis()),
+                "timeout": format!("{}ms", TIMEOUT.as_millis()),
+            });
+            api.send("PUT", &format!("/v1/origins/{origin}"), document.to_string().as_bytes(), 201);
+        }
+        until_said(&apis, &origins, FALLING + SPREAD, "healthy");
+        until_owned(&apis, &origins, SPREAD);
+        origins
+    }
+
+    /// Sets an origin well or ill, and measures how long it takes until these nodes know.
+    pub fn flip(&self, origin: &str, is_well: bool, apis: &[Api]) -> Duration {
+        self.web.set(origin, is_well);
+        let state = if is_well { "healthy" } else { "unhealthy" };
+        until_said(apis, &[origin.to_owned()], FALLING + SPREAD, state)
+    }
+
+    /// Sums up what the test measured.
+    pub fn sum_up(&self, what: std::fmt::Arguments<'_>) {
+        tell(format_args!("{}: {what}", self.test));
+    }
+}
+
+impl Drop for Fleet {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            for node in &mut self.nodes {
+                let log = node.heck.as_mut().map_or("", Heck::logged);
+                tell(format_args!("---- {} of {} logged ----\n{log}", node.api.node, self.test));
+            }
+        }
+        // Processes go before the namespaces that they are in.
+        self.nodes.clear();
+    }
+}
+
+/// A key for a cluster, as `heck keys generate` prints it.
+pub fn new_key(folder: &Path) -> String {
+    run(command(folder, &["keys", "generate"])).out
+}
+
+/// What these nodes say of all origins.
+pub fn health_of(apis: &[Api]) -> Vec<BTreeMap<String, Said>> {
+    apis.iter().map(Api::health).collect()
+}
+
+/// Waits until these nodes all say this of these origins.
+pub fn until_said(apis: &[Api], origins: &[String], limit: Duration, state: &str) -> Duration {
+    let what = format!("{origins:?} are {state} everywhere");
+    let said = |health: &BTreeMap<String, Said>| {
+        origins.iter().all(|origin| health.get(origin).is_some_and(|said| said.state == state))
+    };
+    within(limit, &what, || health_of(apis), |all| all.iter().all(said)).1
+}
+
+/// Waits until these origins are checked by owners about which these nodes agree, and who are among them.
+pub fn until_owned(apis: &[Api], origins: &[String], limit: Duration) -> Duration {
+    let are_owned = |all: &Vec<BTreeMap<String, Said>>| {
+        origins.iter().all(|origin| {
+            let said = |health: &BTreeMap<String, Said>| health.get(origin).cloned();
+            let first = all.first().and_then(said);
+            let is_ours = first.as_ref().is_some_and(|said| apis.iter().any(|api| api.node == said.by));
+            is_ours
+                && all.iter().all(|health| {
+                    said(health).is_some_and(|said| said.is_checked_by_owner() && Some(said) == first)
+                })
+        })
+    };
+    within(limit, "every origin is checked by one of these nodes", || health_of(apis), are_owned).1
+}
+
+/// Waits until these nodes hold the same standing of these members.
+pub fn until_standing(apis: &[Api], members: &[&str], standing: &str, limit: Duration) -> Duration {
+    let what = format!("{members:?} are {standing} everywhere");
+    let lists = || apis.iter().map(Api::members).collect::<Vec<_>>();
+    let holds = |list: &BTreeMap<String, String>| {
+        members.iter().all(|member| list.get(*member).is_some_and(|held| held == standing))
+    };
+    within(limit, &what, lists, |lists| lists.iter().all(holds)).1
+}
+
+/// Waits until these nodes hold these keys with these values.
+pub fn until_written(apis: &[Api], keys: &BTreeMap<String, String>, limit: Duration) -> Duration {
+    let missing = || {
+        let missing_of = |api: &Api| {
+            let held = api.keys();
+            keys.iter().filter(|(key, value)| held.get(*key) != Some(value)).count()
+        };
+        apis.iter().map(missing_of).collect::<Vec<_>>()
+    };
+    within(limit, "every write is everywhere", missing, |missing| missing.iter().all(|count| *count == 0)).1
+}
