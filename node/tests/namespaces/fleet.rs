@@ -9,12 +9,15 @@ use std::fmt::Debug;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Once;
 use std::thread;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// When set to 1, a machine without namespaces fails the tests instead of skipping them.
 const REQUIRED: &str = "HECK_REQUIRE_NAMESPACES";
+/// Why tests are skipped is said once.
+static SKIPPED: Once = Once::new();
 const GOSSIP_PORT: u16 = 7400;
 
 /// How often the origins of a test are checked, and how.
@@ -50,8 +53,8 @@ const FORMING: Duration = JOIN_TIMEOUT.saturating_mul(2).saturating_add(HEALING)
 
 /// Says something where it is seen although the test does not fail.
 pub fn tell(what: std::fmt::Arguments<'_>) {
-    // Nobody to tell it to is no fault of the node.
-    let _ = writeln!(std::io::stderr(), "{what}");
+    // In one piece, as tests run side by side. Nobody to tell it to is no fault of the node.
+    let _ = std::io::stderr().write_all(format!("{what}\n").as_bytes());
 }
 
 /// Asks again and again until the answer is the one wanted, and gives it with the time that took. Fails the test with
@@ -152,8 +155,8 @@ impl Fleet {
     fn hosts(test: &'static str, count: usize) -> Option<Self> {
         if let Some(why) = network::why_not() {
             let required = std::env::var(REQUIRED).is_ok_and(|value| value == "1");
-            assert!(!required, "{REQUIRED}=1, and there are no network namespaces: {why}");
-            tell(format_args!("SKIPPED {test}: no network namespaces: {why}"));
+            assert!(!required, "{REQUIRED}=1, and this machine lends no network namespaces: {why}");
+            SKIPPED.call_once(|| tell(format_args!("SKIPPED all tests in namespaces: {why}")));
             return None;
         }
         let dir = tempfile::tempdir().expect("a folder for the test");
