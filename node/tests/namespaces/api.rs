@@ -1,30 +1,16 @@
 //! A client of a node's API, on the node's own host.
 
+use crate::common::heck::{Answer, Api as Client};
 use crate::network::Host;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::io::{self, Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
 
-/// Where every node serves its API: on its host alone.
-pub const HTTP: &str = "127.0.0.1:7401";
-/// How long an answer may take.
-const PATIENCE: Duration = Duration::from_secs(20);
-
-/// One node's API.
+/// One node's API, which it serves on its own host alone.
 #[derive(Clone, Debug)]
 pub struct Api {
     pub node: String,
     pub host: Host,
-    pub token: String,
-}
-
-/// What it answered.
-#[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub body: Vec<u8>,
+    pub client: Client,
 }
 
 /// What a node says of an origin.
@@ -48,23 +34,17 @@ fn text(value: &Value) -> String {
 }
 
 impl Api {
-    /// Sends a request and waits for its answer.
-    pub fn try_send(&self, method: &str, path: &str, body: &[u8]) -> io::Result<Answer> {
-        self.host.inside(|| exchange(method, path, &self.token, body))
-    }
-
-    /// The same, with a status that has to be.
-    pub fn send(&self, method: &str, path: &str, body: &[u8], status: u16) -> Answer {
-        let answer = self.try_send(method, path, body);
-        let answer = answer.unwrap_or_else(|error| panic!("{method} {path} of {}: {error}", self.node));
-        let text = String::from_utf8_lossy(&answer.body);
-        assert_eq!(answer.status, status, "{method} {path} of {}: {text}", self.node);
+    /// Sends a request, whose answer has to have this status.
+    pub fn send(&self, method: &str, path: &str, body: &str, status: u16) -> Answer {
+        let answer = self.host.inside(|| self.client.ask(method, path, body));
+        let answer = answer.unwrap_or_else(|| panic!("{method} {path} of {} was not answered", self.node));
+        assert_eq!(answer.status, status, "{method} {path} of {}: {}", self.node, answer.body);
         answer
     }
 
     pub fn get(&self, path: &str) -> Value {
-        let answer = self.send("GET", path, b"", 200);
-        serde_json::from_slice(&answer.body).expect("the API answers in JSON")
+        let answer = self.send("GET", path, "", 200);
+        serde_json::from_str(&answer.body).expect("the API answers in JSON")
     }
 
     /// The members that this node knows, with what it holds of them.
@@ -89,7 +69,7 @@ impl Api {
 
     /// Writes a key, and returns when that is on the node's disk.
     pub fn put_key(&self, key: &str, value: &str) {
-        self.send("PUT", &format!("/v1/kv/{key}"), value.as_bytes(), 204);
+        self.send("PUT", &format!("/v1/kv/{key}"), value, 204);
     }
 
     /// All keys with their values.
@@ -106,27 +86,8 @@ impl Api {
 
     /// A metric without labels.
     pub fn metric(&self, name: &str) -> u64 {
-        let answer = self.send("GET", "/metrics", b"", 200);
-        let all = String::from_utf8_lossy(&answer.body);
+        let all = self.send("GET", "/metrics", "", 200).body;
         let value = all.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         value.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("no {name} in {all}"))
     }
-}
-
-fn exchange(method: &str, path: &str, token: &str, body: &[u8]) -> io::Result<Answer> {
-    let addr: SocketAddr = HTTP.parse().expect("it is an address");
-    let mut stream = TcpStream::connect_timeout(&addr, PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    let head = format!(
-        "{method} {path} HTTP/1.1\r\nHost: {HTTP}\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\
-         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
-        body.len()
-    );
-    stream.write_all(&[head.as_bytes(), body].concat())?;
-    let mut read = Vec::new();
-    stream.read_to_end(&mut read)?;
-    let torn = || io::Error::new(io::ErrorKind::UnexpectedEof, "the answer is torn");
-    let end = read.windows(4).position(|window| window == b"\r\n\r\n").ok_or_else(torn)?;
-    let status = std::str::from_utf8(&read[..end]).ok().and_then(|head| head.get(9..12)?.parse().ok());
-    Ok(Answer { status: status.ok_or_else(torn)?, body: read.split_off(end + 4) })
 }

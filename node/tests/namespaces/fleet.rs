@@ -1,14 +1,14 @@
 //! Nodes that are real processes, each on a host of its own, and a web server whose origins they check.
 
-use crate::api::{Api, HTTP, Said};
+use crate::api::{Api, Said};
 use crate::common::heck::{Ended, Heck, command, command_through, run};
-use crate::network::{self, Network};
+use crate::network::{self, Host, Network};
 use crate::web::Web;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::fs;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Once;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -19,6 +19,11 @@ const REQUIRED: &str = "HECK_REQUIRE_NAMESPACES";
 /// Why tests are skipped is said once.
 static SKIPPED: Once = Once::new();
 const GOSSIP_PORT: u16 = 7400;
+/// The API is for the node's own host alone.
+const HTTP: &str = "127.0.0.1:7401";
+/// The file of the fleet's keys, and the label of its cluster.
+pub const KEYS: &str = "keys";
+pub const CLUSTER: &str = "heck";
 
 /// How often the origins of a test are checked, and how.
 pub const INTERVAL: Duration = Duration::from_secs(2);
@@ -77,10 +82,9 @@ pub fn within<T: Debug>(
     }
 }
 
-/// A process and what is known of it.
+/// A process on a host.
 pub struct Node {
     pub api: Api,
-    folder: PathBuf,
     heck: Option<Heck>,
 }
 
@@ -114,45 +118,35 @@ impl Node {
     }
 }
 
-/// What a node is started with.
-pub struct Start<'a> {
-    pub name: &'a str,
-    /// The file of its keys.
-    pub keys: &'a Path,
-    /// The label of its cluster.
-    pub cluster: &'a str,
-}
-
 /// Nodes on one wire.
 pub struct Fleet {
     test: &'static str,
     pub nodes: Vec<Node>,
     pub web: Web,
-    pub network: Network,
+    network: Network,
     pub dir: TempDir,
 }
 
 impl Fleet {
     /// As many nodes, called n1 and so on, which know each other. None where the machine lends no namespaces.
     pub fn start(test: &'static str, count: usize) -> Option<Self> {
-        let mut fleet = Self::hosts(test, count)?;
-        fleet.run(count);
+        let (mut fleet, hosts) = Self::build(test, count)?;
+        fleet.run(&hosts);
         Some(fleet)
     }
 
     /// The same with half of all packets between nodes lost from the beginning.
     pub fn start_in_loss(test: &'static str, count: usize) -> Option<Self> {
-        let mut fleet = Self::hosts(test, count)?;
-        for at in 0..count {
-            let others = (0..count).filter(|other| *other != at);
-            let others: Vec<_> = others.map(|other| &fleet.nodes[other].api.host).collect();
-            fleet.nodes[at].api.host.lose_half_from(&others);
+        let (mut fleet, hosts) = Self::build(test, count)?;
+        for host in &hosts {
+            let others: Vec<&Host> = hosts.iter().filter(|other| other.addr != host.addr).collect();
+            host.lose_half_from(&others);
         }
-        fleet.run(count);
+        fleet.run(&hosts);
         Some(fleet)
     }
 
-    fn hosts(test: &'static str, count: usize) -> Option<Self> {
+    fn build(test: &'static str, count: usize) -> Option<(Self, Vec<Host>)> {
         if let Some(why) = network::why_not() {
             let required = std::env::var(REQUIRED).is_ok_and(|value| value == "1");
             assert!(!required, "{REQUIRED}=1, and this machine lends no network namespaces: {why}");
@@ -160,60 +154,52 @@ impl Fleet {
             return None;
         }
         let dir = tempfile::tempdir().expect("a folder for the test");
-        fs::write(dir.path().join("keys"), new_key(dir.path())).expect("the folder takes a file");
+        fs::write(dir.path().join(KEYS), new_key(dir.path())).expect("the folder takes a file");
         let mut network = Network::new();
         let web = Web::start(&mut network);
-        let mut fleet = Self { test, nodes: Vec::new(), web, network, dir };
-        (1..=count).for_each(|number| fleet.add_host(&format!("n{number}")));
-        Some(fleet)
+        let hosts = (1..=count).map(|number| network.host(&format!("n{number}"))).collect();
+        Some((Self { test, nodes: Vec::new(), web, network, dir }, hosts))
     }
 
-    fn add_host(&mut self, name: &str) {
-        let host = self.network.host(name);
-        let api = Api { node: name.to_owned(), host, token: String::new() };
-        self.nodes.push(Node { api, folder: self.dir.path().join(name), heck: None });
-    }
-
-    fn run(&mut self, count: usize) {
-        let (keys, start) = (self.dir.path().join("keys"), Instant::now());
-        for at in 0..count {
-            self.spawn(at, &keys, "heck");
+    fn run(&mut self, hosts: &[Host]) {
+        let start = Instant::now();
+        for host in hosts {
+            let node = self.spawn(host, KEYS, CLUSTER);
+            self.nodes.push(node);
         }
         self.until_all_alive(FORMING);
+        let count = hosts.len();
         tell(format_args!("{}: {count} nodes formed a fleet in {:.1?}", self.test, start.elapsed()));
     }
 
     /// Starts the process of a node, which joins through the first two others.
-    fn spawn(&mut self, at: usize, keys: &Path, cluster: &str) {
-        let (name, host) = (self.nodes[at].api.node.clone(), self.nodes[at].api.host.clone());
-        let folder = self.nodes[at].folder.display().to_string();
-        let mut args = vec!["node".to_owned(), format!("--name={name}"), format!("--data-dir={folder}")];
-        args.push(format!("--bind={}:{GOSSIP_PORT}", host.addr));
+    fn spawn(&self, host: &Host, keys: &str, cluster: &str) -> Node {
+        let (name, addr) = (&host.name, host.addr);
+        let mut args = vec!["node".to_owned(), format!("--name={name}"), format!("--data-dir={name}")];
+        args.push(format!("--bind={addr}:{GOSSIP_PORT}"));
         args.push(format!("--http={HTTP}"));
-        args.push(format!("--key-file={}", keys.display()));
+        args.push(format!("--key-file={keys}"));
         args.push(format!("--cluster={cluster}"));
-        let seeds = self.nodes[..at].iter().take(2);
-        args.extend(seeds.map(|seed| format!("--join={}:{GOSSIP_PORT}", seed.api.host.addr)));
+        let others = self.nodes.iter().map(|node| node.api.host.addr).filter(|other| *other != addr);
+        args.extend(others.take(2).map(|other| format!("--join={other}:{GOSSIP_PORT}")));
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
         let mut heck = Heck::spawn(&mut command_through(&host.launcher(), self.dir.path(), &args));
-        heck.says("heck node");
-        let token = fs::read_to_string(self.nodes[at].folder.join("api-token")).expect("it has a token");
-        self.nodes[at].api.token = token.trim().to_owned();
-        self.nodes[at].heck = Some(heck);
+        let client = heck.api(&self.dir.path().join(name));
+        Node { api: Api { node: name.clone(), host: host.clone(), client }, heck: Some(heck) }
     }
 
     /// Starts a node again that has ended.
     pub fn restart(&mut self, at: usize) {
-        let keys = self.dir.path().join("keys");
-        self.spawn(at, &keys, "heck");
+        self.nodes[at] = self.spawn(&self.nodes[at].api.host, KEYS, CLUSTER);
     }
 
-    /// One more node, which tries to join.
-    pub fn add(&mut self, start: &Start<'_>) -> usize {
-        self.add_host(start.name);
-        let at = self.nodes.len() - 1;
-        self.spawn(at, start.keys, start.cluster);
-        at
+    /// One more node, with keys from a file of the test's folder and a label of a cluster, which tries to join.
+    pub fn add(&mut self, name: &str, keys: &str, cluster: &str) -> Api {
+        let host = self.network.host(name);
+        let node = self.spawn(&host, keys, cluster);
+        let api = node.api.clone();
+        self.nodes.push(node);
+        api
     }
 
     /// The APIs of the nodes that run.
@@ -242,7 +228,7 @@ impl Fleet {
                 "fast_interval": format!("{}ms", FAST_INTERVAL.as_millis()),
                 "timeout": format!("{}ms", TIMEOUT.as_millis()),
             });
-            api.send("PUT", &format!("/v1/origins/{origin}"), document.to_string().as_bytes(), 201);
+            api.send("PUT", &format!("/v1/origins/{origin}"), &document.to_string(), 201);
         }
         until_said(&apis, &origins, FALLING + SPREAD, "healthy");
         until_owned(&apis, &origins, SPREAD);

@@ -42,6 +42,7 @@ pub struct Network {
 /// One host of a network.
 #[derive(Clone, Debug)]
 pub struct Host {
+    pub name: String,
     namespace: String,
     pub addr: Ipv4Addr,
 }
@@ -124,7 +125,7 @@ impl Network {
         run(&format!("ip -n {namespace} addr add {addr}/24 dev eth0"));
         run(&format!("ip -n {namespace} link set eth0 up"));
         run(&format!("ip -n {namespace} link set lo up"));
-        let host = Host { namespace, addr };
+        let host = Host { name: name.to_owned(), namespace, addr };
         host.load(RULES);
         host
     }
