@@ -229,4 +229,34 @@ impl Events {
             Err(broadcast::error::RecvError::Lagged(count)) => Err(Missed(count)),
         }
     }
+
+    /// The next event that has happened already, as [`Events::next`] has it; none when there is none yet.
+    pub(crate) fn try_next(&mut self) -> Option<Result<Option<Event>, Missed>> {
+        match self.receiver.try_recv() {
+            Ok(event) => Some(Ok(Some(event))),
+            Err(broadcast::error::TryRecvError::Closed) => Some(Ok(None)),
+            Err(broadcast::error::TryRecvError::Lagged(count)) => Some(Err(Missed(count))),
+            Err(broadcast::error::TryRecvError::Empty) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use heck_core::effects::Phase;
+
+    #[tokio::test]
+    async fn all_that_has_happened_is_there_at_once_however_much_it_is() {
+        // One task may take 128 things from tokio's channels before it has to let others run.
+        let (sender, receiver) = broadcast::channel(1_024);
+        let mut events = Events { receiver };
+        for _ in 0..1_000 {
+            sender.send(Event::Phase(Phase::Serving)).unwrap();
+        }
+        let count = std::iter::from_fn(|| events.try_next()).take_while(Result::is_ok).count();
+        assert_eq!(count, 1_000);
+        drop(sender);
+        assert_eq!(events.try_next(), Some(Ok(None)));
+    }
 }

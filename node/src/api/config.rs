@@ -9,7 +9,7 @@ use std::time::Duration;
 /// Bounds on what clients can take up.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ApiLimits {
-    /// Connections at once; a further one is answered with 503. 512 unless set.
+    /// Connections at once, of one address half as many; a further one is answered with 503. 512 unless set.
     pub connections: usize,
     /// Event streams at once. 256 unless set.
     pub streams: usize,
@@ -22,6 +22,8 @@ pub struct ApiLimits {
     pub header_timeout: Duration,
     /// How long TLS may take to shake hands. 5 s unless set.
     pub handshake: Duration,
+    /// How long a client may take nothing of an answer that waits for it. 30 s unless set.
+    pub write_timeout: Duration,
     /// Headers of a request. 64 unless set.
     pub headers: usize,
     /// Bytes of all headers of a request; at least 8 KiB. 64 KiB unless set.
@@ -41,6 +43,7 @@ impl Default for ApiLimits {
             deadline: Duration::from_secs(10),
             header_timeout: Duration::from_secs(60),
             handshake: Duration::from_secs(5),
+            write_timeout: Duration::from_secs(30),
             headers: 64,
             header_bytes: 64 << 10,
             body_bytes: 128 << 10,

@@ -71,7 +71,7 @@ impl Buckets {
 }
 
 /// Clients of IPv6 have whole networks to choose addresses from, so these count together.
-fn group(addr: IpAddr) -> IpAddr {
+pub(super) fn group(addr: IpAddr) -> IpAddr {
     match addr.to_canonical() {
         IpAddr::V6(ip) if !ip.is_loopback() => IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64)),
         other => other,

@@ -1,6 +1,8 @@
 //! Taking connections in: as many as are allowed, each with its deadlines, until the API closes.
 
 use super::config::ApiLimits;
+use super::patience::Patient;
+use super::share::Shares;
 use axum::Router;
 use axum::extract::ConnectInfo;
 use hyper::body::Incoming;
@@ -40,6 +42,7 @@ impl Door {
     /// Serves until the API closes.
     pub(super) async fn serve(self) {
         let permits = Arc::new(Semaphore::new(self.limits.connections));
+        let shares = Shares::new((self.limits.connections / 2).max(1));
         let mut connections = JoinSet::new();
         let mut closing = self.closing.clone();
         loop {
@@ -53,7 +56,8 @@ impl Door {
                 sleep(NO_ROOM).await;
                 continue;
             };
-            let Ok(permit) = permits.clone().try_acquire_owned() else {
+            let share = shares.take(client.ip());
+            let (Some(share), Ok(permit)) = (share, permits.clone().try_acquire_owned()) else {
                 turn_away(&stream, self.tls.is_some());
                 continue;
             };
@@ -62,6 +66,7 @@ impl Door {
             connections.spawn(async move {
                 // Answers are short and wait for nobody.
                 let _ = stream.set_nodelay(true);
+                let stream = Patient::new(stream, limits.write_timeout);
                 match tls {
                     None => converse(stream, client, router, &limits, closing).await,
                     Some(tls) => {
@@ -70,7 +75,7 @@ impl Door {
                         }
                     }
                 }
-                drop(permit);
+                drop((permit, share));
             });
         }
         drop(self.listener);

@@ -53,6 +53,39 @@ enum WatchError {
 /// What shows that a file is another one than before.
 type Stamp = Option<(SystemTime, u64)>;
 
+/// Which state of the file has been dealt with.
+#[derive(Debug, Default)]
+struct Followed {
+    /// The one that was taken over, or is to stay refused; none while there is none.
+    settled: Option<Stamp>,
+    seen: Stamp,
+}
+
+impl Followed {
+    /// Whether to take the file over. One that is still being written is left alone until it has rested for one look.
+    fn is_due(&mut self, now: Stamp) -> bool {
+        let has_rested = now == self.seen;
+        self.seen = now;
+        has_rested && self.settled != Some(now)
+    }
+
+    fn tried(&mut self, stamp: Stamp, is_settled: bool) {
+        self.settled = is_settled.then_some(stamp);
+    }
+}
+
+impl WatchError {
+    /// Whether the same file would be refused again. What the disk or the node could not do just now may work later.
+    fn is_settled(&self) -> bool {
+        match self {
+            Self::Problems(_) | Self::Reload(ReloadError::Shrinks { .. }) => true,
+            // That it appears is a change.
+            Self::Io { error, .. } => error.kind() == io::ErrorKind::NotFound,
+            Self::Reload(ReloadError::Command { .. } | ReloadError::Stopped) => false,
+        }
+    }
+}
+
 /// Follows a file until the node stops. `asked` asks for it to be read again though it did not change.
 pub async fn watch(node: NodeHandle, watched: Watched, asked: Arc<Notify>) {
     // A node that does not serve yet may not know what the cluster holds, and takes no writes.
@@ -63,9 +96,10 @@ pub async fn watch(node: NodeHandle, watched: Watched, asked: Arc<Notify>) {
             Ok(Phase::Joining | Phase::Synced) => sleep(UNTIL_SERVING).await,
         }
     }
-    let mut taken = stamp(&watched).await;
-    take_over(&node, &watched).await;
-    let mut seen = taken;
+    let mut followed = Followed::default();
+    let now = stamp(&watched).await;
+    followed.seen = now;
+    followed.tried(now, take_over(&node, &watched).await);
     loop {
         let is_asked = tokio::select! {
             () = asked.notified() => true,
@@ -73,12 +107,8 @@ pub async fn watch(node: NodeHandle, watched: Watched, asked: Arc<Notify>) {
             _ = node.stopped() => return,
         };
         let now = stamp(&watched).await;
-        // A file that is still being written is left alone until it has rested for one look.
-        let has_changed = now != taken && now == seen;
-        seen = now;
-        if is_asked || has_changed {
-            taken = now;
-            take_over(&node, &watched).await;
+        if followed.is_due(now) || is_asked {
+            followed.tried(now, take_over(&node, &watched).await);
         }
     }
 }
@@ -92,7 +122,8 @@ async fn stamp(watched: &Watched) -> Stamp {
     timeout(DISK, look).await.ok().and_then(Result::ok).flatten()
 }
 
-async fn take_over(node: &NodeHandle, watched: &Watched) {
+/// Takes the file over, and says whether it is dealt with, for better or worse.
+async fn take_over(node: &NodeHandle, watched: &Watched) -> bool {
     let path = watched.path.display();
     match read_and_reload(node, watched).await {
         Ok((source, plan)) => {
@@ -103,10 +134,12 @@ async fn take_over(node: &NodeHandle, watched: &Watched) {
             if foreign > 0 {
                 warn!(file = %path, %source, foreign, "origins of the file belong to another source and were left alone");
             }
+            true
         }
         Err(error) => {
             node.counters().bump(Count::OriginsRefused);
             error!(file = %path, "the origins file was not taken over: {error}");
+            error.is_settled()
         }
     }
 }
@@ -125,4 +158,37 @@ async fn read_and_reload(node: &NodeHandle, watched: &Watched) -> Result<(Name, 
     let source = file.source.clone().unwrap_or(source);
     let plan = reload(node, &source, file, allow_shrink).await?;
     Ok((source, plan))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::CommandError;
+
+    #[test]
+    fn a_file_that_could_not_be_taken_over_just_now_is_tried_again() {
+        let first = Some((SystemTime::UNIX_EPOCH, 1));
+        let second = Some((SystemTime::UNIX_EPOCH, 2));
+        let mut followed = Followed { settled: None, seen: first };
+        followed.tried(first, true);
+        assert!(!followed.is_due(first), "it was taken over");
+        assert!(!followed.is_due(second), "it may still be written");
+        assert!(followed.is_due(second));
+        followed.tried(second, false);
+        assert!(followed.is_due(second), "it was not taken over");
+        followed.tried(second, true);
+        assert!(!followed.is_due(second));
+    }
+
+    #[test]
+    fn only_what_the_file_itself_is_to_blame_for_is_settled() {
+        let io = |kind: io::ErrorKind| WatchError::Io { path: "o.json".into(), error: kind.into() };
+        let command = ReloadError::Command { origin: Name::new("o").unwrap(), error: CommandError::Stopped };
+        for passing in [io(io::ErrorKind::TimedOut), io(io::ErrorKind::PermissionDenied), command.into()] {
+            assert!(!passing.is_settled(), "{passing}");
+        }
+        for lasting in [io(io::ErrorKind::NotFound), ReloadError::Shrinks { removed: 2, held: 3 }.into()] {
+            assert!(lasting.is_settled(), "{lasting}");
+        }
+    }
 }

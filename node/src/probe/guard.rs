@@ -10,7 +10,7 @@ use thiserror::Error;
 
 /// Addresses that no check may connect to unless they are listed, each with the kind that errors name. The registries
 /// of special-purpose addresses (RFC 6890 and its successors), and the metadata services of clouds.
-const DENIED: [(&str, &str); 34] = [
+const DENIED: [(&str, &str); 38] = [
     ("0.0.0.0/8", "unspecified"),
     ("100.100.100.200/32", "a metadata service"),
     ("127.0.0.0/8", LOOPBACK),
@@ -40,6 +40,10 @@ const DENIED: [(&str, &str); 34] = [
     ("2002::/16", "a tunnel (6to4)"),
     ("3fff::/20", "for documentation"),
     ("5f00::/16", "a segment of routing"),
+    ("fd00:42::42/128", "a metadata service"),
+    ("fd00:100::100:200/128", "a metadata service"),
+    ("fd00:a9fe:a9fe::1/128", "a metadata service"),
+    ("fd00:c1::a9fe:a9fe/128", "a metadata service"),
     ("fd00:ec2::254/128", "a metadata service"),
     ("fd20:ce::254/128", "a metadata service"),
     ("fe80::/10", "link-local"),
@@ -234,6 +238,15 @@ mod tests {
         denied("100.100.100.200", "metadata");
         denied("168.63.129.16", "metadata");
         denied("192.0.0.192", "protocols");
+    }
+
+    #[test]
+    fn metadata_services_of_scaleway_and_oracle_and_others_among_private_ipv6_are_denied() {
+        denied("fd00:42::42", "metadata");
+        denied("fd00:c1::a9fe:a9fe", "metadata");
+        denied("fd00:a9fe:a9fe::1", "metadata");
+        denied("fd00:100::100:200", "metadata");
+        allowed("fd00:42::43");
     }
 
     #[test]

@@ -78,12 +78,23 @@ impl Fault {
     }
 }
 
-/// Whether the system had no means left, whatever the other side does.
+/// Whether the node is hindered, whatever the other side does.
 pub(crate) fn is_own(error: &io::Error) -> bool {
-    /// Errors of Linux: out of memory, of files in the system and in the process, of buffers, and of local ports.
-    const OUT_OF_MEANS: [i32; 5] = [12, 23, 24, 105, 99];
+    is_out_of_means(error) || has_no_own_address(error)
+}
+
+/// Whether the system had no means left: no other address would do better.
+pub(super) fn is_out_of_means(error: &io::Error) -> bool {
+    /// Errors of Linux: out of memory, of files in the system and in the process, and of buffers.
+    const OUT_OF_MEANS: [i32; 4] = [12, 23, 24, 105];
     error.raw_os_error().is_some_and(|number| OUT_OF_MEANS.contains(&number))
         || error.kind() == io::ErrorKind::OutOfMemory
+}
+
+/// Whether there is no address here to connect from: no port is left, or none of the kind, as on a machine without
+/// IPv6. Another address may do better.
+pub(super) fn has_no_own_address(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::AddrNotAvailable
 }
 
 fn cut(text: &str) -> Box<str> {

@@ -1,8 +1,9 @@
 //! Connections to origins.
 
 use super::guard::Guard;
-use super::report::{Fault, is_own};
+use super::report::{Fault, has_no_own_address, is_out_of_means};
 use heck_core::probe::Failure;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, timeout_at};
@@ -40,33 +41,38 @@ pub(super) async fn connect(
     addrs: &[SocketAddr],
     deadline: Instant,
 ) -> Result<(TcpStream, SocketAddr), Fault> {
-    connect_by(addrs, deadline, false).await
+    first(addrs, deadline, |addr| connect_once(addr, false)).await
 }
 
-async fn connect_by(
+async fn first<T, F: Future<Output = io::Result<T>>>(
     addrs: &[SocketAddr],
     deadline: Instant,
-    only_knocks: bool,
-) -> Result<(TcpStream, SocketAddr), Fault> {
-    let mut last = Fault::origin(Failure::Resolve, "the name has no address");
+    connect_once: impl Fn(SocketAddr) -> F,
+) -> Result<(T, SocketAddr), Fault> {
+    let (mut last, mut hindered) = (None, None);
     for (tried, &addr) in addrs.iter().enumerate() {
         let left = u32::try_from(addrs.len() - tried).unwrap_or(u32::MAX);
         let connected = if left == 1 {
             // Whoever waits for the probe ends it in time.
-            Ok(connect_once(addr, only_knocks).await)
+            Ok(connect_once(addr).await)
         } else {
             let now = Instant::now();
-            timeout_at(now + deadline.saturating_duration_since(now) / left, connect_once(addr, only_knocks))
-                .await
+            timeout_at(now + deadline.saturating_duration_since(now) / left, connect_once(addr)).await
         };
-        last = match connected {
+        match connected {
             Ok(Ok(stream)) => return Ok((stream, addr)),
-            Ok(Err(error)) if is_own(&error) => return Err(Fault::of_io(&error, Failure::Connect)),
-            Ok(Err(error)) => Fault::origin(Failure::Connect, &format!("{addr}: {error}")),
-            Err(_) => Fault::origin(Failure::Timeout, &format!("{addr}: no connection in time")),
-        };
+            Ok(Err(error)) if is_out_of_means(&error) => return Err(Fault::of_io(&error, Failure::Connect)),
+            Ok(Err(error)) if has_no_own_address(&error) => {
+                hindered = Some(Fault::of_io(&error, Failure::Connect));
+            }
+            Ok(Err(error)) => last = Some(Fault::origin(Failure::Connect, &format!("{addr}: {error}"))),
+            Err(_) => {
+                last = Some(Fault::origin(Failure::Timeout, &format!("{addr}: no connection in time")));
+            }
+        }
     }
-    Err(last)
+    let without = || Fault::origin(Failure::Resolve, "the name has no address");
+    Err(last.or(hindered).unwrap_or_else(without))
 }
 
 /// Whether anything takes connections at one of these addresses. Where the system allows it, the connection is taken
@@ -75,10 +81,10 @@ async fn connect_by(
 /// # Errors
 /// As [`connect`].
 pub(super) async fn knock(addrs: &[SocketAddr], deadline: Instant) -> Result<(), Fault> {
-    connect_by(addrs, deadline, true).await.map(drop)
+    first(addrs, deadline, |addr| connect_once(addr, true)).await.map(drop)
 }
 
-async fn connect_once(addr: SocketAddr, only_knocks: bool) -> std::io::Result<TcpStream> {
+async fn connect_once(addr: SocketAddr, only_knocks: bool) -> io::Result<TcpStream> {
     let socket = if addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     // Otherwise each check would leave a port of this machine waiting for a minute after it was closed.
     socket.set_zero_linger()?;
@@ -95,6 +101,7 @@ async fn connect_once(addr: SocketAddr, only_knocks: bool) -> std::io::Result<Tc
 #[cfg(test)]
 mod tests {
     use super::super::guard::GuardConfig;
+    use super::super::report::Hindrance;
     use super::*;
     use std::time::Duration;
     use tokio::net::TcpListener;
@@ -124,6 +131,30 @@ mod tests {
         assert_eq!((stream.peer_addr().unwrap(), addr), (open, open));
         let refused = connect(&[closed], soon()).await.unwrap_err();
         assert!(matches!(refused, Fault::Origin(Failure::Connect, text) if text.contains("127.0.0.2")));
+    }
+
+    #[tokio::test]
+    async fn an_address_that_this_machine_has_no_way_to_leaves_the_answer_to_the_others() {
+        // As on a machine without IPv6.
+        let connect_once = |addr: SocketAddr| async move {
+            match addr.port() {
+                1 => Err(io::Error::from_raw_os_error(99)),
+                2 => Err(io::Error::from_raw_os_error(111)),
+                3 => Err(io::Error::from_raw_os_error(24)),
+                _ => Ok(()),
+            }
+        };
+        let [none, refuses, no_files, open] =
+            [1, 2, 3, 4].map(|port| SocketAddr::from(([10, 0, 0, 1], port)));
+        assert_eq!(first(&[none, open], soon(), connect_once).await, Ok(((), open)));
+        for addrs in [[none, refuses], [refuses, none]] {
+            let fault = first(&addrs, soon(), connect_once).await.unwrap_err();
+            assert!(matches!(fault, Fault::Origin(Failure::Connect, _)), "{fault:?}");
+        }
+        for addrs in [[none, none], [no_files, open]] {
+            let fault = first(&addrs, soon(), connect_once).await.unwrap_err();
+            assert!(matches!(fault, Fault::Own(Hindrance::System, _)), "{fault:?}");
+        }
     }
 
     #[tokio::test]

@@ -77,6 +77,14 @@ fn a_token_that_is_none_is_refused_even_where_none_is_needed() {
 }
 
 #[test]
+fn signs_of_life_do_not_care_for_tokens_of_other_services() {
+    let api = Served::new();
+    for path in ["/livez", "/readyz", "/openapi.json"] {
+        api.send(api.client.get(api.url(path)).header("authorization", "Bearer of-another-service")).is(200);
+    }
+}
+
+#[test]
 fn a_page_on_the_web_cannot_read_through_a_name_of_its_own() {
     let api = Served::new();
     let with_host = |host: &str| api.client.get(api.url("/v1/origins")).header("host", host);

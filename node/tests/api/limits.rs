@@ -4,7 +4,7 @@ use crate::common::until;
 use crate::served::{Served, api_config};
 use heck_node::api::{ApiConfig, ApiLimits, RequestRate};
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 fn limited(change: impl FnOnce(&mut ApiLimits)) -> Served {
@@ -44,6 +44,48 @@ fn a_connection_too_many_is_turned_away_and_there_is_room_again_later() {
     drop(held);
     let ask = || converse(&api, b"GET /livez HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
     until("there is room again", ask, |answer| answer.starts_with("HTTP/1.1 200 "));
+}
+
+#[test]
+fn a_client_that_reads_no_answers_loses_its_connection() {
+    let api = limited(|limits| {
+        limits.connections = 1;
+        limits.write_timeout = Duration::from_millis(100);
+        limits.rate = None;
+    });
+    let mut greedy = TcpStream::connect(api.server.addr()).unwrap();
+    greedy.set_write_timeout(Some(Duration::from_millis(100))).unwrap();
+    let requests = b"GET /openapi.json HTTP/1.1\r\nhost: localhost\r\n\r\n".repeat(100);
+    // Until no more fits in, or the node has had enough.
+    while greedy.write_all(&requests).is_ok() {}
+    let ask = || converse(&api, b"GET /livez HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+    until("there is room again", ask, |answer| answer.starts_with("HTTP/1.1 200 "));
+    drop(greedy);
+}
+
+#[test]
+fn a_client_has_half_of_the_connections_at_most() {
+    let api = limited(|limits| limits.connections = 4);
+    let alive = b"GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    let held = [(); 2].map(|()| {
+        let mut held = TcpStream::connect(api.server.addr()).unwrap();
+        held.write_all(alive).unwrap();
+        held.read_exact(&mut [0; 15]).unwrap();
+        held
+    });
+    assert!(converse(&api, b"").starts_with("HTTP/1.1 503 "));
+    let ask_from = |ip: [u8; 4]| {
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::from((ip, 0)).into()).unwrap();
+        socket.connect(&api.server.addr().into()).unwrap();
+        let mut other = TcpStream::from(socket);
+        other.write_all(alive).unwrap();
+        let mut head = [0; 15];
+        other.read_exact(&mut head).unwrap();
+        head
+    };
+    assert_eq!(&ask_from([127, 0, 0, 2]), b"HTTP/1.1 200 OK");
+    drop(held);
 }
 
 #[test]

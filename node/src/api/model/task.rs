@@ -6,7 +6,6 @@ use super::table::Table;
 use super::{Heard, OriginRow, pages};
 use crate::error::NodeError;
 use crate::handle::{Events, Missed, NodeHandle};
-use futures_util::FutureExt;
 use heck_core::effects::Event;
 use heck_core::entry::{Body, Entry};
 use heck_core::id::{Name, SHARDS};
@@ -165,7 +164,7 @@ impl Task {
     /// Shows all that the node had said when this was asked for.
     async fn catch_up(&mut self, shown: oneshot::Sender<()>) -> Result<(), NodeError> {
         let mut missed = false;
-        while let Some(event) = self.events.next().now_or_never() {
+        while let Some(event) = self.events.try_next() {
             if event == Ok(None) {
                 return Err(NodeError::Gone);
             }
