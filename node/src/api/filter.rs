@@ -65,17 +65,25 @@ impl Filter {
         has_owner && (self.states.is_empty() || self.states.contains(&health.state))
     }
 
+    /// Whether it asks of descriptions.
+    pub(crate) const fn asks_of_origins(&self) -> bool {
+        self.tag.is_some() || self.source.is_some()
+    }
+
+    /// Whether it asks of health.
+    pub(crate) const fn asks_of_health(&self) -> bool {
+        self.owner.is_some() || !self.states.is_empty()
+    }
+
     /// Whether it meets everything, by its health and a table of descriptions.
     pub(crate) fn wants(&self, name: &Name, health: &HealthRow, origins: &Arc<Table<OriginRow>>) -> bool {
-        let asks_of_origin = self.tag.is_some() || self.source.is_some();
         self.wants_health(health)
-            && (!asks_of_origin || origins.get(name).is_some_and(|row| self.wants_origin(&row.value)))
+            && (!self.asks_of_origins() || origins.get(name).is_some_and(|row| self.wants_origin(&row.value)))
     }
 
     /// Whether it meets everything, by its description and a table of health.
     pub(crate) fn wants_by(&self, name: &Name, origin: &OriginRow, health: &Arc<Table<HealthRow>>) -> bool {
-        let asks_of_health = self.owner.is_some() || !self.states.is_empty();
         self.wants_origin(origin)
-            && (!asks_of_health || health.get(name).is_some_and(|row| self.wants_health(&row.value)))
+            && (!self.asks_of_health() || health.get(name).is_some_and(|row| self.wants_health(&row.value)))
     }
 }

@@ -7,12 +7,13 @@ use heck_core::id::{Dot, SHARDS, Shard, Store, Writer};
 use heck_core::interval::{IntervalSet, Range};
 use heck_core::node::View;
 use heck_core::time::Time;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Messages of one look, and bytes of their payloads.
 const PAGE: usize = 256;
 const PAGE_BYTES: usize = 1 << 20;
+/// Messages that one look goes through at most, whoever wants them; with gaps somewhat more.
+const VISITS: usize = 4_096;
 
 /// A message as it is handed to clients.
 #[derive(Clone, Debug)]
@@ -52,11 +53,22 @@ fn log_lanes(view: View<'_>) -> impl Iterator<Item = (Writer, &IntervalSet)> {
     lanes.filter(|(lane, _)| lane.store == Store::Log).map(|(lane, seen)| (lane.writer, seen))
 }
 
-/// The live messages of a writer, by counter.
-fn live(view: View<'_>, writer: Writer) -> BTreeMap<u64, Arc<Entry>> {
-    let lane = lane(writer);
-    let of_lane = view.state().entries_in(lane.shard).filter(|entry| entry.dot.lane == lane);
-    of_lane.map(|entry| (entry.dot.counter, entry.clone())).collect()
+/// The first live message of a writer in a range, and what it cost to find it.
+fn first_live<'a>(
+    view: View<'a>,
+    writer: Writer,
+    range: Range,
+    visited: &mut usize,
+) -> Option<&'a Arc<Entry>> {
+    let first = Dot { lane: lane(writer), counter: range.first };
+    *visited += 1;
+    if let Some(entry) = view.state().entry(&first) {
+        return Some(entry);
+    }
+    // Only behind a gap it has to be looked for.
+    let mut of_shard = view.state().entries_in(first.lane.shard).inspect(|_| *visited += 1);
+    let found = of_shard.find(|entry| entry.dot >= first)?;
+    (found.dot.lane == first.lane && found.dot.counter <= range.last).then_some(found)
 }
 
 /// The position before all messages that this node still holds.
@@ -64,8 +76,9 @@ pub(crate) fn start(view: View<'_>) -> Position {
     let mut position = Position::default();
     for (writer, seen) in log_lanes(view) {
         let mut expired = seen.clone();
-        for &counter in live(view, writer).keys() {
-            expired.remove(counter);
+        let lane = lane(writer);
+        for entry in view.state().entries_in(lane.shard).filter(|entry| entry.dot.lane == lane) {
+            expired.remove(entry.dot.counter);
         }
         position.insert_all(writer, &expired);
     }
@@ -103,7 +116,7 @@ pub(crate) fn is_of(entry: &Entry, topic: Option<&str>) -> bool {
 pub(crate) fn read(view: View<'_>, now: Time, position: &mut Position, topic: Option<&str>) -> Page {
     let mut page = Page { items: Vec::new(), more: false };
     say_what_was_fenced(view, position, &mut page.items);
-    let mut bytes = 0;
+    let (mut bytes, mut visited) = (0, 0);
     for (writer, seen) in log_lanes(view) {
         let mut missing: Vec<Range> = Vec::new();
         let none = IntervalSet::new();
@@ -111,14 +124,19 @@ pub(crate) fn read(view: View<'_>, now: Time, position: &mut Position, topic: Op
         if missing.is_empty() {
             continue;
         }
-        let live = live(view, writer);
         for range in missing {
             let mut next = range.first;
-            for (&counter, entry) in live.range(range.first..=range.last) {
-                if page.items.len() >= PAGE || bytes >= PAGE_BYTES {
+            while next <= range.last {
+                if page.items.len() >= PAGE || bytes >= PAGE_BYTES || visited >= VISITS {
                     page.more = true;
                     return page;
                 }
+                let rest = Range { first: next, last: range.last };
+                let Some(entry) = first_live(view, writer, rest, &mut visited) else {
+                    gap(view, writer, next, range.last, position, &mut page.items);
+                    break;
+                };
+                let counter = entry.dot.counter;
                 gap(view, writer, next, counter - 1, position, &mut page.items);
                 position.insert(writer, counter);
                 next = counter + 1;
@@ -127,7 +145,6 @@ pub(crate) fn read(view: View<'_>, now: Time, position: &mut Position, topic: Op
                     page.items.push(Item::Message(message(view, now, entry.clone())));
                 }
             }
-            gap(view, writer, next, range.last, position, &mut page.items);
         }
     }
     page

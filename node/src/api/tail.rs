@@ -33,23 +33,54 @@ pub(crate) fn print<'a, T: 'a>(rows: impl Iterator<Item = (&'a Name, &'a Row<T>)
     hasher.finish()
 }
 
+/// A table that a filter looks at besides the one that is followed.
+pub(crate) type Beside<U> = Option<watch::Receiver<Arc<Table<U>>>>;
+
+/// Waits for a change of either table.
+async fn either<T, U>(
+    rows: &mut watch::Receiver<Arc<Table<T>>>,
+    beside: &mut Beside<U>,
+) -> Result<(), watch::error::RecvError> {
+    match beside {
+        None => rows.changed().await,
+        Some(beside) => tokio::select! {
+            changed = rows.changed() => changed,
+            changed = beside.changed() => changed,
+        },
+    }
+}
+
 /// Waits until what `print` sees is not what the client has, and hands it over; none when it still is at the end of
 /// the wait.
 pub(crate) async fn changed<T>(
+    rows: watch::Receiver<Arc<Table<T>>>,
+    conditions: &Conditions,
+    wait: Option<Duration>,
+    print: impl Fn(&Table<T>) -> u64,
+) -> Result<Option<(Tag, Arc<Table<T>>)>, Problem> {
+    changed_beside(rows, Beside::<()>::None, conditions, wait, print).await
+}
+
+/// As [`changed`], where what `print` sees depends on another table too.
+pub(crate) async fn changed_beside<T, U>(
     mut rows: watch::Receiver<Arc<Table<T>>>,
+    mut beside: Beside<U>,
     conditions: &Conditions,
     wait: Option<Duration>,
     print: impl Fn(&Table<T>) -> u64,
 ) -> Result<Option<(Tag, Arc<Table<T>>)>, Problem> {
     let deadline = Instant::now() + wait.unwrap_or_default();
     loop {
+        if let Some(beside) = &mut beside {
+            beside.mark_unchanged();
+        }
         let table = rows.borrow_and_update().clone();
         let tag = Tag::of_print(print(&table));
         if !conditions.has(&tag) {
             return Ok(Some((tag, table)));
         }
         drop(table);
-        match timeout_at(deadline, rows.changed()).await {
+        match timeout_at(deadline, either(&mut rows, &mut beside)).await {
             Ok(Ok(())) => {}
             Ok(Err(_)) => return Err(Problem::new(Kind::Stopped, "the node stops").next("Ask another node.")),
             Err(_) => return Ok(None),
@@ -72,23 +103,35 @@ pub(crate) fn tagged(tag: &Tag, json: Vec<u8>) -> Response {
     (headers, json).into_response()
 }
 
-/// Where a client's last stream of a table broke off: in which process, and at which version.
-fn last_event(headers: &HeaderMap) -> Option<(u64, u64)> {
-    let (instance, version) = headers.get("last-event-id")?.to_str().ok()?.split_once('-')?;
-    Some((u64::from_str_radix(instance, 16).ok()?, version.parse().ok()?))
+/// Versions of the table that is followed and of the one beside it, 0 where there is none.
+#[derive(Clone, Copy)]
+struct At {
+    rows: u64,
+    beside: u64,
+}
+
+/// Where a client's last stream of a table broke off: in which process, and at which versions.
+fn last_event(headers: &HeaderMap) -> Option<(u64, At)> {
+    let (instance, versions) = headers.get("last-event-id")?.to_str().ok()?.split_once('-')?;
+    let (rows, beside) = versions.split_once('-').unwrap_or((versions, "0"));
+    let at = At { rows: rows.parse().ok()?, beside: beside.parse().ok()? };
+    Some((u64::from_str_radix(instance, 16).ok()?, at))
 }
 
 enum Step {
     Reset,
-    Ready,
-    Set(Name),
-    Removed(Name, u64),
+    Ready(At),
+    Set(Name, At),
+    Removed(Name, At),
 }
 
 /// One watcher of a table.
-struct Watcher<T, W, R> {
+struct Watcher<T, U, W, R> {
     rows: watch::Receiver<Arc<Table<T>>>,
+    beside: Beside<U>,
     instance: u64,
+    /// What rows were judged by; none before the first look.
+    judged_by: Option<Arc<Table<U>>>,
     /// What the queue refers to.
     table: Arc<Table<T>>,
     queue: VecDeque<Step>,
@@ -96,41 +139,76 @@ struct Watcher<T, W, R> {
     render: R,
 }
 
-impl<T, W: Fn(&Name, &T) -> bool, R: Fn(&Name, &Row<T>) -> String> Watcher<T, W, R> {
-    /// Queues what changed since a version; everything when that is no longer known.
-    fn queue_since(&mut self, version: Option<u64>) {
+impl<T, U, W, R> Watcher<T, U, W, R>
+where
+    W: Fn(&Name, &T, &Arc<Table<U>>) -> bool,
+    R: Fn(&Name, &Row<T>) -> String,
+{
+    /// Queues what changed since these versions; everything when that is no longer known.
+    fn queue_since(&mut self, seen: Option<At>) {
+        let now = self.beside.as_mut().map(|beside| beside.borrow_and_update().clone()).unwrap_or_default();
         self.table = self.rows.borrow_and_update().clone();
-        let step = |change: Change<'_, T>| match change {
-            Change::Set(name, row) if (self.wanted)(name, &row.value) => Step::Set(name.clone()),
+        let steps = seen.and_then(|seen| self.changes(seen, &now));
+        let at = At { rows: self.table.version(), beside: now.version() };
+        if let Some(steps) = steps {
+            self.queue.extend(steps);
+        } else {
+            let all = self.table.after(None);
+            let mut all: Vec<_> = all.filter(|(name, row)| (self.wanted)(name, &row.value, &now)).collect();
+            all.sort_by_key(|(_, row)| row.version);
+            self.queue.push_back(Step::Reset);
+            let set = |(name, row): (&Name, &Row<T>)| Step::Set(name.clone(), At { rows: row.version, ..at });
+            self.queue.extend(all.into_iter().map(set));
+            self.queue.push_back(Step::Ready(at));
+        }
+        self.judged_by = Some(now);
+    }
+
+    /// The steps from what a watcher has seen; none when they are no longer known.
+    fn changes(&self, seen: At, now: &Arc<Table<U>>) -> Option<Vec<Step>> {
+        let step = |name: &Name, row: &Row<T>, at| {
             // A row that a watcher no longer wants is gone for it.
-            Change::Set(name, row) => Step::Removed(name.clone(), row.version),
-            Change::Removed(name, version) => Step::Removed(name.clone(), version),
+            let is_wanted = (self.wanted)(name, &row.value, now);
+            if is_wanted { Step::Set(name.clone(), at) } else { Step::Removed(name.clone(), at) }
         };
-        match version.and_then(|version| self.table.since(version)) {
-            Some(changes) => self.queue.extend(changes.into_iter().map(step)),
-            None => {
-                let mut all: Vec<_> =
-                    self.table.after(None).filter(|(name, row)| (self.wanted)(name, &row.value)).collect();
-                all.sort_by_key(|(_, row)| row.version);
-                self.queue.push_back(Step::Reset);
-                self.queue.extend(all.into_iter().map(|(name, _)| Step::Set(name.clone())));
-                self.queue.push_back(Step::Ready);
+        let mut steps = Vec::new();
+        for change in self.table.since(seen.rows)? {
+            let at = At { rows: change.version(), beside: seen.beside };
+            steps.push(match change {
+                Change::Set(name, row) => step(name, row, at),
+                Change::Removed(name, _) => Step::Removed(name.clone(), at),
+            });
+        }
+        if self.beside.is_some() {
+            for change in now.since(seen.beside)? {
+                let (Change::Set(name, _) | Change::Removed(name, _)) = &change;
+                let Some(row) = self.table.get(name).filter(|row| row.version <= seen.rows) else { continue };
+                let wanted = |by| (self.wanted)(name, &row.value, by);
+                // What a watcher that comes back was told is not known.
+                if self.judged_by.as_ref().is_none_or(|before| wanted(before) != wanted(now)) {
+                    let at = At { rows: self.table.version(), beside: change.version() };
+                    steps.push(step(name, row, at));
+                }
             }
         }
+        Some(steps)
     }
 
     fn event(&self, step: Step) -> Option<Event> {
-        let id = |version: u64| format!("{:x}-{version}", self.instance);
+        let id = |at: At| match self.beside {
+            None => format!("{:x}-{}", self.instance, at.rows),
+            Some(_) => format!("{:x}-{}-{}", self.instance, at.rows, at.beside),
+        };
         Some(match step {
             Step::Reset => Event::default().event("reset").data("{}").retry(RETRY),
-            Step::Ready => Event::default().event("ready").data("{}").id(id(self.table.version())),
-            Step::Set(name) => {
+            Step::Ready(at) => Event::default().event("ready").data("{}").id(id(at)),
+            Step::Set(name, at) => {
                 let row = self.table.get(&name)?;
-                Event::default().event("set").data((self.render)(&name, row)).id(id(row.version))
+                Event::default().event("set").data((self.render)(&name, row)).id(id(at))
             }
-            Step::Removed(name, version) => {
+            Step::Removed(name, at) => {
                 let data = serde_json::json!({ "name": name.as_str() }).to_string();
-                Event::default().event("removed").data(data).id(id(version))
+                Event::default().event("removed").data(data).id(id(at))
             }
         })
     }
@@ -143,8 +221,9 @@ impl<T, W: Fn(&Name, &T) -> bool, R: Fn(&Name, &Row<T>) -> String> Watcher<T, W,
                 }
                 continue;
             }
-            let seen = self.table.version();
-            self.rows.changed().await.ok()?;
+            let beside = self.judged_by.as_ref().map_or(0, |table| table.version());
+            let seen = At { rows: self.table.version(), beside };
+            either(&mut self.rows, &mut self.beside).await.ok()?;
             self.queue_since(Some(seen));
         }
     }
@@ -159,11 +238,24 @@ pub(crate) fn watch<T: Send + Sync + 'static>(
     wanted: impl Fn(&Name, &T) -> bool + Send + 'static,
     render: impl Fn(&Name, &Row<T>) -> String + Send + 'static,
 ) -> Result<Response, Problem> {
+    let wanted = move |name: &Name, row: &T, _: &Arc<Table<()>>| wanted(name, row);
+    watch_beside(app, (rows, None), headers, wanted, render)
+}
+
+/// As [`watch`], where what is wanted depends on another table too: a row whose part there changes comes or goes.
+pub(crate) fn watch_beside<T: Send + Sync + 'static, U: Send + Sync + 'static>(
+    app: &App,
+    (rows, beside): (watch::Receiver<Arc<Table<T>>>, Beside<U>),
+    headers: &HeaderMap,
+    wanted: impl Fn(&Name, &T, &Arc<Table<U>>) -> bool + Send + 'static,
+    render: impl Fn(&Name, &Row<T>) -> String + Send + 'static,
+) -> Result<Response, Problem> {
     let instance = app.model.instance;
-    let version = last_event(headers).filter(|(of, _)| *of == instance).map(|(_, version)| version);
+    let seen = last_event(headers).filter(|(of, _)| *of == instance).map(|(_, at)| at);
     let table = rows.borrow().clone();
-    let mut watcher = Watcher { rows, instance, table, queue: VecDeque::new(), wanted, render };
-    watcher.queue_since(version);
+    let queue = VecDeque::new();
+    let mut watcher = Watcher { rows, beside, instance, judged_by: None, table, queue, wanted, render };
+    watcher.queue_since(seen);
     events(app, stream::unfold(watcher, Watcher::next))
 }
 

@@ -106,6 +106,46 @@ fn a_watch_of_health_tells_when_an_origin_falls() {
 }
 
 #[test]
+fn origins_asked_for_by_their_state_come_and_go_with_it() {
+    let (dir, runtime) = (tempfile::tempdir().unwrap(), servers());
+    let (origin, status) = switched(&runtime);
+    let nodes = cluster(&["a"], dir.path());
+    let path = "/v1/origins?state=unhealthy";
+    nodes[0].put("/v1/origins/web", &fast(&origin.url("/"))).is(201);
+    until_state(&nodes[0], "web", "healthy");
+    let mut events = nodes[0].events(path, None);
+    events.expect("reset");
+    let began = events.expect("ready");
+    let before = nodes[0].get(path).is(200);
+    let polled = std::thread::scope(|scope| {
+        let poll = scope.spawn(|| nodes[0].get_again(&format!("{path}&wait=20s"), before.etag()));
+        status.store(500, Ordering::SeqCst);
+        poll.join().unwrap()
+    });
+    assert_eq!(polled.is(200).json()["origins"][0]["name"], "web");
+    assert_eq!(events.expect("set").data["name"], "web");
+    let mut resumed = nodes[0].events(path, Some(&began.id));
+    assert_eq!(resumed.expect("set").data["name"], "web", "it came while nobody listened");
+    status.store(200, Ordering::SeqCst);
+    assert_eq!(events.expect("removed").data["name"], "web");
+}
+
+#[test]
+fn health_asked_for_by_tags_comes_and_goes_with_them() {
+    let api = Served::new();
+    api.put_origins(1);
+    until("it is known", || api.get("/v1/health").json(), |all| all["health"][0]["name"] == "o0");
+    let mut events = api.events("/v1/health?tag=eu", None);
+    events.expect("reset");
+    events.expect("ready");
+    let origin = |tags: &[&str]| json!({"url": "http://127.0.0.1:9/", "admin": "maintenance", "tags": tags});
+    api.put("/v1/origins/o0", &origin(&["eu"])).is(200);
+    assert_eq!(events.expect("set").data["name"], "o0");
+    api.put("/v1/origins/o0", &origin(&[])).is(200);
+    assert_eq!(events.expect("removed").data["name"], "o0");
+}
+
+#[test]
 fn a_check_can_be_had_now_from_any_node() {
     let (dir, runtime) = (tempfile::tempdir().unwrap(), servers());
     let (origin, _) = switched(&runtime);

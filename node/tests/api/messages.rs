@@ -2,10 +2,13 @@
 
 use crate::common::{config, members, sockets, until};
 use crate::served::{EventStream, Served, api_config};
+use heck_core::id::Name;
+use heck_core::input::Command;
 use heck_core::time::Span;
 use heck_node::Start;
 use reqwest::Method;
 use serde_json::Value;
+use std::sync::Arc;
 
 fn publish(api: &Served, topic: &str, payload: &str) {
     api.send(api.request(Method::POST, &format!("/v1/messages/{topic}")).body(payload.to_owned())).is(201);
@@ -59,6 +62,24 @@ fn many_messages_come_in_pages() {
     assert_eq!((all["messages"].as_array().unwrap().len(), &all["more"]), (256, &Value::Bool(true)));
     let (rest, ..) = page(&api, &format!("position={}", all["position"].as_str().unwrap()));
     assert_eq!(rest, (256..300).map(|n| n.to_string()).collect::<Vec<_>>());
+}
+
+#[test]
+fn one_look_goes_through_a_part_of_a_long_log_however_few_are_wanted() {
+    let api = Served::new();
+    let message = || Command::Publish { topic: Name::new("t").unwrap(), payload: Arc::from(&b"p"[..]) };
+    for _ in 0..50 {
+        let all = (0..100).map(|_| api.node.handle.command(message()));
+        let published = api.block_on("messages", futures_util::future::join_all(all));
+        assert!(published.iter().all(Result::is_ok));
+    }
+    let mut events = api.events("/v1/messages?from=start&topic=other", None);
+    let first = events.expect("position").id;
+    let second = events.expect("position").id;
+    assert_ne!(first, second, "the second look goes on behind the first");
+    assert_eq!(page(&api, &format!("topic=t&position={first}")).0.len(), 256);
+    assert_eq!(page(&api, &format!("position={second}")).0, [""; 0]);
+    assert_eq!(page(&api, "topic=other").0, [""; 0], "a page goes on to the end");
 }
 
 #[test]

@@ -298,10 +298,11 @@ pub(crate) async fn list(
 ) -> Result<Response, Problem> {
     let filter = Filter::new(query.tag, query.state.as_deref(), query.owner, query.source)?;
     let (rows, origins) = (app.model.health.clone(), app.model.origins.clone());
+    let beside = filter.asks_of_origins().then(|| origins.clone());
     if wants_events(&headers) {
         let ages = app.model.clone();
-        let wanted = move |name: &Name, row: &HealthRow| filter.wants(name, row, &origins.borrow());
-        return tail::watch(&app, rows, &headers, wanted, move |name, row| {
+        let wanted = move |name: &Name, row: &HealthRow, origins: &_| filter.wants(name, row, origins);
+        return tail::watch_beside(&app, (rows, beside), &headers, wanted, move |name, row| {
             serde_json::to_string(&item(name, &row.value, &ages.ages())).unwrap_or_default()
         });
     }
@@ -314,7 +315,7 @@ pub(crate) async fn list(
     let (conditions, wait) = (Conditions::of(&headers)?, wait(query.wait.as_deref())?);
     let print =
         |table: &Table<HealthRow>| tail::print(select.rows(table, &origins.borrow()).take(select.limit + 1));
-    let Some((tag, table)) = tail::changed(rows, &conditions, wait, print).await? else {
+    let Some((tag, table)) = tail::changed_beside(rows, beside, &conditions, wait, print).await? else {
         return Ok(tail::not_modified());
     };
     let origins = origins.borrow().clone();

@@ -214,9 +214,10 @@ pub(crate) async fn list(
 ) -> Result<Response, Problem> {
     let filter = Filter::new(query.tag, query.state.as_deref(), query.owner, query.source)?;
     let (rows, health) = (app.model.origins.clone(), app.model.health.clone());
+    let beside = filter.asks_of_health().then(|| health.clone());
     if wants_events(&headers) {
-        let wanted = move |name: &Name, row: &OriginRow| filter.wants_by(name, row, &health.borrow());
-        return tail::watch(&app, rows, &headers, wanted, |_, row: &Row<OriginRow>| {
+        let wanted = move |name: &Name, row: &OriginRow, health: &_| filter.wants_by(name, row, health);
+        return tail::watch_beside(&app, (rows, beside), &headers, wanted, |_, row: &Row<OriginRow>| {
             shown(&row.value).and_then(|(origin, _)| serde_json::to_string(&origin).ok()).unwrap_or_default()
         });
     }
@@ -230,7 +231,7 @@ pub(crate) async fn list(
     };
     let print = |table: &Table<OriginRow>| tail::print(select(table).iter().map(|(name, row)| (name, row)));
     let (conditions, wait) = (Conditions::of(&headers)?, wait(query.wait.as_deref())?);
-    let Some((tag, table)) = tail::changed(rows, &conditions, wait, print).await? else {
+    let Some((tag, table)) = tail::changed_beside(rows, beside, &conditions, wait, print).await? else {
         return Ok(tail::not_modified());
     };
     let mut rows = select(&table);
