@@ -119,7 +119,7 @@ fn event(block: &str) -> Option<Event> {
 mod tests {
     use super::super::{ClientArgs, Output};
     use super::*;
-    use tokio::io::AsyncWriteExt;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
 
     #[test]
@@ -136,6 +136,10 @@ mod tests {
         let node = tokio::spawn(async move {
             let mut held = Vec::new();
             while let Ok((mut stream, _)) = listener.accept().await {
+                let mut request = Vec::new();
+                while !request.ends_with(b"\r\n\r\n") {
+                    request.push(stream.read_u8().await.unwrap());
+                }
                 let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n";
                 let event = format!("event: set\ndata: {}\n\n", held.len());
                 stream.write_all(format!("{head}{event}").as_bytes()).await.unwrap();
