@@ -22,6 +22,8 @@ pub(crate) struct Row<T> {
 #[derive(Clone, Debug)]
 pub(crate) struct Table<T> {
     rows: BTreeMap<Name, Row<T>>,
+    /// The names of all rows by the versions of these, so that a watcher pays for what changed alone.
+    by_version: BTreeMap<u64, Name>,
     version: u64,
     removed: VecDeque<(u64, Name)>,
     /// Removals up to this version are no longer remembered.
@@ -30,7 +32,8 @@ pub(crate) struct Table<T> {
 
 impl<T> Default for Table<T> {
     fn default() -> Self {
-        Self { rows: BTreeMap::new(), version: 0, removed: VecDeque::new(), forgotten: 0 }
+        let (rows, by_version) = (BTreeMap::new(), BTreeMap::new());
+        Self { rows, by_version, version: 0, removed: VecDeque::new(), forgotten: 0 }
     }
 }
 
@@ -81,15 +84,20 @@ impl<T> Table<T> {
             }
             _ => {
                 self.version += 1;
-                self.rows.insert(name, Row { value, print, version: self.version });
+                self.by_version.insert(self.version, name.clone());
+                let before = self.rows.insert(name, Row { value, print, version: self.version });
+                if let Some(before) = before {
+                    self.by_version.remove(&before.version);
+                }
                 true
             }
         }
     }
 
     pub(super) fn remove(&mut self, name: &Name) -> bool {
-        let is_new = self.rows.remove(name).is_some();
-        if is_new {
+        let before = self.rows.remove(name);
+        if let Some(row) = &before {
+            self.by_version.remove(&row.version);
             self.version += 1;
             self.removed.push_back((self.version, name.clone()));
             if self.removed.len() > REMOVED_LIMIT
@@ -98,7 +106,7 @@ impl<T> Table<T> {
                 self.forgotten = version;
             }
         }
-        is_new
+        before.is_some()
     }
 
     /// What changed since a version, in the order in which it did; none when that is no longer known.
@@ -106,7 +114,8 @@ impl<T> Table<T> {
         if version < self.forgotten || version > self.version {
             return None;
         }
-        let set = self.rows.iter().filter(|(_, row)| row.version > version);
+        let names = self.by_version.range((Bound::Excluded(version), Bound::Unbounded));
+        let set = names.filter_map(|(_, name)| self.rows.get_key_value(name));
         let mut changes: Vec<_> = set.map(|(name, row)| Change::Set(name, row)).collect();
         // A name that came back is there again.
         let gone = self.removed.iter().filter(|(at, name)| *at > version && !self.rows.contains_key(name));
@@ -148,6 +157,22 @@ mod tests {
         table.set(name("a"), 5, 5);
         assert_eq!(seen(table.since(before)), ["c=3", "b=4", "a=5"], "what came back is not removed");
         assert!(table.since(table.version()).unwrap().is_empty());
+    }
+
+    #[test]
+    fn the_index_by_version_has_each_row_once() {
+        let mut table = Table::default();
+        for n in 0..200_u64 {
+            let name = name(&format!("n{}", n % 7));
+            if n % 5 == 0 {
+                table.remove(&name);
+            } else {
+                table.set(name, 0, n);
+            }
+        }
+        let by_rows: BTreeMap<_, _> =
+            table.rows.iter().map(|(name, row)| (row.version, name.clone())).collect();
+        assert_eq!(table.by_version, by_rows);
     }
 
     #[test]
