@@ -41,8 +41,8 @@ pub struct Limits {
     pub handshake: Duration,
     /// How long a stream may pass no whole frame in either direction before it is cut. 30 s unless set.
     pub stream_idle: Duration,
-    /// Bytes of records that may wait for the disk; beyond them the node takes in nothing new until the disk
-    /// has caught up. 64 MiB unless set.
+    /// Bytes of records that may wait for the disk; beyond them the node takes in no writes, of clients or peers, until
+    /// the disk has caught up. 64 MiB unless set.
     pub journal_backlog_bytes: usize,
     /// A journal above this size, and above twice the size of the state, is replaced by a short one. 64 MiB
     /// unless set.

@@ -38,7 +38,7 @@ pub enum Count {
     StreamsTurnedAway,
     /// Connections that did not begin as a peer's do.
     StreamsUnwelcome,
-    /// Streams that were cut for a frame that is none, for silence, or because the peer did not keep up.
+    /// Streams that were cut for a frame that is none, for silence, because the peer did not keep up, or because their key was removed.
     StreamsCut,
     /// Frames that arrived and were decoded.
     FramesReceived,

@@ -6,7 +6,7 @@
 use crate::clock::Clock;
 use crate::counters::{Count, Counters};
 use crate::error::NodeError;
-use crate::handle::{Answer, Ended, Request};
+use crate::handle::{Answer, Ended, Look, Request};
 use crate::journal::Store;
 use crate::probe::Runner;
 use crate::tcp::{StreamEvent, Streams};
@@ -18,12 +18,16 @@ use heck_core::id::Addr;
 use heck_core::input::{Command, Input};
 use heck_core::packet::Packet;
 use heck_core::probe::ProbeOutcome;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::mem;
 use std::sync::Arc;
-use tokio::sync::{broadcast, mpsc, watch};
+use std::time::Duration;
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::sleep_until;
+
+/// How long a full disk may keep a new life's name, which nothing goes on without.
+const LIFE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// What a driver is put together from.
 pub(crate) struct Parts {
@@ -34,9 +38,10 @@ pub(crate) struct Parts {
     pub store: Store,
     pub probes: Runner,
     pub requests: mpsc::Receiver<Request>,
+    pub looks: mpsc::Receiver<Look>,
     pub events: broadcast::Sender<Event>,
     pub counters: Arc<Counters>,
-    /// Bytes of records that may wait for the disk before nothing new is taken in.
+    /// Bytes of records that may wait for the disk before nothing is taken in that writes more.
     pub journal_backlog_bytes: usize,
 }
 
@@ -52,6 +57,8 @@ pub(crate) struct Driver {
     last_token: u64,
     /// A batch of records that was synced in the middle of a step, and that the node has to hear of.
     synced: Option<u64>,
+    /// Who waits until a record is on disk, in the order of the records.
+    syncing: VecDeque<(u64, oneshot::Sender<()>)>,
 }
 
 /// What the driver waited for.
@@ -62,6 +69,7 @@ enum Happening {
     Probe(ProbeOutcome),
     Synced(io::Result<Option<u64>>),
     Request(Option<Request>),
+    Look(Look),
 }
 
 impl Driver {
@@ -74,6 +82,7 @@ impl Driver {
             waiting: BTreeMap::new(),
             last_token: 0,
             synced: None,
+            syncing: VecDeque::new(),
         }
     }
 
@@ -94,6 +103,7 @@ impl Driver {
                 Happening::Probe(outcome) => self.step(Input::Probe(outcome)).await?,
                 Happening::Synced(up_to) => {
                     if let Some(up_to) = up_to? {
+                        self.persisted(up_to);
                         self.step(Input::Persisted { up_to }).await?;
                     }
                 }
@@ -105,27 +115,52 @@ impl Driver {
                         self.command(&command, answer).await?;
                     }
                 }
-                Happening::Request(Some(Request::View(look))) => {
-                    look(self.parts.node.view(), self.parts.clock.now());
-                }
-                Happening::Request(Some(Request::Stop) | None) => return self.finish().await,
+                Happening::Look(Look::View(look)) => look(self.parts.node.view(), self.parts.clock.now()),
+                Happening::Look(Look::Synced(answer)) => self.answer_when_synced(answer),
+                Happening::Look(Look::Stop) | Happening::Request(None) => return self.finish().await,
             }
         }
     }
 
     async fn wait(&mut self) -> Happening {
         self.start_batch();
-        let Parts { node, clock, udp, streams, store, probes, requests, journal_backlog_bytes, .. } =
-            &mut self.parts;
-        // While the disk is behind, peers and clients wait: what they send would only gather in memory.
-        let keeps_up = store.backlog_bytes() <= *journal_backlog_bytes;
+        let keeps_up = self.keeps_up();
+        let Parts { node, clock, udp, streams, store, probes, requests, looks, .. } = &mut self.parts;
+        // While the disk is behind, what would write more waits: it would only gather in memory. A node without any
+        // handle left has nobody to wait for.
+        let takes_requests = keeps_up || looks.is_closed();
         tokio::select! {
             () = sleep_until(clock.instant(node.next_wake().0)) => Happening::Wake,
-            from = udp.receive(), if keeps_up => Happening::Datagram(from),
+            from = udp.receive() => Happening::Datagram(from),
             event = streams.next(), if keeps_up => Happening::Stream(event),
-            outcome = probes.next(), if keeps_up => Happening::Probe(outcome),
-            request = requests.recv(), if keeps_up => Happening::Request(request),
+            outcome = probes.next() => Happening::Probe(outcome),
+            request = requests.recv(), if takes_requests => Happening::Request(request),
+            Some(look) = looks.recv() => Happening::Look(look),
             up_to = store.synced() => Happening::Synced(up_to),
+        }
+    }
+
+    /// Whether the disk takes what is written. When not, peers' pings are answered all the same, so that the node does not
+    /// take them for dead or they it.
+    fn keeps_up(&self) -> bool {
+        self.parts.store.backlog_bytes() <= self.parts.journal_backlog_bytes
+    }
+
+    /// Everything up to this record is on disk.
+    fn persisted(&mut self, up_to: u64) {
+        while let Some((_, answer)) = self.syncing.pop_front_if(|(record, _)| *record <= up_to) {
+            // Whoever asked may have stopped waiting.
+            let _ = answer.send(());
+        }
+    }
+
+    fn answer_when_synced(&mut self, answer: oneshot::Sender<()>) {
+        if self.parts.store.is_synced() {
+            let _ = answer.send(());
+        } else {
+            // Those who gave up waiting take no room while the disk is full.
+            self.syncing.retain(|(_, answer)| !answer.is_closed());
+            self.syncing.push_back((self.parts.store.last(), answer));
         }
     }
 
@@ -138,6 +173,7 @@ impl Driver {
         self.parts.node.step(self.parts.clock.now(), input, &mut self.effects);
         self.carry_out().await?;
         while let Some(up_to) = self.synced.take() {
+            self.persisted(up_to);
             let now = self.parts.clock.now();
             self.parts.node.step(now, Input::Persisted { up_to }, &mut self.effects);
             self.carry_out().await?;
@@ -149,6 +185,8 @@ impl Driver {
         let mut packet = mem::take(&mut self.packet);
         let decoded = decode_packet(self.parts.udp.received(), &mut packet);
         let stepped = match decoded {
+            // It comes again by repair, as what is lost on the way does.
+            Ok(()) if !self.keeps_up() && bears_entries(&packet) => Ok(()),
             Ok(()) => self.step(Input::Datagram { from, packet: &packet }).await,
             Err(_) => {
                 self.parts.counters.bump(Count::DatagramsUndecodable);
@@ -186,7 +224,7 @@ impl Driver {
             self.parts.store.push(number, record);
         }
         if begins_life {
-            self.sync_all().await?;
+            self.sync_all(LIFE_PATIENCE).await?;
         }
         for datagram in &self.effects.datagrams {
             self.parts.udp.begin(&mut self.bytes);
@@ -229,14 +267,11 @@ impl Driver {
         Ok(())
     }
 
-    /// Waits until everything that was written is on disk.
-    async fn sync_all(&mut self) -> io::Result<()> {
-        while !self.parts.store.is_synced() {
-            self.start_batch();
-            if let Some(up_to) = self.parts.store.synced().await? {
-                self.synced = Some(up_to);
-            }
-        }
+    /// Waits until everything that was written is on disk; on a full one no longer than `patience`.
+    async fn sync_all(&mut self, patience: Duration) -> io::Result<()> {
+        let Parts { node, clock, store, .. } = &mut self.parts;
+        let synced = store.sync_all(|| node.snapshot(clock.now()), patience).await?;
+        self.synced = synced.or(self.synced);
         Ok(())
     }
 
@@ -245,10 +280,16 @@ impl Driver {
         if self.parts.store.is_full() {
             return Err(io::ErrorKind::StorageFull.into());
         }
-        self.sync_all().await?;
+        self.sync_all(Duration::ZERO).await?;
         if let Some(up_to) = self.synced.take() {
+            self.persisted(up_to);
             self.step(Input::Persisted { up_to }).await?;
         }
         Ok(())
     }
+}
+
+/// Whether a packet would have the node write down entries, or that it has seen some.
+fn bears_entries(packet: &Packet) -> bool {
+    !packet.entries.is_empty() || !packet.answers.is_empty()
 }

@@ -39,21 +39,37 @@ pub(crate) fn read_small(path: &Path, limit: u64) -> io::Result<Option<String>> 
     Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
 }
 
+/// Makes an empty file that only its owner can read, to be appended to, in the place of one that a crash left behind:
+/// that one may be open to others.
+pub(crate) fn create_private(path: &Path) -> io::Result<File> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut options = OpenOptions::new();
+    options.append(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+/// Closes a file to others than its owner, where the system knows them.
+pub(crate) fn close_to_others(path: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    if is_open_to_others(path) {
+        fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+    }
+    #[cfg(not(unix))]
+    let _ = path;
+    Ok(())
+}
+
 /// Puts a file that only its owner can read in the place of an earlier one: at once, and on disk when it returns.
 pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut new = path.as_os_str().to_owned();
     new.push(".new");
     let new = PathBuf::from(new);
-    // One that a crash left behind may be open to others.
-    match fs::remove_file(&new) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(&new)?;
+    let mut file = create_private(&new)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     fs::rename(&new, path)?;

@@ -8,7 +8,7 @@
 //! its salt. What a frame holds is sealed, the first one of the opener is its address, and an empty one is the end.
 
 use crate::seal::{
-    OFFER_LEN, SALT_LEN, SealError, SealedFrames, Sealers, Session, new_salt, offer, read_offer,
+    KeyId, OFFER_LEN, SALT_LEN, SealError, SealedFrames, Sealers, Session, new_salt, offer, read_offer,
 };
 use heck_core::codec::{DecodeError, HEADER_LEN, decode_packet, encode_packet};
 use heck_core::id::Addr;
@@ -40,6 +40,8 @@ pub(crate) enum StreamError {
     Seal(#[from] SealError),
     #[error("the system gives no random numbers")]
     NoRandomness,
+    #[error("the key of the stream was removed")]
+    KeyRemoved,
 }
 
 /// What stands between packets and the bytes of one direction of a stream.
@@ -54,16 +56,18 @@ pub(crate) enum Frames {
 pub(crate) struct Codec {
     pub(crate) sending: Frames,
     pub(crate) receiving: Frames,
+    /// The key that seals it; none where nothing is sealed.
+    pub(crate) key: Option<KeyId>,
 }
 
 impl Codec {
-    const PLAIN: Self = Self { sending: Frames::Plain, receiving: Frames::Plain };
-}
-
-impl From<Session> for Codec {
-    fn from(Session { sending, receiving }: Session) -> Self {
-        Self { sending: Frames::Sealed(sending.into()), receiving: Frames::Sealed(receiving.into()) }
+    fn sealed(key: KeyId, session: Session) -> Self {
+        let Session { sending, receiving } = session;
+        let (sending, receiving) = (Frames::Sealed(sending.into()), Frames::Sealed(receiving.into()));
+        Self { sending, receiving, key: Some(key) }
     }
+
+    const PLAIN: Self = Self { sending: Frames::Plain, receiving: Frames::Plain, key: None };
 }
 
 impl Frames {
@@ -161,7 +165,7 @@ pub(crate) async fn greet(
     connection.write_all(&bytes).await?;
     let mut other = [0; SALT_LEN];
     connection.read_exact(&mut other).await?;
-    let mut codec = Codec::from(Session::new(sealers.first(), &salt, &other, true));
+    let mut codec = Codec::sealed(sealers.first().id(), Session::new(sealers.first(), &salt, &other, true));
     let mut bytes = vec![0; LENGTH_LEN];
     put_addr(advertised, &mut bytes);
     codec.sending.close(&mut bytes);
@@ -192,7 +196,7 @@ pub(crate) async fn welcome(
             let (sealer, salt) = read_offer(sealers, &bytes)?;
             let own = new_salt().map_err(|_| StreamError::NoRandomness)?;
             connection.write_all(&own).await?;
-            let mut codec = Codec::from(Session::new(sealer, &salt, &own, false));
+            let mut codec = Codec::sealed(sealer.id(), Session::new(sealer, &salt, &own, false));
             let mut buffer = Vec::new();
             codec.receiving.read(connection, ADDR_FRAME_LIMIT, &mut buffer).await?;
             addr = buffer.try_into().map_err(|_| StreamError::Greeting)?;

@@ -22,16 +22,29 @@ pub(crate) type Ended = Option<Result<(), NodeError>>;
 /// Looks at the node, and decides on a command or on none.
 pub(crate) type Decide = Box<dyn FnOnce(View<'_>, Time) -> Option<Command> + Send>;
 
-/// What a handle asks of the node's task.
+/// What a handle asks of the node's task that may write.
 pub(crate) enum Request {
     /// Carry this out.
     Command { command: Command, answer: Answer },
     /// Carry out what this decides on, if anything.
     Decide { decide: Decide, answer: Answer },
+}
+
+/// What a handle asks of the node's task that writes nothing: it is heard also while the disk is behind.
+pub(crate) enum Look {
     /// Let this look at the node.
     View(Box<dyn FnOnce(View<'_>, Time) + Send>),
+    /// Answer once everything that is written so far is on disk.
+    Synced(oneshot::Sender<()>),
     /// Sync what is written and stop.
     Stop,
+}
+
+/// Where a handle's wishes go.
+#[derive(Clone, Debug)]
+pub(crate) struct Wishes {
+    pub(crate) requests: mpsc::Sender<Request>,
+    pub(crate) looks: mpsc::Sender<Look>,
 }
 
 /// A running node. Clones are handles to the same node, which stops when the last of them is gone.
@@ -40,7 +53,7 @@ pub struct NodeHandle {
     addr: SocketAddr,
     boot: Boot,
     recovery: Arc<Recovery>,
-    requests: mpsc::Sender<Request>,
+    wishes: Wishes,
     events: broadcast::WeakSender<Event>,
     ended: watch::Receiver<Ended>,
     observed: Observed,
@@ -58,13 +71,13 @@ impl NodeHandle {
         addr: SocketAddr,
         boot: Boot,
         recovery: Recovery,
-        requests: mpsc::Sender<Request>,
+        wishes: Wishes,
         events: &broadcast::Sender<Event>,
         ended: watch::Receiver<Ended>,
         observed: Observed,
     ) -> Self {
         let (recovery, events) = (Arc::new(recovery), events.downgrade());
-        Self { addr, boot, recovery, requests, events, ended, observed }
+        Self { addr, boot, recovery, wishes, events, ended, observed }
     }
 
     /// The address that the node is bound to, for datagrams and for streams.
@@ -112,7 +125,7 @@ impl NodeHandle {
     pub async fn command(&self, command: Command) -> Result<Option<Dot>, CommandError> {
         let (answer, answered) = oneshot::channel();
         let request = Request::Command { command, answer };
-        self.requests.send(request).await.map_err(|_| CommandError::Stopped)?;
+        self.wishes.requests.send(request).await.map_err(|_| CommandError::Stopped)?;
         answered.await.map_err(|_| CommandError::Stopped)?.map_err(CommandError::Refused)
     }
 
@@ -136,7 +149,11 @@ impl NodeHandle {
                 None
             }
         });
-        self.requests.send(Request::Decide { decide, answer }).await.map_err(|_| CommandError::Stopped)?;
+        self.wishes
+            .requests
+            .send(Request::Decide { decide, answer })
+            .await
+            .map_err(|_| CommandError::Stopped)?;
         match answered.await {
             Ok(answer) => answer.map(Ok).map_err(CommandError::Refused),
             Err(_) => objected.try_recv().map(Err).map_err(|_| CommandError::Stopped),
@@ -153,11 +170,22 @@ impl NodeHandle {
         look: impl FnOnce(View<'_>, Time) -> R + Send + 'static,
     ) -> Result<R, NodeError> {
         let (answer, answered) = oneshot::channel();
-        let request = Request::View(Box::new(move |view, now| {
+        let request = Look::View(Box::new(move |view, now| {
             // Whoever asked may have stopped waiting.
             let _ = answer.send(look(view, now));
         }));
-        self.requests.send(request).await.map_err(|_| NodeError::Gone)?;
+        self.wishes.looks.send(request).await.map_err(|_| NodeError::Gone)?;
+        answered.await.map_err(|_| NodeError::Gone)
+    }
+
+    /// Waits until everything that the node has written by now is on its disk, what a [`view`](Self::view) has shown
+    /// before included.
+    ///
+    /// # Errors
+    /// When the node has stopped.
+    pub async fn synced(&self) -> Result<(), NodeError> {
+        let (answer, answered) = oneshot::channel();
+        self.wishes.looks.send(Look::Synced(answer)).await.map_err(|_| NodeError::Gone)?;
         answered.await.map_err(|_| NodeError::Gone)
     }
 
@@ -189,7 +217,7 @@ impl NodeHandle {
     /// When the node stopped for another reason.
     pub async fn shutdown(&self) -> Result<(), NodeError> {
         // A node that is gone already is what was asked for, or `stopped` tells why.
-        let _ = self.requests.send(Request::Stop).await;
+        let _ = self.wishes.looks.send(Look::Stop).await;
         self.stopped().await
     }
 

@@ -6,7 +6,7 @@ use crate::config::{NodeConfig, Start};
 use crate::counters::Counters;
 use crate::driver::{Driver, Parts};
 use crate::error::StartError;
-use crate::handle::{NodeHandle, Observed};
+use crate::handle::{NodeHandle, Observed, Wishes};
 use crate::journal::{JournalError, JournalFile, Recovery, Store};
 use crate::probe::Runner;
 use crate::sockets::Sockets;
@@ -71,6 +71,8 @@ fn run(
     let streams =
         Streams::new(sockets.tcp, life.advertised, config.sealing.clone(), &config.limits, counters.clone())?;
     let (request_sender, requests) = mpsc::channel(config.limits.requests);
+    let (look_sender, looks) = mpsc::channel(config.limits.requests);
+    let wishes = Wishes { requests: request_sender, looks: look_sender };
     let (events, _) = broadcast::channel(config.limits.events);
     let (ended_sender, ended) = watch::channel(None);
     let probes = Runner::new(&config.probes, counters.clone(), life.clock);
@@ -83,6 +85,7 @@ fn run(
         store: Store::new(journal, config.limits.compact_above_bytes, counters.clone()),
         probes,
         requests,
+        looks,
         events: events.clone(),
         counters,
         journal_backlog_bytes: config.limits.journal_backlog_bytes,
@@ -92,7 +95,7 @@ fn run(
         driver.run(ended_sender).await;
         jumps.abort();
     });
-    let handle = NodeHandle::new(bound, life.boot, recovery, request_sender, &events, ended, observed);
+    let handle = NodeHandle::new(bound, life.boot, recovery, wishes, &events, ended, observed);
     Ok(handle)
 }
 
@@ -143,9 +146,12 @@ async fn join(handle: &NodeHandle, start: &Start) {
 }
 
 #[cfg(test)]
+#[path = "full_disk_tests.rs"]
+mod full_disk_tests;
+
+#[cfg(test)]
 mod tests {
     use super::*;
-    use crate::counters::Count;
     use crate::error::{CommandError, NodeError};
     use heck_core::id::Name;
     use heck_core::rng::Seed;
@@ -170,39 +176,6 @@ mod tests {
         assert!(matches!(advertised(bound, &config), Err(StartError::NoAddress(_))));
         config.advertise = Some("192.0.2.1:7400".parse().unwrap());
         assert_eq!(advertised(bound, &config).ok(), config.advertise);
-    }
-
-    #[tokio::test]
-    async fn a_node_whose_disk_is_full_goes_on_and_answers_for_a_write_only_once_there_is_room() {
-        let dir = tempfile::tempdir().unwrap();
-        let config = settings(dir.path());
-        let sockets = Sockets::bind("127.0.0.1:0".parse().unwrap()).unwrap();
-        let clock = Clock::start();
-        let life = Life { clock, boot: Boot(clock.start_ms()), advertised: to_core(sockets.addr()) };
-        let (mut journal, snapshot, recovery) = JournalFile::open(dir.path()).unwrap();
-        let disk = journal.may_be_full();
-        let handle = run(sockets, &config, life, journal, snapshot, recovery).unwrap();
-        join(&handle, &Start::Bootstrap).await;
-        let put = |n: u8| Command::PutKey { name: Name::new("k").unwrap(), value: [n].as_slice().into() };
-        handle.command(put(1)).await.unwrap();
-        disk.set_full(true);
-        let waiting = tokio::spawn({
-            let (handle, put) = (handle.clone(), put(2));
-            async move { handle.command(put).await }
-        });
-        while handle.counters().get(Count::DiskFull) < 3 {
-            // It answers meanwhile.
-            handle.view(|view, _| view.hash()).await.unwrap();
-            tokio::task::yield_now().await;
-        }
-        assert!(!waiting.is_finished());
-        disk.set_full(false);
-        waiting.await.unwrap().unwrap();
-        handle.shutdown().await.unwrap();
-        let (_, snapshot, recovery) = JournalFile::open(dir.path()).unwrap();
-        assert_eq!((recovery.torn_bytes, recovery.damaged_bytes), (0, 0));
-        let entries = snapshot.records.iter().filter(|record| matches!(record, Record::Entry { .. }));
-        assert_eq!(entries.count(), 2);
     }
 
     #[tokio::test]

@@ -7,10 +7,11 @@ use crate::addr::from_core;
 use crate::config::Limits;
 use crate::counters::{Count, Counters};
 use crate::frame::{Codec, Frames, StreamError, frame, greet, read_packet, welcome};
-use crate::seal::{SealError, Sealers, Sealing};
+use crate::seal::{KeyId, SealError, Sealers, Sealing};
 use heck_core::id::{Addr, StreamId};
 use heck_core::packet::Packet;
 use std::collections::{BTreeMap, VecDeque};
+use std::future::pending;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -270,11 +271,12 @@ impl Shared {
         self.report(Report::Opened { stream, peer, ours, outbox }).await;
         let moved = AtomicU64::new(0);
         let (reader, writer) = connection.into_split();
-        let Codec { sending, receiving } = codec;
+        let Codec { sending, receiving, key } = codec;
         let end = tokio::select! {
             end = self.read(stream, BufReader::new(reader), receiving, &moved) => end,
             end = write(queue, writer, sending, &waiting_bytes, &moved) => end.map_err(StreamError::from),
             () = self.until_idle(&moved) => Err(io::Error::from(io::ErrorKind::TimedOut).into()),
+            () = self.until_removed(key) => Err(StreamError::KeyRemoved),
         };
         if let Err(error) = end {
             self.counters.bump(Count::StreamsCut);
@@ -298,6 +300,16 @@ impl Shared {
             self.report(Report::Event(StreamEvent::Frame { stream, packet })).await;
         }
         Ok(())
+    }
+
+    /// Returns once the key is not in the keyring any more: whoever has it is no peer from then on.
+    async fn until_removed(&self, key: Option<KeyId>) {
+        if let (Sealing::Sealed(keyring), Some(key)) = (&self.sealing, key)
+            && keyring.watch().wait_for(|sealers| sealers.find(key).is_none()).await.is_ok()
+        {
+            return;
+        }
+        pending::<()>().await;
     }
 
     /// Returns once no frame has moved for a while: between one and two times the limit.
@@ -329,4 +341,45 @@ async fn write(
     }
     to.write_all(&frames.last()).await?;
     to.shutdown().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::addr::to_core;
+    use crate::seal::{Key, Keyring, Keys};
+    use heck_core::id::Name;
+
+    fn streams(ring: &Keyring) -> Streams {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let advertised = to_core(listener.local_addr().unwrap());
+        let (limits, counters) = (Limits::default(), Arc::new(Counters::default()));
+        Streams::new(listener, advertised, Sealing::Sealed(ring.clone()), &limits, counters).unwrap()
+    }
+
+    async fn next(streams: &mut Streams) -> StreamEvent {
+        timeout(Duration::from_secs(10), streams.next()).await.expect("something happens")
+    }
+
+    #[tokio::test]
+    async fn a_stream_lasts_while_another_key_seals_and_ends_when_its_own_is_removed() {
+        let (old, new) = (Key::generate().unwrap(), Key::generate().unwrap());
+        let rings = [(); 2].map(|()| Keyring::new(Keys::new(old.clone()), &Name::new("c").unwrap(), None));
+        let [mut a, mut b] = [&rings[0], &rings[1]].map(streams);
+        a.open(b.shared.advertised);
+        // Both have to be driven for either to open.
+        let (opened, accepted) = tokio::join!(next(&mut a), next(&mut b));
+        let StreamEvent::Opened { stream, ours: true, .. } = opened else { panic!("{opened:?}") };
+        assert!(matches!(accepted, StreamEvent::Opened { ours: false, .. }), "{accepted:?}");
+        rings[1].install(new.clone()).unwrap();
+        rings[1].use_key(new.id()).unwrap();
+        a.send(stream, &Packet::default());
+        let heard = next(&mut b).await;
+        assert!(matches!(heard, StreamEvent::Frame { .. }), "{heard:?}");
+        rings[1].remove(old.id()).unwrap();
+        let ended = next(&mut b).await;
+        assert!(matches!(ended, StreamEvent::Closed { .. }), "{ended:?}");
+        assert_eq!(b.shared.counters.get(Count::StreamsCut), 1);
+    }
 }

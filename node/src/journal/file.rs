@@ -2,7 +2,7 @@
 
 use super::frames::{Header, Salt, Scanned, VERSION, header, put_frame, read_header, scan};
 use super::{JournalError, Recovery};
-use crate::files::{damaged_name, sync_dir};
+use crate::files::{close_to_others, create_private, damaged_name, sync_dir};
 use heck_core::effects::Record;
 use heck_core::hash::mix;
 use heck_core::journal::Snapshot;
@@ -26,6 +26,8 @@ pub(crate) struct JournalFile {
     compacted_len: u64,
     /// Whether a failed write may have left something behind `len`.
     has_rest: bool,
+    /// Whether the folder may still have to be synced for this file to bear its name after a crash.
+    is_renamed: bool,
     #[cfg(test)]
     disk: Option<FullDisk>,
     _lock: File,
@@ -34,17 +36,30 @@ pub(crate) struct JournalFile {
 /// A disk that can be full, for tests.
 #[cfg(test)]
 #[derive(Clone, Debug, Default)]
-pub(crate) struct FullDisk(std::sync::Arc<std::sync::atomic::AtomicBool>);
+pub(crate) struct FullDisk {
+    writes: std::sync::Arc<std::sync::atomic::AtomicBool>,
+    renames: std::sync::Arc<std::sync::atomic::AtomicBool>,
+}
 
 #[cfg(test)]
 impl FullDisk {
     pub(crate) fn set_full(&self, full: bool) {
-        self.0.store(full, std::sync::atomic::Ordering::SeqCst);
+        self.writes.store(full, std::sync::atomic::Ordering::SeqCst);
+    }
+
+    /// A folder may have to grow for a new name.
+    pub(crate) fn set_full_for_renames(&self, full: bool) {
+        self.renames.store(full, std::sync::atomic::Ordering::SeqCst);
+    }
+
+    fn rename(&self) -> io::Result<()> {
+        let is_full = self.renames.load(std::sync::atomic::Ordering::SeqCst);
+        if is_full { Err(ErrorKind::StorageFull.into()) } else { Ok(()) }
     }
 
     /// Takes half of it and refuses the rest.
     fn write(&self, file: &mut File, bytes: &[u8]) -> io::Result<()> {
-        if self.0.load(std::sync::atomic::Ordering::SeqCst) {
+        if self.writes.load(std::sync::atomic::Ordering::SeqCst) {
             file.write_all(&bytes[..bytes.len() / 2])?;
             return Err(ErrorKind::StorageFull.into());
         }
@@ -75,7 +90,12 @@ impl JournalFile {
         let path = dir.join(JOURNAL);
         let bytes = match fs::read(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
-            other => other.map_err(failed)?,
+            other => {
+                let bytes = other.map_err(failed)?;
+                // Earlier versions let everybody read it.
+                close_to_others(&path).map_err(failed)?;
+                bytes
+            }
         };
         match read_header(&bytes) {
             Header::Version(version) => Err(JournalError::Version { path, version, known: VERSION }),
@@ -143,8 +163,9 @@ impl JournalFile {
     fn create(dir: &Path, lock: File, records: &[Record]) -> io::Result<Self> {
         let new = Replacement::write(dir, records)?;
         let len = new.len;
-        let journal = Self::of(dir, lock, new, len);
+        let mut journal = Self::of(dir, lock, new, len);
         journal.rename_new()?;
+        journal.sync_name()?;
         Ok(journal)
     }
 
@@ -157,6 +178,7 @@ impl JournalFile {
             len,
             compacted_len,
             has_rest: false,
+            is_renamed: false,
             #[cfg(test)]
             disk: None,
             _lock: lock,
@@ -181,6 +203,7 @@ impl JournalFile {
     /// Appends frames and waits until they are on disk. After an error nothing of them is in the file, and they can be
     /// appended again.
     pub(super) fn append(&mut self, frames: &[u8]) -> io::Result<()> {
+        self.sync_name()?;
         if self.has_rest {
             self.file.set_len(self.len)?;
             self.has_rest = false;
@@ -214,11 +237,27 @@ impl JournalFile {
         Replacement::write(&self.dir, &snapshot.records)
     }
 
-    /// Puts the new journal in the place of the old one, at once or not at all.
+    /// Puts the new journal in the place of the old one, at once or not at all: after an error the old one is in use
+    /// as before. [`Self::sync_name`] makes it last.
     pub(super) fn replace(&mut self, new: Replacement) -> io::Result<()> {
+        self.rename_new().inspect_err(|_| {
+            // It takes room that the old one needs.
+            let _ = fs::remove_file(self.dir.join(NEW_JOURNAL));
+        })?;
         Replacement { file: self.file, salt: self.salt, len: self.len } = new;
         self.compacted_len = self.len;
-        self.rename_new()
+        self.has_rest = false;
+        Ok(())
+    }
+
+    /// Makes the name of a new journal last, where that has not been done. Before, nothing that is written to it is
+    /// sure to be found again.
+    pub(super) fn sync_name(&mut self) -> io::Result<()> {
+        if self.is_renamed {
+            sync_dir(&self.dir)?;
+            self.is_renamed = false;
+        }
+        Ok(())
     }
 
     /// Stays with the long journal until it has grown to twice its size.
@@ -238,9 +277,14 @@ impl JournalFile {
         self.file = File::open(self.dir.join(JOURNAL)).expect("the journal is there to be read");
     }
 
-    fn rename_new(&self) -> io::Result<()> {
+    fn rename_new(&mut self) -> io::Result<()> {
+        #[cfg(test)]
+        if let Some(disk) = &self.disk {
+            disk.rename()?;
+        }
         fs::rename(self.dir.join(NEW_JOURNAL), self.dir.join(JOURNAL))?;
-        sync_dir(&self.dir)
+        self.is_renamed = true;
+        Ok(())
     }
 }
 
@@ -263,7 +307,8 @@ pub(crate) fn read(dir: &Path) -> Result<(Snapshot, usize), JournalError> {
 /// Makes a journal of these records in a folder that has none.
 pub(crate) fn create(dir: &Path, snapshot: &Snapshot) -> Result<(), JournalError> {
     let (mut journal, ..) = JournalFile::open(dir)?;
-    let new = journal.prepare(snapshot).and_then(|new| journal.replace(new));
+    let new =
+        journal.prepare(snapshot).and_then(|new| journal.replace(new)).and_then(|()| journal.sync_name());
     new.map_err(|source| JournalError::Io { path: dir.to_path_buf(), source })
 }
 
@@ -276,8 +321,7 @@ impl Replacement {
         }
         let path = dir.join(NEW_JOURNAL);
         let write = || -> io::Result<File> {
-            drop(File::create(&path)?);
-            let mut file = OpenOptions::new().append(true).open(&path)?;
+            let mut file = create_private(&path)?;
             file.write_all(&bytes)?;
             file.sync_all()?;
             Ok(file)
@@ -300,6 +344,7 @@ fn new_salt() -> Salt {
 mod tests {
     use super::super::frames::HEADER_LEN;
     use super::*;
+    use crate::files::is_open_to_others;
     use heck_core::id::Boot;
 
     fn boots(snapshot: &Snapshot) -> Vec<u64> {
@@ -326,6 +371,35 @@ mod tests {
         let (_, snapshot, recovery) = JournalFile::open(&nested).unwrap();
         assert_eq!(boots(&snapshot), [1, 2, 3]);
         assert_eq!(recovery, Recovery { records: 3, ..Recovery::default() });
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn only_its_owner_can_read_a_journal_and_one_that_was_open_to_others_is_closed() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(JOURNAL);
+        journal_of(dir.path(), &[1]);
+        assert!(!is_open_to_others(&path));
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        journal_of(dir.path(), &[2]);
+        assert!(!is_open_to_others(&path));
+    }
+
+    #[test]
+    fn a_replacement_that_cannot_be_renamed_leaves_the_journal_in_use() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut journal, _, _) = JournalFile::open(dir.path()).unwrap();
+        journal.append_record(&Record::Boot(Boot(1))).unwrap();
+        let disk = journal.may_be_full();
+        disk.set_full_for_renames(true);
+        let new = journal.prepare(&Snapshot { records: vec![Record::Boot(Boot(1))] }).unwrap();
+        assert_eq!(journal.replace(new).unwrap_err().kind(), ErrorKind::StorageFull);
+        assert!(!dir.path().join(NEW_JOURNAL).exists());
+        journal.append_record(&Record::Boot(Boot(2))).unwrap();
+        drop(journal);
+        let (_, snapshot, _) = JournalFile::open(dir.path()).unwrap();
+        assert_eq!(boots(&snapshot), [1, 2]);
     }
 
     #[test]
@@ -425,6 +499,7 @@ mod tests {
         let long = journal.len();
         let new = journal.prepare(&Snapshot { records: vec![Record::Boot(Boot(99))] }).unwrap();
         journal.replace(new).unwrap();
+        assert!(!is_open_to_others(&dir.path().join(JOURNAL)));
         assert!(journal.len() < long && journal.compacted_len() == journal.len());
         journal.append_record(&Record::Boot(Boot(100))).unwrap();
         drop(journal);

@@ -21,6 +21,8 @@ mod file;
 mod frames;
 mod store;
 
+#[cfg(test)]
+pub(crate) use file::FullDisk;
 pub(crate) use file::{JournalFile, create, read};
 pub(crate) use store::Store;
 

@@ -80,9 +80,14 @@ impl Store {
         self.up_to = number;
     }
 
-    /// Bytes that wait for the next batch, roughly.
-    pub(crate) const fn backlog_bytes(&self) -> usize {
-        self.gathered_bytes
+    /// Bytes that are not on disk yet, roughly: those of the batch under way too.
+    pub(crate) fn backlog_bytes(&self) -> usize {
+        self.gathered_bytes + self.job.as_ref().map_or(0, |job| job.bytes)
+    }
+
+    /// The number of the last record that was pushed.
+    pub(crate) const fn last(&self) -> u64 {
+        self.up_to
     }
 
     /// Whether everything is on disk.
@@ -150,6 +155,28 @@ impl Store {
         self.full.is_some()
     }
 
+    /// Waits until everything is on disk and gives the number of the last record, if a batch went there meanwhile. A
+    /// disk that is full is tried again for as long as `patience` says.
+    ///
+    /// # Errors
+    /// When the disk is full for longer, or refuses.
+    pub(crate) async fn sync_all(
+        &mut self,
+        snapshot: impl Fn() -> Snapshot,
+        patience: Duration,
+    ) -> io::Result<Option<u64>> {
+        let deadline = Instant::now() + patience;
+        let mut synced = None;
+        while !self.is_synced() {
+            self.start_batch(&snapshot);
+            synced = self.synced().await?.or(synced);
+            if self.is_full() && Instant::now() >= deadline {
+                return Err(ErrorKind::StorageFull.into());
+            }
+        }
+        Ok(synced)
+    }
+
     /// Keeps a batch that a full disk did not take before those that came after it.
     fn put_back(&mut self, mut records: Vec<Record>, bytes: usize, error: &io::Error) {
         self.counters.bump(Count::DiskFull);
@@ -191,8 +218,8 @@ fn write(journal: &mut JournalFile, records: &[Record], snapshot: Option<&Snapsh
     if let Some(snapshot) = snapshot {
         // The old journal is whole until the new one takes its place: when the disk has no room for a second
         // one, there may still be room for this batch.
-        if let Ok(new) = journal.prepare(snapshot) {
-            journal.replace(new)?;
+        if journal.prepare(snapshot).and_then(|new| journal.replace(new)).is_ok() {
+            journal.sync_name()?;
             return Ok(Outcome::Compacted);
         }
         journal.put_off_compaction();
@@ -204,4 +231,64 @@ fn write(journal: &mut JournalFile, records: &[Record], snapshot: Option<&Snapsh
     }
     journal.append(&frames)?;
     Ok(outcome)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use heck_core::id::Boot;
+    use std::path::Path;
+
+    fn store(dir: &Path) -> (Store, super::super::file::FullDisk) {
+        let (mut journal, _, _) = JournalFile::open(dir).unwrap();
+        let disk = journal.may_be_full();
+        (Store::new(journal, 1, Arc::new(Counters::default())), disk)
+    }
+
+    fn boots(dir: &Path) -> Vec<Record> {
+        JournalFile::open(dir).unwrap().1.records
+    }
+
+    #[tokio::test]
+    async fn a_compaction_that_cannot_be_put_in_place_loses_nothing_that_is_synced() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut store, disk) = store(dir.path());
+        disk.set_full_for_renames(true);
+        let records: Vec<Record> = (1..=3).map(|boot| Record::Boot(Boot(boot))).collect();
+        for (number, record) in (1..).zip(&records) {
+            store.push(number, record.clone());
+            let snapshot = || Snapshot { records: records[..number as usize].to_vec() };
+            assert_eq!(store.sync_all(snapshot, Duration::ZERO).await.unwrap(), Some(number));
+        }
+        assert!(store.counters.get(Count::CompactionsFailed) > 0);
+        drop(store);
+        assert_eq!(boots(dir.path()), records);
+    }
+
+    #[tokio::test]
+    async fn a_batch_under_way_counts_as_backlog() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut store, disk) = store(dir.path());
+        store.push(1, Record::Boot(Boot(1)));
+        let bytes = store.backlog_bytes();
+        assert!(bytes > 0);
+        disk.set_full(true);
+        store.start_batch(Snapshot::default);
+        assert_eq!(store.backlog_bytes(), bytes);
+        assert_eq!(store.synced().await.unwrap(), None);
+        assert_eq!(store.backlog_bytes(), bytes);
+        disk.set_full(false);
+        store.sync_all(Snapshot::default, Duration::from_secs(10)).await.unwrap();
+        assert_eq!(store.backlog_bytes(), 0);
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_for_a_full_disk_gives_up_in_the_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut store, disk) = store(dir.path());
+        disk.set_full(true);
+        store.push(1, Record::Boot(Boot(1)));
+        let waited = store.sync_all(Snapshot::default, 2 * FIRST_PAUSE).await;
+        assert_eq!(waited.unwrap_err().kind(), ErrorKind::StorageFull);
+    }
 }

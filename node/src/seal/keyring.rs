@@ -158,6 +158,13 @@ impl Sealers {
     }
 }
 
+impl Sealer {
+    /// The identity of the key.
+    pub(crate) const fn id(&self) -> KeyId {
+        self.id
+    }
+}
+
 impl fmt::Debug for Sealer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Sealer").field(&self.id).finish()

@@ -389,7 +389,7 @@ const LIMITS: &[Setting] = &[
         "limits.journal_backlog_bytes",
         BYTES,
         limits.journal_backlog_bytes,
-        "Bytes that may wait for the disk before the node takes in nothing new."
+        "Bytes that may wait for the disk before the node takes in no writes."
     ),
     setting!(
         "limits.compact_above_bytes",

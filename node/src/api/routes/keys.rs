@@ -213,7 +213,12 @@ pub(crate) async fn put(
     });
     let dot = match decided.await? {
         Ok(dot) => dot,
-        Err(kept) => Some(kept?),
+        Err(kept) => {
+            let dot = kept?;
+            // The write that it repeats may not be on disk yet.
+            app.node.synced().await?;
+            Some(dot)
+        }
     };
     app.model.catch_up().await;
     spread.wait(&app, dot).await?;

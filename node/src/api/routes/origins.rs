@@ -162,7 +162,13 @@ pub(super) async fn put_in(
     });
     match decided.await? {
         Ok(dot) => Ok((name, tell.try_recv().unwrap_or(Outcome::Updated), dot)),
-        Err(Stop::Is(outcome, dot)) => Ok((name, outcome, dot)),
+        Err(Stop::Is(outcome, dot)) => {
+            if !dry_run {
+                // The write that it repeats may not be on disk yet.
+                app.node.synced().await?;
+            }
+            Ok((name, outcome, dot))
+        }
         Err(Stop::Problem(problem)) => Err(problem),
     }
 }
