@@ -1,6 +1,6 @@
 //! How one origin is checked, and what an answer to a probe is worth.
 
-use crate::config::ConfigError;
+use crate::config::{ConfigError, within};
 use crate::probe::Reply;
 use crate::time::Span;
 
@@ -139,12 +139,7 @@ impl Policy {
             ],
         };
         let confirmers = ("confirmers", self.confirmers.unwrap_or(0).into(), 0, CONFIRMERS_LIMIT.into());
-        for (key, value, min, max) in spans.chain(counts).chain([confirmers]) {
-            if value < min || value > max {
-                return Err(ConfigError { key, value, min, max });
-            }
-        }
-        Ok(())
+        spans.chain(counts).chain([confirmers]).try_for_each(|check| within(&[check]))
     }
 
     /// The nearest policy that is valid: what is made of one that another version of heck allowed.

@@ -3,7 +3,7 @@
 use crate::loss::InjectedLoss;
 use crate::probe::ProbeConfig;
 use crate::seal::Sealing;
-use heck_core::config::{Config, ConfigError};
+use heck_core::config::{Config, ConfigError, within};
 use heck_core::entry::{Scope, VALUE_LIMIT};
 use heck_core::id::Name;
 use heck_core::member::Member;
@@ -133,7 +133,7 @@ impl NodeConfig {
         let us = |span: Duration| u64::try_from(span.as_micros()).unwrap_or(u64::MAX);
         let hour_us = us(Duration::from_secs(3_600));
         let least_frame = u64::from(self.protocol.frame_bytes) + (1 << 20).max(2 * VALUE_LIMIT as u64);
-        let checks = [
+        within(&[
             ("frame_bytes", limits.frame_bytes.into(), least_frame, 1 << 30),
             ("accepted_streams", limits.accepted_streams.into(), 1, 65_536),
             ("stream_backlog_bytes", limits.stream_backlog_bytes as u64, least_frame, u64::MAX),
@@ -145,13 +145,7 @@ impl NodeConfig {
             ("at_once", self.probes.at_once as u64, 1, 1_000_000),
             ("lookups_at_once", self.probes.resolver.at_once as u64, 1, 1_024),
             ("events", limits.events as u64, 1, 1 << 20),
-        ];
-        for (key, value, min, max) in checks {
-            if value < min || value > max {
-                return Err(ConfigError { key, value, min, max });
-            }
-        }
-        Ok(())
+        ])
     }
 }
 

@@ -4,6 +4,7 @@
 //! has room for ten. So a request lists, of groups in which a difference has lasted, a short fingerprint of each
 //! member; the reply then brings what is not among them, instead of ten at random.
 
+use super::unequal;
 use crate::codec::{SECTION_OVERHEAD, packet_len};
 use crate::config::Config;
 use crate::hash::mix;
@@ -71,10 +72,7 @@ impl MemberRepair {
 /// The groups of members that differ from the digest of a packet, a bit each.
 #[must_use]
 pub fn differing_members(packet: &Packet, members: &Members) -> u64 {
-    let own = member_groups(members, packet.nonce);
-    (0..GROUPS)
-        .filter(|&group| own[group] != packet.member_groups[group])
-        .fold(0, |bits, group| bits | (1 << group))
+    unequal(&member_groups(members, packet.nonce), &packet.member_groups)
 }
 
 /// The salted fingerprints of all groups of members.

@@ -201,6 +201,11 @@ impl Repair {
     }
 }
 
+/// The groups whose fingerprints differ, a bit each.
+fn unequal(own: &Groups, others: &Groups) -> u64 {
+    (0..GROUPS).filter(|&group| own[group] != others[group]).fold(0, |bits, group| bits | (1 << group))
+}
+
 /// The salted fingerprints of all groups.
 fn groups(state: &State, salt: u32) -> Groups {
     let mut sums = [0_u64; GROUPS];

@@ -1,14 +1,14 @@
 //! Building a reply: what the asking node lacks, chosen from its request alone.
 
-use super::groups;
 use super::member_list::member_groups;
+use super::{groups, unequal};
 use crate::codec::{SECTION_OVERHEAD, answer_lane_len, carried_len, packet_len};
 use crate::config::Config;
 use crate::entry::Entry;
 use crate::id::Store;
 use crate::member::Members;
 use crate::mutant::Mutant;
-use crate::packet::{Carried, GROUPS, LaneAnswer, Packet, group_of};
+use crate::packet::{Carried, LaneAnswer, Packet, group_of};
 use crate::recent::Recents;
 use crate::state::State;
 use crate::time::{Span, Time};
@@ -79,8 +79,7 @@ pub fn fill_reply(
 
 /// The groups of shards that differ from the digest of a packet, a bit each.
 pub fn differing(packet: &Packet, state: &State) -> u64 {
-    let own = groups(state, packet.nonce);
-    (0..GROUPS).filter(|&group| own[group] != packet.groups[group]).fold(0, |bits, group| bits | (1 << group))
+    unequal(&groups(state, packet.nonce), &packet.groups)
 }
 
 struct Filler<'a> {
