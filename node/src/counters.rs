@@ -81,10 +81,12 @@ pub enum Count {
     OriginsReloaded,
     /// Times that it was not, for what is in it or because it could not be read. The origins are as they were.
     OriginsRefused,
+    /// Event streams and long polls that were refused because their client has as many open as it may.
+    WaitingRefused,
 }
 
 impl Count {
-    pub(crate) const LEN: usize = Self::OriginsRefused as usize + 1;
+    pub(crate) const LEN: usize = Self::WaitingRefused as usize + 1;
 }
 
 /// The counters of one node. Reading them disturbs nobody.

@@ -126,10 +126,10 @@ fn api(handle: &NodeHandle) -> ApiServer {
     serve(listener, handle.clone(), ApiConfig { tokens, ..ApiConfig::default() }).unwrap()
 }
 
-/// Puts something through the API and gives the first line of the answer.
-fn put_at(to: SocketAddr, path: &str, body: &str) -> JoinHandle<String> {
+/// Asks the API for something and gives the first line of the answer.
+fn ask(to: SocketAddr, method: &str, path: &str, body: &str) -> JoinHandle<String> {
     let request = format!(
-        "PUT {path} HTTP/1.1\r\nHost: {to}\r\nAuthorization: Bearer {TOKEN}\r\nConnection: close\r\n\
+        "{method} {path} HTTP/1.1\r\nHost: {to}\r\nAuthorization: Bearer {TOKEN}\r\nConnection: close\r\n\
          Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     );
@@ -142,6 +142,15 @@ fn put_at(to: SocketAddr, path: &str, body: &str) -> JoinHandle<String> {
     })
 }
 
+/// Waits far longer than an answer takes that does not wait for a full disk.
+async fn let_the_disk_refuse(handle: &NodeHandle) {
+    let refused = handle.counters().get(Count::DiskFull) + 3;
+    while handle.counters().get(Count::DiskFull) < refused {
+        timeout(PATIENCE, handle.view(|view, _| view.hash())).await.unwrap().unwrap();
+        tokio::task::yield_now().await;
+    }
+}
+
 #[tokio::test]
 async fn a_write_that_is_repeated_is_answered_no_sooner_than_the_first() {
     let dir = tempfile::tempdir().unwrap();
@@ -149,24 +158,49 @@ async fn a_write_that_is_repeated_is_answered_no_sooner_than_the_first() {
     let api = api(&handle);
     let writes = [("/v1/kv/again", "v"), ("/v1/origins/again", r#"{"url":"http://127.0.0.1:1/"}"#)];
     disk.set_full(true);
-    let first: Vec<_> = writes.map(|(path, body)| put_at(api.addr(), path, body)).into();
+    let first: Vec<_> = writes.map(|(path, body)| ask(api.addr(), "PUT", path, body)).into();
     let has_both =
         |view: View<'_>, _: Time| view.key(&name("again")).is_some() && view.origin(&name("again")).is_some();
     while !timeout(PATIENCE, handle.view(has_both)).await.unwrap().unwrap() {
         tokio::task::yield_now().await;
     }
-    let again: Vec<_> = writes.map(|(path, body)| put_at(api.addr(), path, body)).into();
-    // Far longer than an answer takes that does not wait for the disk.
-    let refused = handle.counters().get(Count::DiskFull) + 3;
-    while handle.counters().get(Count::DiskFull) < refused {
-        timeout(PATIENCE, handle.view(|view, _| view.hash())).await.unwrap().unwrap();
-        tokio::task::yield_now().await;
-    }
+    let again: Vec<_> = writes.map(|(path, body)| ask(api.addr(), "PUT", path, body)).into();
+    let_the_disk_refuse(&handle).await;
     assert!(!again.iter().any(JoinHandle::is_finished));
     disk.set_full(false);
     for answer in first.into_iter().chain(again) {
         let answer = answer.await.unwrap();
         assert!(answer.starts_with("HTTP/1.1 2"), "{answer}");
+    }
+    handle.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_removal_that_is_repeated_is_not_called_done_before_the_first_is_on_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    let (handle, disk) = node(dir.path(), |_| {}).await;
+    let api = api(&handle);
+    let paths = ["/v1/kv/gone", "/v1/origins/gone"];
+    for (path, body) in paths.into_iter().zip(["v", r#"{"url":"http://127.0.0.1:1/"}"#]) {
+        assert!(ask(api.addr(), "PUT", path, body).await.unwrap().starts_with("HTTP/1.1 2"));
+    }
+    disk.set_full(true);
+    let first: Vec<_> = paths.map(|path| ask(api.addr(), "DELETE", path, "")).into();
+    let has_none =
+        |view: View<'_>, _: Time| view.key(&name("gone")).is_none() && view.origin(&name("gone")).is_none();
+    while !timeout(PATIENCE, handle.view(has_none)).await.unwrap().unwrap() {
+        tokio::task::yield_now().await;
+    }
+    let again: Vec<_> = paths.map(|path| ask(api.addr(), "DELETE", path, "")).into();
+    let patch = ask(api.addr(), "PATCH", "/v1/origins/gone", "{}");
+    let_the_disk_refuse(&handle).await;
+    assert!(!again.iter().chain([&patch]).any(JoinHandle::is_finished));
+    disk.set_full(false);
+    for answer in first {
+        assert!(answer.await.unwrap().starts_with("HTTP/1.1 204 "));
+    }
+    for answer in again.into_iter().chain([patch]) {
+        assert!(answer.await.unwrap().starts_with("HTTP/1.1 404 "));
     }
     handle.shutdown().await.unwrap();
 }

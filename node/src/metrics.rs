@@ -77,30 +77,6 @@ const COUNTERS: &[(Count, &str, &str)] = &[
         "probes_hindered_by_settings",
         "Probes that needed a file, a secret or a version that this node does not have",
     ),
-    (Count::ProbesStarted, "probes_started", "Probes of origins that were started"),
-    (
-        Count::ProbesAnswered,
-        "probes_answered",
-        "Probes that brought a status, or the connection that was asked for",
-    ),
-    (Count::ProbesFailed, "probes_failed", "Probes of origins that did not answer as they should"),
-    (Count::ProbesForbidden, "probes_forbidden", "Probes of addresses that must not be probed"),
-    (
-        Count::ProbesNotStarted,
-        "probes_not_started",
-        "Probes not started because as many were under way as may be",
-    ),
-    (Count::ProbesHinderedBySystem, "probes_hindered_by_system", "Probes without descriptor, port or memory"),
-    (
-        Count::ProbesHinderedByResolver,
-        "probes_hindered_by_resolver",
-        "Probes for which the resolver had no answer",
-    ),
-    (
-        Count::ProbesHinderedBySettings,
-        "probes_hindered_by_settings",
-        "Probes that lacked a file or a later version",
-    ),
     (Count::RecordsWritten, "journal_records_written", "Records handed to the journal"),
     (Count::JournalSyncs, "journal_syncs", "Times that the journal was synced to disk"),
     (Count::Compactions, "journal_compactions", "Times that a long journal was replaced by a short one"),
@@ -118,6 +94,11 @@ const COUNTERS: &[(Count, &str, &str)] = &[
     (Count::ClockSteps, "clock_jumps", "Times that the machine's clock was found to have jumped"),
     (Count::OriginsReloaded, "origins_file_taken_over", "Times that the origins file was taken over"),
     (Count::OriginsRefused, "origins_file_refused", "Times that it was not, for what is in it"),
+    (
+        Count::WaitingRefused,
+        "api_waiting_refused",
+        "Event streams and long polls refused because their client has as many open as it may",
+    ),
 ];
 
 /// The labels of requests.
@@ -373,6 +354,7 @@ mod tests {
     #[test]
     fn every_counter_of_the_node_is_there() {
         let counted: BTreeSet<Count> = COUNTERS.iter().map(|(count, ..)| *count).collect();
+        assert_eq!(counted.len(), COUNTERS.len(), "each has one line");
         assert_eq!(counted.len(), Count::LEN, "a new counter needs a line in `COUNTERS` and in REFERENCE.md");
     }
 

@@ -13,6 +13,8 @@ pub struct ApiLimits {
     pub connections: usize,
     /// Event streams at once. 256 unless set.
     pub streams: usize,
+    /// Event streams and long polls that one address may have open. 64 unless set.
+    pub waiting_per_client: usize,
     /// How often one address may ask; unset, as often as it can. 1,000 per second and 2,000 at once unless set.
     pub rate: Option<RequestRate>,
     /// How long an answer may take to begin, the body of the request included; a long poll has the time that it waits
@@ -39,6 +41,7 @@ impl Default for ApiLimits {
         Self {
             connections: 512,
             streams: 256,
+            waiting_per_client: 64,
             rate: Some(RequestRate { per_s: 1_000, burst: 2_000 }),
             deadline: Duration::from_secs(10),
             header_timeout: Duration::from_secs(60),

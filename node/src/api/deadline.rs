@@ -62,12 +62,14 @@ async fn answer(limit: Duration, request: Request, next: Next) -> Response {
 
 /// How long a long poll waits by itself, a write for other nodes, and how much longer an import may take.
 fn asked_to_wait(uri: &Uri) -> Duration {
-    if uri.path().ends_with(":import") {
-        return extract::LONGEST_WAIT;
-    }
     let query = uri.query().unwrap_or_default();
-    if query.split('&').any(|part| part.starts_with("wait_peers=")) {
-        return Duration::from_micros(WAIT_LIMIT.as_us());
+    let waits_for_peers = query.split('&').any(|part| part.starts_with("wait_peers="));
+    let spread = if waits_for_peers { Duration::from_micros(WAIT_LIMIT.as_us()) } else { Duration::ZERO };
+    if uri.path().ends_with(":import") {
+        return extract::LONGEST_WAIT + spread;
+    }
+    if waits_for_peers {
+        return spread;
     }
     let wait = query.split('&').find_map(|part| part.strip_prefix("wait="));
     extract::wait(wait).ok().flatten().unwrap_or_default()

@@ -26,6 +26,7 @@ mod share;
 mod tail;
 mod time;
 mod tls;
+mod waiting;
 
 pub use auth::{Token, TokenError, TokenScope};
 pub use config::{ApiConfig, ApiLimits};
@@ -40,6 +41,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use model::Model;
 use rate::Buckets;
 use server::Door;
+use share::Shares;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -69,6 +71,8 @@ pub(crate) struct App {
     buckets: Option<Arc<Buckets>>,
     /// One permit for each event stream.
     streams: Arc<Semaphore>,
+    /// The event streams and long polls of each client.
+    waiting: Arc<Shares>,
     closing: watch::Receiver<bool>,
     /// Whether a client has told the node to leave.
     leaving: Arc<watch::Sender<bool>>,
@@ -130,6 +134,7 @@ pub fn serve(
         node,
         buckets: limits.rate.map(|rate| Arc::new(Buckets::new(rate))),
         streams: Arc::new(Semaphore::new(limits.streams)),
+        waiting: Arc::new(Shares::new(limits.waiting_per_client)),
         closing: closing.clone(),
         leaving: Arc::new(leaving_sender),
         openapi: document.into(),
@@ -150,6 +155,7 @@ pub fn serve(
 /// The routes with all that stands before them, the outermost last.
 fn finish(router: Router<App>, app: App, limits: &ApiLimits) -> Router {
     router
+        .route_layer(from_fn_with_state(app.clone(), waiting::hold))
         .route_layer(from_fn(deadline::note_route))
         .fallback(routes::no_such_route)
         .method_not_allowed_fallback(routes::method_not_allowed)

@@ -1,4 +1,4 @@
-//! How many connections one client may hold: a stranger must not keep everybody else out.
+//! How many of something one client may hold, connections say: a stranger must not keep everybody else out.
 
 use super::rate::group;
 use std::collections::BTreeMap;
@@ -7,13 +7,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 type Held = Arc<Mutex<BTreeMap<IpAddr, usize>>>;
 
-/// The connections of each client. There are as many clients as connections at most.
+/// What each client holds. There are as many clients as things held at most.
 pub(super) struct Shares {
     limit: usize,
     held: Held,
 }
 
-/// One connection of a client. It counts until this is dropped.
+/// One thing that a client holds. It counts until this is dropped.
 pub(super) struct Share {
     client: IpAddr,
     held: Held,
@@ -25,7 +25,7 @@ impl Shares {
         Self { limit, held: Held::default() }
     }
 
-    /// One more connection; none when the client has as many as it may.
+    /// One more; none when the client has as many as it may.
     pub(super) fn take(&self, client: IpAddr) -> Option<Share> {
         let client = group(client);
         // A panic elsewhere cannot leave a number half changed.

@@ -54,6 +54,7 @@ pub(super) fn open(
     let limits = ApiLimits {
         connections: api.connections as usize,
         streams: api.streams as usize,
+        waiting_per_client: api.waiting_per_client as usize,
         rate: (api.requests_per_s > 0)
             .then(|| RequestRate { per_s: api.requests_per_s, burst: api.requests_per_s.saturating_mul(2) }),
         ..ApiLimits::default()

@@ -32,6 +32,7 @@ use std::time::Duration;
 
 const LEAST_DATAGRAM: u64 = 600;
 const MOST_DATAGRAM: u64 = 65_000;
+const MOST_WAITING: u32 = 65_536;
 
 /// Everything that an operator can set, defaults included.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -186,6 +187,8 @@ pub struct Api {
     pub connections: u32,
     /// Event streams at once.
     pub streams: u32,
+    /// Event streams and long polls of one client address at once.
+    pub waiting_per_client: u32,
     /// Whether the metrics have series for each origin.
     pub metrics_per_origin: bool,
 }
@@ -201,6 +204,7 @@ impl Default for Api {
             requests_per_s: usual.rate.map_or(0, |rate| rate.per_s),
             connections: usual.connections as u32,
             streams: usual.streams as u32,
+            waiting_per_client: usual.waiting_per_client as u32,
             metrics_per_origin: false,
         }
     }
@@ -332,6 +336,11 @@ impl Settings {
         if !(Duration::from_millis(100)..=Duration::from_secs(3_600)).contains(&poll) {
             let what = format!("`origins.poll` is {}", poll.to_toml());
             return Err(("origins.poll", what, "allowed are \"100ms\" to \"1h\"".to_owned()));
+        }
+        let waiting = self.api.waiting_per_client;
+        if !(1..=MOST_WAITING).contains(&waiting) {
+            let what = format!("`api.waiting_per_client` is {waiting}");
+            return Err(("api.waiting_per_client", what, format!("allowed are 1 to {MOST_WAITING}")));
         }
         let name = Name::new("n").map_err(|error| ("name", error.to_string(), String::new()))?;
         self.node_config(name, Sealing::Unsealed, Seed(0)).validate().map_err(|error| out_of_range(&error))

@@ -184,6 +184,12 @@ const API: &[Setting] = &[
     setting!("api.connections", NUMBER, api.connections, "Connections to the API at once."),
     setting!("api.streams", NUMBER, api.streams, "Event streams at once."),
     setting!(
+        "api.waiting_per_client",
+        NUMBER,
+        api.waiting_per_client,
+        "Event streams and long polls that one client address may have open; one more gets 429."
+    ),
+    setting!(
         "api.metrics_per_origin",
         "BOOL",
         api.metrics_per_origin,

@@ -3,12 +3,14 @@
 use crate::common::{Process, config, members, sockets, until};
 use crate::origin::{Origin, answer};
 use crate::served::{Served, api_config};
+use heck_core::id::Name;
 use heck_node::{NodeConfig, Start};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 
 /// Where the server of a test runs, whatever the test itself waits for.
@@ -183,6 +185,47 @@ fn a_write_waits_for_other_nodes_where_that_is_asked_for() {
     until("it is gone there", || nodes[1].get("/v1/origins/o").status, |status| *status == 404);
     nodes[0].post("/v1/messages/t?wait_peers=1").is(201);
     put("/v1/kv/k?wait_peers=many").is(400);
+}
+
+#[test]
+fn an_import_waits_for_other_nodes_and_says_which_lines_they_do_not_have() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut nodes = cluster(&["a", "b"], dir.path());
+    let import = |to: &Served, query: &str, names: std::ops::Range<u32>| -> Vec<Value> {
+        let line = |n| format!("{{\"name\":\"o{n}\",\"url\":\"http://127.0.0.1:9/\",\"interval\":\"1h\"}}\n");
+        let body: String = names.map(line).chain(["nonsense".to_owned()]).collect();
+        let request = to.request(Method::POST, &format!("/v1/origins:import?wait_peers=1{query}"));
+        // A wait that nobody answers ends after the patience of a single request of these tests.
+        let sent = request.header("content-type", "application/x-ndjson").body(body).send();
+        let answer =
+            to.block_on_for(Duration::from_secs(60), "an import", async { sent.await?.text().await });
+        answer.unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let results = import(&nodes[0], "", 0..300);
+    assert_eq!(results.len(), 301);
+    assert!(results[..300].iter().all(|row| row["result"] == "created" && row["spread"] == true));
+    assert_eq!((&results[300]["result"], results[300].get("spread")), (&"refused".into(), None));
+    assert_eq!(
+        nodes[1]
+            .block_on(
+                "a look",
+                nodes[1].node.handle.view(|view, _| {
+                    let is_there = |n: &u32| view.origin(&Name::new(&format!("o{n}")).unwrap()).is_some();
+                    (0..300).filter(is_there).count()
+                })
+            )
+            .unwrap(),
+        300,
+        "they are there when that is answered"
+    );
+    assert!(import(&nodes[0], "&dry_run=true", 300..301)[0].get("spread").is_none());
+    let lone = nodes.swap_remove(0);
+    drop(nodes);
+    let results = import(&lone, "", 299..301);
+    assert_eq!([&results[0]["result"], &results[1]["result"]], ["unchanged", "created"]);
+    assert_eq!([&results[0]["spread"], &results[1]["spread"]], [false, false]);
+    assert!(results[1]["detail"].as_str().unwrap().contains("by 0 others"), "{:?}", results[1]);
+    lone.get("/v1/origins/o300").is(200);
 }
 
 /// The reads of a node go on whatever its writes wait for.

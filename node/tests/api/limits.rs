@@ -2,6 +2,7 @@
 
 use crate::common::until;
 use crate::served::{Served, api_config};
+use heck_node::Count;
 use heck_node::api::{ApiConfig, ApiLimits, RequestRate};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -103,6 +104,44 @@ fn an_event_stream_too_many_is_refused() {
             api.block_on("a stream", request).is_ok_and(|response| response.status() == 200)
         },
     );
+}
+
+#[test]
+fn a_client_has_its_share_of_event_streams_and_long_polls_and_leaves_the_rest_to_others() {
+    let api = limited(|limits| limits.waiting_per_client = 2);
+    let etag = api.get("/v1/health").is(200).etag().to_owned();
+    let stream = api.events("/v1/health", None);
+    let address = api.server.addr();
+    let mut poll = TcpStream::connect(address).unwrap();
+    let ask = format!("GET /v1/health?wait=20s HTTP/1.1\r\nhost: localhost\r\nif-none-match: {etag}\r\n\r\n");
+    poll.write_all(ask.as_bytes()).unwrap();
+    let poll_again = || api.get_again("/v1/health?wait=10ms", &etag).status;
+    until("the poll is counted", poll_again, |status| *status == 429);
+    let more = api.send(api.client.get(api.url("/v1/messages")).header("accept", "text/event-stream"));
+    assert_eq!(more.is(429).header("retry-after"), "5");
+    assert_eq!(api.get_again("/v1/health?wait=20s", &etag).is(429).header("retry-after"), "5");
+    assert!(api.node.handle.counters().get(Count::WaitingRefused) >= 2);
+    api.get("/v1/health").is(200);
+    api.get_again("/v1/health?wait=0s", &etag).is(304);
+    let status_from = |ip: [u8; 4]| {
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::from((ip, 0)).into()).unwrap();
+        socket.connect(&address.into()).unwrap();
+        let mut other = TcpStream::from(socket);
+        other
+            .write_all(b"GET /v1/health HTTP/1.1\r\nhost: localhost\r\naccept: text/event-stream\r\n\r\n")
+            .unwrap();
+        let mut head = [0; 15];
+        other.read_exact(&mut head).unwrap();
+        String::from_utf8_lossy(&head).into_owned()
+    };
+    assert_eq!(status_from([127, 0, 0, 2]), "HTTP/1.1 200 OK");
+    // What has ended is given back.
+    drop((stream, poll));
+    for _ in 0..2 {
+        let there_is_room = || api.get_again("/v1/health?wait=10ms", &etag).status;
+        until("there is room again", there_is_room, |status| *status == 304);
+    }
 }
 
 #[test]

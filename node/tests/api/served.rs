@@ -111,7 +111,10 @@ impl Served {
     }
 
     pub fn block_on<T>(&self, what: &str, future: impl Future<Output = T>) -> T {
-        let patience = Duration::from_secs(30);
+        self.block_on_for(Duration::from_secs(30), what, future)
+    }
+
+    pub fn block_on_for<T>(&self, patience: Duration, what: &str, future: impl Future<Output = T>) -> T {
         let bounded = async { tokio::time::timeout(patience, future).await };
         self.runtime.block_on(bounded).unwrap_or_else(|_| panic!("{what} took longer than {patience:?}"))
     }

@@ -1,6 +1,7 @@
 //! Many origins at once: one JSON document on each line, and one result.
 
 use super::origins::{Outcome, put_in};
+use super::spread::Spread;
 use crate::api::App;
 use crate::api::etag::Conditions;
 use crate::api::extract::{Params, expect_type, json, name as to_name};
@@ -10,14 +11,19 @@ use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::{StreamExt, stream};
-use heck_core::id::Name;
+use heck_core::id::{Dot, Name};
+use heck_core::witness::WAIT_LIMIT;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
 use utoipa::{IntoParams, ToSchema};
 
 /// Lines under way at once: what waits for the disk waits together.
 const AT_ONCE: usize = 64;
+/// Lines at once that wait for other nodes: an eighth of what the node has room for, so that others can wait too.
+const WAITING_AT_ONCE: usize = 32;
 
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -27,6 +33,9 @@ pub(crate) struct Query {
     dry_run: Option<bool>,
     /// The source of origins that are new and name none; `api` unless set.
     source: Option<String>,
+    /// Answers once so many other nodes have all lines on disk too, or 30 s after they are on this node's: `spread` of
+    /// each result tells. The answer comes from this node's disk alone unless set.
+    wait_peers: Option<u16>,
 }
 
 /// What became of one line.
@@ -39,7 +48,11 @@ pub(crate) struct LineResult {
     name: Option<String>,
     /// `created`, `updated`, `unchanged` or `refused`.
     result: &'static str,
-    /// Why it was refused.
+    /// Whether as many others have it on disk as `wait_peers` asks for; missing where nobody waits for them. A line that
+    /// has not spread stays, and goes on spreading.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    spread: Option<bool>,
+    /// Why it was refused, or has not spread.
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
 }
@@ -72,14 +85,18 @@ pub(crate) async fn import(
     })?;
     let dry_run = query.dry_run.unwrap_or(false);
     let lines = read(&bytes);
-    let results = stream::iter(lines)
+    let mut results = stream::iter(lines)
         .map(|(line, read)| one(&app, line, read, source.as_ref(), dry_run))
         .buffered(AT_ONCE)
         .collect::<Vec<_>>()
         .await;
+    let spread = Spread::to(query.wait_peers);
+    if spread.is_asked_for() && !dry_run {
+        wait_for_peers(&app, &spread, &mut results).await;
+    }
     app.model.catch_up().await;
     let mut answer = Vec::new();
-    for result in &results {
+    for (result, _) in &results {
         answer.extend(super::to_json(result)?);
         answer.push(b'\n');
     }
@@ -114,20 +131,46 @@ fn read(bytes: &[u8]) -> Vec<(usize, Line)> {
     read.collect()
 }
 
-async fn one(app: &App, line: usize, read: Line, source: Option<&Name>, dry_run: bool) -> LineResult {
+/// What became of a line, and the dot of what it wrote or found.
+type Done = (LineResult, Option<Dot>);
+
+async fn one(app: &App, line: usize, read: Line, source: Option<&Name>, dry_run: bool) -> Done {
     let (name, result) = match read {
         Ok((name, value)) => (name, put_in(app, value, None, source, Conditions::none(), dry_run).await),
         Err(problem) => (None, Err(problem)),
     };
     match result {
-        Ok((name, outcome, _)) => {
+        Ok((name, outcome, dot)) => {
             let result = match outcome {
                 Outcome::Created => "created",
                 Outcome::Updated => "updated",
                 Outcome::Unchanged => "unchanged",
             };
-            LineResult { line, name: Some(name.as_str().to_owned()), result, detail: None }
+            let name = Some(name.as_str().to_owned());
+            (LineResult { line, name, result, spread: None, detail: None }, dot)
         }
-        Err(problem) => LineResult { line, name, result: "refused", detail: Some(problem.detail) },
+        Err(problem) => {
+            let detail = Some(problem.detail);
+            (LineResult { line, name, result: "refused", spread: None, detail }, None)
+        }
     }
+}
+
+/// Waits until others have what is on this node's disk, for all lines together as long as for a single write.
+async fn wait_for_peers(app: &App, spread: &Spread, results: &mut [Done]) {
+    // A wait that began at once ends a little earlier, and says how far its line has spread.
+    let deadline = Instant::now() + Duration::from_micros(WAIT_LIMIT.as_us()) + Duration::from_secs(1);
+    let written = results.iter_mut().filter_map(|(result, dot)| dot.map(|dot| (result, dot)));
+    stream::iter(written)
+        .for_each_concurrent(WAITING_AT_ONCE, |(result, dot)| async move {
+            // Whoever has no turn in time has not been asked about, which is no more than that.
+            let waited = timeout_at(deadline, spread.wait(app, Some(dot))).await;
+            let detail = match waited {
+                Ok(Ok(())) => None,
+                Ok(Err(problem)) => Some(problem.detail),
+                Err(_) => Some("the write is kept here; by how many others is not known so far".to_owned()),
+            };
+            (result.spread, result.detail) = (Some(detail.is_none()), detail);
+        })
+        .await;
 }

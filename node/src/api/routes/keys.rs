@@ -1,5 +1,6 @@
 //! The key-value store: values that every node holds.
 
+use super::durable::or_once_durable;
 use super::spread::Spread;
 use super::to_json;
 use crate::api::App;
@@ -214,7 +215,7 @@ pub(crate) async fn put(
     let dot = match decided.await? {
         Ok(dot) => dot,
         Err(kept) => {
-            let dot = kept?;
+            let dot = or_once_durable(&app, kept).await?;
             // The write that it repeats may not be on disk yet.
             app.node.synced().await?;
             Some(dot)
@@ -247,7 +248,7 @@ pub(crate) async fn delete(
         conditions.allow_write(Some(&Tag::of_dot(&held.dot)))?;
         Ok::<_, Problem>(Command::DeleteKey { name })
     });
-    let dot = decided.await??;
+    let dot = or_once_durable(&app, decided.await?).await?;
     app.model.catch_up().await;
     spread.wait(&app, dot).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -2,6 +2,7 @@
 
 #![allow(unused_qualifications, reason = "the descriptions of parameters expand to qualified names")]
 
+mod durable;
 mod health;
 mod import;
 mod keys;

@@ -1,5 +1,6 @@
 //! Origins: what their operators say of them.
 
+use super::durable::{once_durable, or_once_durable};
 use super::spread::Spread;
 use super::to_json;
 use crate::api::App;
@@ -169,7 +170,7 @@ pub(super) async fn put_in(
             }
             Ok((name, outcome, dot))
         }
-        Err(Stop::Problem(problem)) => Err(problem),
+        Err(Stop::Problem(problem)) => Err(once_durable(app, problem).await),
     }
 }
 
@@ -328,9 +329,11 @@ async fn change(
         let of = name.clone();
         let held = app.node.view(move |view, _| view.origin(&of).cloned()).await?;
         let missing = || Problem::missing("origin", name.as_str());
-        let held = held.ok_or_else(missing)?;
+        let Some(held) = held else { return Err(once_durable(app, missing()).await) };
         let Body::Origin { spec, source, .. } = &held.body else { return Err(missing()) };
-        conditions.allow_write(Some(&Tag::of_dot(&held.dot)))?;
+        if let Err(problem) = conditions.allow_write(Some(&Tag::of_dot(&held.dot))) {
+            return Err(once_durable(app, problem).await);
+        }
         let (of, (spec, source)) = (name.clone(), change(spec, source)?);
         let decided = app.node.decide(move |view, _| {
             if view.origin(&of).is_none_or(|now| now.dot != held.dot) {
@@ -400,7 +403,7 @@ pub(crate) async fn delete(
         conditions.allow_write(Some(&Tag::of_dot(&held.dot)))?;
         Ok::<_, Problem>(Command::RemoveOrigin { name: of })
     });
-    let dot = decided.await??;
+    let dot = or_once_durable(&app, decided.await?).await?;
     app.model.catch_up().await;
     spread.wait(&app, dot).await?;
     Ok((StatusCode::NO_CONTENT, [(header::CACHE_CONTROL, "no-store")]).into_response())

@@ -18,6 +18,16 @@ pub(crate) struct Spread {
 }
 
 impl Spread {
+    /// What a client asks of a write whose query has more to say.
+    pub(crate) const fn to(wait_peers: Option<u16>) -> Self {
+        Self { wait_peers }
+    }
+
+    /// Whether anybody is to be waited for.
+    pub(crate) fn is_asked_for(&self) -> bool {
+        self.wait_peers.is_some_and(|count| count > 0)
+    }
+
     /// Waits for the write of this dot; one that changed nothing has none.
     pub(crate) async fn wait(&self, app: &App, dot: Option<Dot>) -> Result<(), Problem> {
         if let (Some(dot), Some(count @ 1..)) = (dot, self.wait_peers) {

@@ -261,10 +261,12 @@ async fn import(node: &Connection, file: &str, dry_run: bool, source: Option<&st
     let answer = response.text().await.map_err(|error| node.unreachable(&error))?;
     let results: Vec<Value> = answer.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
     let count = |result: &str| results.iter().filter(|row| row["result"] == result).count();
+    let is_behind = |row: &&Value| row["spread"] == false;
+    let behind = results.iter().filter(is_behind).count();
     if node.output == Output::Json {
         say(answer.trim_end());
     } else {
-        for row in results.iter().filter(|row| row["result"] == "refused") {
+        for row in results.iter().filter(|row| row["result"] == "refused" || is_behind(row)) {
             say(format_args!("{file}:{}: {}", row["line"], table::plain(&cell(row, "detail"))));
         }
         let [created, updated, unchanged, refused] =
@@ -273,6 +275,15 @@ async fn import(node: &Connection, file: &str, dry_run: bool, source: Option<&st
         say(format_args!(
             "{created} created, {updated} updated, {unchanged} unchanged, {refused} refused{would}"
         ));
+        if behind > 0 {
+            say(format_args!(
+                "{behind} are kept, but not yet by as many others as asked for; they go on spreading"
+            ));
+        }
     }
-    Ok(if count("refused") > 0 { Exit::Usage } else { Exit::Success })
+    Ok(match (count("refused"), behind) {
+        (0, 0) => Exit::Success,
+        (0, _) => Exit::Unreachable,
+        _ => Exit::Usage,
+    })
 }
