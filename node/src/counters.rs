@@ -73,6 +73,8 @@ pub enum Count {
     CompactionsFailed,
     /// Times that the disk had no room for records; they wait until it has.
     DiskFull,
+    /// Times that the disk took so long for a batch of records that writes stopped being taken in.
+    DiskStalls,
     /// Times that the system refused to accept a connection, as when it is out of file descriptors.
     AcceptsFailed,
     /// Times that the machine's clock was found to have jumped, back or ahead. The node's own does not.
@@ -83,10 +85,12 @@ pub enum Count {
     OriginsRefused,
     /// Event streams and long polls that were refused because their client has as many open as it may.
     WaitingRefused,
+    /// Times that a name to join through had no address.
+    JoinResolveFailures,
 }
 
 impl Count {
-    pub(crate) const LEN: usize = Self::WaitingRefused as usize + 1;
+    pub(crate) const LEN: usize = Self::JoinResolveFailures as usize + 1;
 }
 
 /// The counters of one node. Reading them disturbs nobody.

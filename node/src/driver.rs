@@ -1,7 +1,8 @@
 //! The one task that drives a node: it alone steps the state machine, and it carries out what each step wants.
 //!
 //! It keeps the duties that `heck_core::Node::step` names, and one more: a life's name is on disk before
-//! anything that was minted in that life leaves the node.
+//! anything that was minted in that life leaves the node. It never waits for the disk: until such a name is there, what
+//! the node says to its peers is lost, as datagrams may be at any time.
 
 use crate::clock::Clock;
 use crate::counters::{Count, Counters};
@@ -25,9 +26,10 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::sleep_until;
+use tracing::info;
 
-/// How long a full disk may keep a new life's name, which nothing goes on without.
-const LIFE_PATIENCE: Duration = Duration::from_secs(10);
+/// How long the disk may take for the last records of a node that stops.
+const LAST_PATIENCE: Duration = Duration::from_secs(10);
 
 /// What a driver is put together from.
 pub(crate) struct Parts {
@@ -55,8 +57,8 @@ pub(crate) struct Driver {
     /// Commands that wait for their answer, by token.
     waiting: BTreeMap<u64, Answer>,
     last_token: u64,
-    /// A batch of records that was synced in the middle of a step, and that the node has to hear of.
-    synced: Option<u64>,
+    /// The record of this life's name while it is not on disk.
+    unnamed: Option<u64>,
     /// Who waits until a record is on disk, in the order of the records.
     syncing: VecDeque<(u64, oneshot::Sender<()>)>,
 }
@@ -81,7 +83,7 @@ impl Driver {
             bytes: Vec::new(),
             waiting: BTreeMap::new(),
             last_token: 0,
-            synced: None,
+            unnamed: None,
             syncing: VecDeque::new(),
         }
     }
@@ -97,22 +99,22 @@ impl Driver {
     async fn drive(&mut self) -> io::Result<()> {
         loop {
             match self.wait().await {
-                Happening::Wake => self.step(Input::Timeout).await?,
-                Happening::Datagram(from) => self.datagram(from).await?,
-                Happening::Stream(event) => self.stream(event).await?,
-                Happening::Probe(outcome) => self.step(Input::Probe(outcome)).await?,
+                Happening::Wake => self.step(Input::Timeout).await,
+                Happening::Datagram(from) => self.datagram(from).await,
+                Happening::Stream(event) => self.stream(event).await,
+                Happening::Probe(outcome) => self.step(Input::Probe(outcome)).await,
                 Happening::Synced(up_to) => {
                     if let Some(up_to) = up_to? {
                         self.persisted(up_to);
-                        self.step(Input::Persisted { up_to }).await?;
+                        self.step(Input::Persisted { up_to }).await;
                     }
                 }
                 Happening::Request(Some(Request::Command { command, answer })) => {
-                    self.command(&command, answer).await?;
+                    self.command(&command, answer).await;
                 }
                 Happening::Request(Some(Request::Decide { decide, answer })) => {
                     if let Some(command) = decide(self.parts.node.view(), self.parts.clock.now()) {
-                        self.command(&command, answer).await?;
+                        self.command(&command, answer).await;
                     }
                 }
                 Happening::Look(Look::View(look)) => look(self.parts.node.view(), self.parts.clock.now()),
@@ -148,6 +150,10 @@ impl Driver {
 
     /// Everything up to this record is on disk.
     fn persisted(&mut self, up_to: u64) {
+        if self.unnamed.is_some_and(|record| record <= up_to) {
+            self.unnamed = None;
+            info!("the new life is on disk: peers hear of the node again");
+        }
         while let Some((_, answer)) = self.syncing.pop_front_if(|(record, _)| *record <= up_to) {
             // Whoever asked may have stopped waiting.
             let _ = answer.send(());
@@ -169,63 +175,64 @@ impl Driver {
         store.start_batch(|| node.snapshot(clock.now()));
     }
 
-    async fn step(&mut self, input: Input<'_>) -> io::Result<()> {
+    async fn step(&mut self, input: Input<'_>) {
         self.parts.node.step(self.parts.clock.now(), input, &mut self.effects);
-        self.carry_out().await?;
-        while let Some(up_to) = self.synced.take() {
-            self.persisted(up_to);
-            let now = self.parts.clock.now();
-            self.parts.node.step(now, Input::Persisted { up_to }, &mut self.effects);
-            self.carry_out().await?;
-        }
-        Ok(())
+        self.carry_out().await;
     }
 
-    async fn datagram(&mut self, from: Addr) -> io::Result<()> {
+    async fn datagram(&mut self, from: Addr) {
         let mut packet = mem::take(&mut self.packet);
         let decoded = decode_packet(self.parts.udp.received(), &mut packet);
-        let stepped = match decoded {
+        match decoded {
             // It comes again by repair, as what is lost on the way does.
-            Ok(()) if !self.keeps_up() && bears_entries(&packet) => Ok(()),
+            Ok(()) if !self.keeps_up() && bears_entries(&packet) => {}
             Ok(()) => self.step(Input::Datagram { from, packet: &packet }).await,
-            Err(_) => {
-                self.parts.counters.bump(Count::DatagramsUndecodable);
-                Ok(())
-            }
-        };
+            Err(_) => self.parts.counters.bump(Count::DatagramsUndecodable),
+        }
         self.packet = packet;
-        stepped
     }
 
-    async fn stream(&mut self, event: StreamEvent) -> io::Result<()> {
+    async fn stream(&mut self, event: StreamEvent) {
         match event {
             StreamEvent::Opened { stream, peer, ours } => {
-                self.step(Input::StreamOpened { stream, peer, ours }).await
+                self.step(Input::StreamOpened { stream, peer, ours }).await;
             }
             StreamEvent::Refused { peer } => self.step(Input::StreamRefused { peer }).await,
             StreamEvent::Frame { stream, packet } => {
-                self.step(Input::StreamFrame { stream, packet: &packet }).await
+                self.step(Input::StreamFrame { stream, packet: &packet }).await;
             }
             StreamEvent::Closed { stream } => self.step(Input::StreamClosed { stream }).await,
         }
     }
 
-    async fn command(&mut self, command: &Command, answer: Answer) -> io::Result<()> {
+    async fn command(&mut self, command: &Command, answer: Answer) {
         self.last_token += 1;
         self.waiting.insert(self.last_token, answer);
-        self.step(Input::Command { token: self.last_token, command }).await
+        self.step(Input::Command { token: self.last_token, command }).await;
     }
 
     /// Carries out what a step wants, records first.
-    async fn carry_out(&mut self) -> io::Result<()> {
-        let mut begins_life = false;
+    async fn carry_out(&mut self) {
         for (number, record) in self.effects.records.drain(..) {
-            begins_life |= matches!(record, Record::Boot(_));
+            if matches!(record, Record::Boot(_)) {
+                self.unnamed = Some(number);
+            }
             self.parts.store.push(number, record);
         }
-        if begins_life {
-            self.sync_all(LIFE_PATIENCE).await?;
+        if self.unnamed.is_none() {
+            self.send().await;
+        } else {
+            self.say_nothing();
         }
+        for probe in &self.effects.probes {
+            self.parts.probes.start(probe);
+        }
+        self.tell();
+        self.effects.clear();
+    }
+
+    /// Sends what a step has for peers.
+    async fn send(&mut self) {
         for datagram in &self.effects.datagrams {
             self.parts.udp.begin(&mut self.bytes);
             encode_packet(&datagram.packet, &mut self.bytes);
@@ -243,9 +250,21 @@ impl Driver {
                 StreamEffect::Close { stream } => self.parts.streams.close(*stream),
             }
         }
-        for probe in &self.effects.probes {
-            self.parts.probes.start(probe);
+    }
+
+    /// Loses what a step has for peers, and lets the node know where it would wait for an answer.
+    fn say_nothing(&mut self) {
+        for effect in &self.effects.streams {
+            match effect {
+                StreamEffect::Open { peer } => self.parts.streams.refuse(*peer),
+                StreamEffect::Frame { stream, .. } => self.parts.streams.cut(*stream),
+                StreamEffect::Close { stream } => self.parts.streams.close(*stream),
+            }
         }
+    }
+
+    /// Answers commands, and tells subscribers what happened.
+    fn tell(&mut self) {
         for event in self.effects.events.drain(..) {
             // An answer may have nobody waiting for it, and an event no subscriber.
             match event {
@@ -263,27 +282,20 @@ impl Driver {
                 }
             }
         }
-        self.effects.clear();
-        Ok(())
     }
 
-    /// Waits until everything that was written is on disk; on a full one no longer than `patience`.
-    async fn sync_all(&mut self, patience: Duration) -> io::Result<()> {
-        let Parts { node, clock, store, .. } = &mut self.parts;
-        let synced = store.sync_all(|| node.snapshot(clock.now()), patience).await?;
-        self.synced = synced.or(self.synced);
-        Ok(())
-    }
-
-    /// Syncs, answers the commands that waited for that, and stops. What a full disk does not take was not answered.
+    /// Syncs, answers the commands that waited for that, and stops. What the disk does not take was not answered.
     async fn finish(&mut self) -> io::Result<()> {
-        if self.parts.store.is_full() {
+        let Parts { node, clock, store, .. } = &mut self.parts;
+        if store.is_full() {
             return Err(io::ErrorKind::StorageFull.into());
         }
-        self.sync_all(Duration::ZERO).await?;
-        if let Some(up_to) = self.synced.take() {
+        if store.watch().stalled().is_some() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        if let Some(up_to) = store.sync_all(|| node.snapshot(clock.now()), LAST_PATIENCE).await? {
             self.persisted(up_to);
-            self.step(Input::Persisted { up_to }).await?;
+            self.step(Input::Persisted { up_to }).await;
         }
         Ok(())
     }

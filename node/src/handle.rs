@@ -2,7 +2,8 @@
 
 use crate::counters::Counters;
 use crate::error::{CommandError, NodeError};
-use crate::journal::Recovery;
+use crate::journal::{DiskWatch, Recovery};
+use crate::probe::resolve::Resolver;
 use crate::probe::{LastProbe, Places, ProbeStatus};
 use heck_core::effects::{Event, Refusal};
 use heck_core::id::{Boot, Dot, Name};
@@ -64,6 +65,7 @@ pub struct NodeHandle {
 pub(crate) struct Observed {
     pub(crate) counters: Arc<Counters>,
     pub(crate) probes: Arc<Places>,
+    pub(crate) disk: DiskWatch,
 }
 
 impl NodeHandle {
@@ -109,6 +111,16 @@ impl NodeHandle {
     #[must_use]
     pub fn last_probe(&self, origin: &Name) -> Option<LastProbe> {
         self.observed.probes.last(origin)
+    }
+
+    /// The resolver of the node's probes.
+    pub(crate) fn resolver(&self) -> Resolver {
+        self.observed.probes.resolver().clone()
+    }
+
+    /// How the node's disk does.
+    pub(crate) const fn disk(&self) -> &DiskWatch {
+        &self.observed.disk
     }
 
     /// How the node's probes do.

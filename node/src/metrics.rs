@@ -87,6 +87,11 @@ const COUNTERS: &[(Count, &str, &str)] = &[
         "Times that the disk had no room for records, which wait until it has",
     ),
     (
+        Count::DiskStalls,
+        "journal_disk_stalls",
+        "Times that the disk did not answer for so long that writes were refused",
+    ),
+    (
         Count::AcceptsFailed,
         "stream_accepts_failed",
         "Times that the system refused to accept a stream of a peer",
@@ -99,6 +104,7 @@ const COUNTERS: &[(Count, &str, &str)] = &[
         "api_waiting_refused",
         "Event streams and long polls refused because their client has as many open as it may",
     ),
+    (Count::JoinResolveFailures, "join_resolve_failures", "Times that a name to join through had no address"),
 ];
 
 /// The labels of requests.
@@ -166,6 +172,8 @@ pub(crate) struct Sample {
     pub exchanges: Option<u32>,
     pub heartbeats: u64,
     pub api_streams: u64,
+    /// How long the disk has been at the records that it was last given.
+    pub journal_busy: Duration,
     /// The probes of the node.
     pub probes: Option<ProbeStatus>,
     /// Each origin, where that is wanted.
@@ -203,6 +211,12 @@ pub(crate) fn encode(counters: &Counters, sample: &Sample, requests: &Requests) 
         requests.duration.clone(),
     );
     gauge(&mut registry, "api_streams", "Event streams of clients that are open", sample.api_streams);
+    registry.register_with_unit(
+        "journal_busy",
+        "How long the disk has been at the records that it was last given; 0 when it has none",
+        Unit::Seconds,
+        ConstGauge::new(sample.journal_busy.as_secs_f64()),
+    );
     if let Some(each) = &sample.each {
         register_each(&mut registry, each);
     }

@@ -76,13 +76,14 @@ fn run(
     let (events, _) = broadcast::channel(config.limits.events);
     let (ended_sender, ended) = watch::channel(None);
     let probes = Runner::new(&config.probes, counters.clone(), life.clock);
-    let observed = Observed { counters: counters.clone(), probes: probes.places() };
+    let store = Store::new(journal, config.limits.compact_above_bytes, counters.clone());
+    let observed = Observed { counters: counters.clone(), probes: probes.places(), disk: store.watch() };
     let driver = Driver::new(Parts {
         node: new_node(config, life, snapshot),
         clock: life.clock,
         udp,
         streams,
-        store: Store::new(journal, config.limits.compact_above_bytes, counters.clone()),
+        store,
         probes,
         requests,
         looks,
@@ -146,8 +147,8 @@ async fn join(handle: &NodeHandle, start: &Start) {
 }
 
 #[cfg(test)]
-#[path = "full_disk_tests.rs"]
-mod full_disk_tests;
+#[path = "disk_tests/mod.rs"]
+mod disk_tests;
 
 #[cfg(test)]
 mod tests {

@@ -125,13 +125,25 @@ impl Streams {
         let limits = &self.shared.limits;
         let waiting = outbox.waiting_bytes.fetch_add(bytes.len(), Ordering::Relaxed) + bytes.len();
         if bytes.len() > limits.frame_bytes as usize || waiting > limits.stream_backlog_bytes {
-            self.shared.counters.bump(Count::StreamsCut);
-            self.open.remove(&stream);
-            self.own.push_back(StreamEvent::Closed { stream });
+            self.cut(stream);
         } else if outbox.frames.send(bytes).is_ok() {
             self.shared.counters.bump(Count::FramesSent);
         }
         // Otherwise the task has ended, and its report of that is on the way.
+    }
+
+    /// Ends a stream at once; the event for that follows.
+    pub(crate) fn cut(&mut self, stream: StreamId) {
+        if self.open.remove(&stream).is_some() {
+            self.shared.counters.bump(Count::StreamsCut);
+            self.own.push_back(StreamEvent::Closed { stream });
+        }
+    }
+
+    /// Does not try to open a stream to `peer`; `Refused` follows.
+    pub(crate) fn refuse(&mut self, peer: Addr) {
+        self.shared.counters.bump(Count::StreamsRefused);
+        self.own.push_back(StreamEvent::Refused { peer });
     }
 
     /// Closes a stream once what waits has been written; no event follows.

@@ -28,7 +28,7 @@ pub(super) async fn note_route(route: MatchedPath, request: Request, next: Next)
 pub(super) async fn keep(State(app): State<App>, request: Request, next: Next) -> Response {
     let (started, method) = (Instant::now(), method_name(request.method()));
     let limit = app.config.limits.deadline + asked_to_wait(request.uri());
-    let response = answer(limit, request, next).await;
+    let response = answer(&app, limit, request, next).await;
     // Whatever was asked for that is no route counts as one, so that strangers cannot make up series.
     let route = response.extensions().get::<Route>().map_or("none", |Route(path)| path.as_str());
     app.requests.count(method, route, response.status().as_u16(), started.elapsed());
@@ -47,17 +47,35 @@ fn method_name(method: &Method) -> &'static str {
     }
 }
 
-async fn answer(limit: Duration, request: Request, next: Next) -> Response {
+async fn answer(app: &App, limit: Duration, request: Request, next: Next) -> Response {
     match timeout(limit, AssertUnwindSafe(next.run(request)).catch_unwind()).await {
         Ok(Ok(response)) => response,
-        Ok(Err(_)) => Problem::new(Kind::Internal, "the answer could not be made; a write may have been kept")
-            .next("Look whether it was. The node's log has more: please report it as a bug.")
-            .into_response(),
-        Err(_) => Problem::new(Kind::Timeout, format!("no answer in {limit:?}; a write may still be kept"))
-            .next("Try again. When it stays so, the node's disk or processor does not keep up: see `GET /metrics`.")
-            .retry_after(Duration::from_secs(1))
-            .into_response(),
+        Ok(Err(_)) => {
+            Problem::new(Kind::Internal, "the answer could not be made; a write may have been kept")
+                .next("Look whether it was. The node's log has more: please report it as a bug.")
+                .into_response()
+        }
+        Err(_) => late(app, limit).into_response(),
     }
+}
+
+/// What is said of a request whose time is over: how it ended is not known.
+fn late(app: &App, limit: Duration) -> Problem {
+    let problem = match app.node.disk().stalled() {
+        Some(busy) => {
+            let secs = busy.as_secs();
+            let detail = format!(
+                "no answer in {limit:?}, and the disk has not answered for {secs} s; a write will be kept once it does, unless \
+                 the node stops before"
+            );
+            Problem::new(Kind::Timeout, detail)
+                .next("Ask what became of it once the disk answers, and write it again if it is not there.")
+        }
+        None => Problem::new(Kind::Timeout, format!("no answer in {limit:?}; a write may still be kept")).next(
+            "Try again. When it stays so, the node's disk or processor does not keep up: see `GET /metrics`.",
+        ),
+    };
+    problem.retry_after(Duration::from_secs(1))
 }
 
 /// How long a long poll waits by itself, a write for other nodes, and how much longer an import may take.

@@ -29,6 +29,7 @@ pub(crate) enum Kind {
     Stopped,
     Timeout,
     Busy,
+    DiskStalled,
     NotSpread,
 }
 
@@ -62,6 +63,9 @@ impl Kind {
             Self::Timeout => ("timeout", "It took too long", StatusCode::SERVICE_UNAVAILABLE),
             Self::NotSpread => {
                 ("not-spread", "Fewer nodes than asked for have the write", StatusCode::GATEWAY_TIMEOUT)
+            }
+            Self::DiskStalled => {
+                ("disk-stalled", "The disk does not answer", StatusCode::SERVICE_UNAVAILABLE)
             }
             Self::Busy => ("busy", "The node is busy", StatusCode::SERVICE_UNAVAILABLE),
         }

@@ -1,6 +1,8 @@
 //! The journal as a file: opened and repaired at the start, appended to, replaced when it has grown long.
 
 use super::frames::{Header, Salt, Scanned, VERSION, header, put_frame, read_header, scan};
+#[cfg(test)]
+use super::test_disk::TestDisk;
 use super::{JournalError, Recovery};
 use crate::files::{close_to_others, create_private, damaged_name, sync_dir};
 use heck_core::effects::Record;
@@ -29,42 +31,8 @@ pub(crate) struct JournalFile {
     /// Whether the folder may still have to be synced for this file to bear its name after a crash.
     is_renamed: bool,
     #[cfg(test)]
-    disk: Option<FullDisk>,
+    disk: Option<TestDisk>,
     _lock: File,
-}
-
-/// A disk that can be full, for tests.
-#[cfg(test)]
-#[derive(Clone, Debug, Default)]
-pub(crate) struct FullDisk {
-    writes: std::sync::Arc<std::sync::atomic::AtomicBool>,
-    renames: std::sync::Arc<std::sync::atomic::AtomicBool>,
-}
-
-#[cfg(test)]
-impl FullDisk {
-    pub(crate) fn set_full(&self, full: bool) {
-        self.writes.store(full, std::sync::atomic::Ordering::SeqCst);
-    }
-
-    /// A folder may have to grow for a new name.
-    pub(crate) fn set_full_for_renames(&self, full: bool) {
-        self.renames.store(full, std::sync::atomic::Ordering::SeqCst);
-    }
-
-    fn rename(&self) -> io::Result<()> {
-        let is_full = self.renames.load(std::sync::atomic::Ordering::SeqCst);
-        if is_full { Err(ErrorKind::StorageFull.into()) } else { Ok(()) }
-    }
-
-    /// Takes half of it and refuses the rest.
-    fn write(&self, file: &mut File, bytes: &[u8]) -> io::Result<()> {
-        if self.writes.load(std::sync::atomic::Ordering::SeqCst) {
-            file.write_all(&bytes[..bytes.len() / 2])?;
-            return Err(ErrorKind::StorageFull.into());
-        }
-        Ok(())
-    }
 }
 
 /// A short journal that is on disk but not in use yet.
@@ -265,9 +233,9 @@ impl JournalFile {
         self.compacted_len = self.len;
     }
 
-    /// Lets the disk be full whenever the handle that this gives says so.
+    /// Lets the disk be full, or hang, whenever the handle that this gives says so.
     #[cfg(test)]
-    pub(crate) fn may_be_full(&mut self) -> FullDisk {
+    pub(crate) fn on_test_disk(&mut self) -> TestDisk {
         self.disk.get_or_insert_default().clone()
     }
 
@@ -391,7 +359,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (mut journal, _, _) = JournalFile::open(dir.path()).unwrap();
         journal.append_record(&Record::Boot(Boot(1))).unwrap();
-        let disk = journal.may_be_full();
+        let disk = journal.on_test_disk();
         disk.set_full_for_renames(true);
         let new = journal.prepare(&Snapshot { records: vec![Record::Boot(Boot(1))] }).unwrap();
         assert_eq!(journal.replace(new).unwrap_err().kind(), ErrorKind::StorageFull);
@@ -475,7 +443,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (mut journal, _, _) = JournalFile::open(dir.path()).unwrap();
         journal.append_record(&Record::Boot(Boot(1))).unwrap();
-        let disk = journal.may_be_full();
+        let disk = journal.on_test_disk();
         disk.set_full(true);
         for _ in 0..3 {
             let refused = journal.append_record(&Record::Boot(Boot(2))).unwrap_err();

@@ -15,16 +15,21 @@
 //! another name, and the records that are whole go on in a new one. Applying records is a join, so that what is
 //! missing costs what it held and no more; peers repair it.
 //!
-//! `frames` reads and writes the format, `file` is the file on disk, `store` syncs it beside the node's task.
+//! `frames` reads and writes the format, `file` is the file on disk, `store` syncs it beside the node's task, `watch` tells
+//! how long that takes.
 
 mod file;
 mod frames;
 mod store;
-
 #[cfg(test)]
-pub(crate) use file::FullDisk;
+mod test_disk;
+mod watch;
+
 pub(crate) use file::{JournalFile, create, read};
 pub(crate) use store::Store;
+#[cfg(test)]
+pub(crate) use test_disk::TestDisk;
+pub(crate) use watch::DiskWatch;
 
 use std::io;
 use std::path::PathBuf;

@@ -3,6 +3,7 @@
 
 use super::file::JournalFile;
 use super::frames::put_frame;
+use super::watch::{DiskWatch, STALLED_AFTER};
 use crate::counters::{Count, Counters};
 use heck_core::effects::Record;
 use heck_core::journal::Snapshot;
@@ -11,8 +12,8 @@ use std::io::{self, ErrorKind};
 use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::task::{JoinHandle, spawn_blocking};
-use tokio::time::{Instant, sleep_until};
+use tokio::task::{JoinError, JoinHandle, spawn_blocking};
+use tokio::time::{Instant, sleep_until, timeout};
 use tracing::{error, info};
 
 /// Life, standing, address, zone and weight of a member.
@@ -33,6 +34,9 @@ enum Outcome {
 #[derive(Debug)]
 struct Job {
     done: JoinHandle<Written>,
+    since: Instant,
+    /// Whether it has been said that the disk takes long.
+    is_stalled: bool,
     up_to: u64,
     bytes: usize,
 }
@@ -55,11 +59,12 @@ pub(crate) struct Store {
     compact_above: u64,
     /// Until when the disk is left alone, and for how long; none while it takes what it is given.
     full: Option<(Instant, Duration)>,
+    watch: DiskWatch,
     counters: Arc<Counters>,
 }
 
 impl Store {
-    pub(crate) const fn new(journal: JournalFile, compact_above: u64, counters: Arc<Counters>) -> Self {
+    pub(crate) fn new(journal: JournalFile, compact_above: u64, counters: Arc<Counters>) -> Self {
         Self {
             idle: Some(journal),
             job: None,
@@ -68,8 +73,14 @@ impl Store {
             up_to: 0,
             compact_above,
             full: None,
+            watch: DiskWatch::default(),
             counters,
         }
+    }
+
+    /// Where others see how long the disk takes.
+    pub(crate) fn watch(&self) -> DiskWatch {
+        self.watch.clone()
     }
 
     /// Takes a record with its number; the next batch writes it.
@@ -110,7 +121,8 @@ impl Store {
             let outcome = write(&mut journal, &records, snapshot.as_ref());
             (journal, outcome.map_err(|error| (error, records)))
         });
-        self.job = Some(Job { done, up_to: self.up_to, bytes });
+        self.watch.begin();
+        self.job = Some(Job { done, since: Instant::now(), is_stalled: false, up_to: self.up_to, bytes });
     }
 
     /// Waits until the batch under way is on disk and gives the number of its last record; for ever when there
@@ -125,7 +137,8 @@ impl Store {
             return Ok(None);
         };
         let (up_to, bytes) = (job.up_to, job.bytes);
-        let done = (&mut job.done).await;
+        let done = job.end(&self.counters).await;
+        self.watch.end();
         self.job = None;
         let (journal, written) = done.map_err(io::Error::other)?;
         let outcome = match written {
@@ -155,26 +168,27 @@ impl Store {
         self.full.is_some()
     }
 
-    /// Waits until everything is on disk and gives the number of the last record, if a batch went there meanwhile. A
-    /// disk that is full is tried again for as long as `patience` says.
+    /// Waits until everything is on disk and gives the number of the last record, if a batch went there meanwhile.
     ///
     /// # Errors
-    /// When the disk is full for longer, or refuses.
+    /// When the disk is full, refuses, or takes longer than `patience`.
     pub(crate) async fn sync_all(
         &mut self,
         snapshot: impl Fn() -> Snapshot,
         patience: Duration,
     ) -> io::Result<Option<u64>> {
-        let deadline = Instant::now() + patience;
-        let mut synced = None;
-        while !self.is_synced() {
-            self.start_batch(&snapshot);
-            synced = self.synced().await?.or(synced);
-            if self.is_full() && Instant::now() >= deadline {
-                return Err(ErrorKind::StorageFull.into());
+        let all = async {
+            let mut synced = None;
+            while !self.is_synced() {
+                self.start_batch(&snapshot);
+                synced = self.synced().await?.or(synced);
+                if self.is_full() {
+                    return Err(ErrorKind::StorageFull.into());
+                }
             }
-        }
-        Ok(synced)
+            Ok(synced)
+        };
+        timeout(patience, all).await.unwrap_or_else(|_| Err(ErrorKind::TimedOut.into()))
     }
 
     /// Keeps a batch that a full disk did not take before those that came after it.
@@ -191,6 +205,29 @@ impl Store {
             Some((_, pause)) => (pause * 2).min(LONGEST_PAUSE),
         };
         self.full = Some((Instant::now() + pause, pause));
+    }
+}
+
+impl Job {
+    /// Waits until the batch is on disk or was refused; says once when that takes long, and when it is over. Nothing is
+    /// lost when the future is dropped.
+    async fn end(&mut self, counters: &Counters) -> Result<Written, JoinError> {
+        loop {
+            let told_at = self.since + STALLED_AFTER;
+            tokio::select! {
+                done = &mut self.done => {
+                    if self.is_stalled {
+                        info!(took = ?self.since.elapsed(), "the disk answers again");
+                    }
+                    return done;
+                }
+                () = sleep_until(told_at), if !self.is_stalled => {
+                    self.is_stalled = true;
+                    counters.bump(Count::DiskStalls);
+                    error!(after = ?STALLED_AFTER, "the disk does not answer: writes wait for it, and the node goes on");
+                }
+            }
+        }
     }
 }
 
@@ -239,9 +276,11 @@ mod tests {
     use heck_core::id::Boot;
     use std::path::Path;
 
-    fn store(dir: &Path) -> (Store, super::super::file::FullDisk) {
+    const PATIENCE: Duration = Duration::from_secs(10);
+
+    fn store(dir: &Path) -> (Store, super::super::test_disk::TestDisk) {
         let (mut journal, _, _) = JournalFile::open(dir).unwrap();
-        let disk = journal.may_be_full();
+        let disk = journal.on_test_disk();
         (Store::new(journal, 1, Arc::new(Counters::default())), disk)
     }
 
@@ -258,7 +297,7 @@ mod tests {
         for (number, record) in (1..).zip(&records) {
             store.push(number, record.clone());
             let snapshot = || Snapshot { records: records[..number as usize].to_vec() };
-            assert_eq!(store.sync_all(snapshot, Duration::ZERO).await.unwrap(), Some(number));
+            assert_eq!(store.sync_all(snapshot, PATIENCE).await.unwrap(), Some(number));
         }
         assert!(store.counters.get(Count::CompactionsFailed) > 0);
         drop(store);
@@ -278,17 +317,27 @@ mod tests {
         assert_eq!(store.synced().await.unwrap(), None);
         assert_eq!(store.backlog_bytes(), bytes);
         disk.set_full(false);
-        store.sync_all(Snapshot::default, Duration::from_secs(10)).await.unwrap();
+        sleep_until(store.full.unwrap().0).await;
+        store.sync_all(Snapshot::default, PATIENCE).await.unwrap();
         assert_eq!(store.backlog_bytes(), 0);
     }
 
     #[tokio::test]
-    async fn whoever_waits_for_a_full_disk_gives_up_in_the_end() {
+    async fn nobody_waits_for_a_full_disk_or_for_ever_for_one_that_hangs() {
         let dir = tempfile::tempdir().unwrap();
         let (mut store, disk) = store(dir.path());
         disk.set_full(true);
         store.push(1, Record::Boot(Boot(1)));
-        let waited = store.sync_all(Snapshot::default, 2 * FIRST_PAUSE).await;
+        let waited = store.sync_all(Snapshot::default, PATIENCE).await;
         assert_eq!(waited.unwrap_err().kind(), ErrorKind::StorageFull);
+        disk.set_full(false);
+        sleep_until(store.full.unwrap().0).await;
+        let hang = disk.hang();
+        let waited = store.sync_all(Snapshot::default, Duration::from_millis(50)).await;
+        assert_eq!(waited.unwrap_err().kind(), ErrorKind::TimedOut);
+        assert!(store.watch().busy() >= Duration::from_millis(50));
+        drop(hang);
+        assert_eq!(store.sync_all(Snapshot::default, PATIENCE).await.unwrap(), Some(1));
+        assert_eq!(store.watch().busy(), Duration::ZERO);
     }
 }

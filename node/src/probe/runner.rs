@@ -160,6 +160,11 @@ async fn carry_out(shared: Arc<Places>, probe: Probe, mut begun: Begun) -> Optio
 }
 
 impl Places {
+    /// The resolver that probes ask.
+    pub(crate) const fn resolver(&self) -> &Resolver {
+        self.prober.resolver()
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<Name, Place>> {
         // Nothing panics while the lock is held, and what it guards is whole at any time.
         self.places.lock().unwrap_or_else(PoisonError::into_inner)

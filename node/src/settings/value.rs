@@ -242,6 +242,25 @@ impl HostPort {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// A host and a port that a test writes down.
+    #[cfg(test)]
+    pub(crate) fn of(text: &str) -> Self {
+        Self::parse(text).expect("a test writes a host and a port")
+    }
+
+    /// Host and port.
+    ///
+    /// # Errors
+    /// When it is an address, which is to be had as one.
+    pub(crate) fn parts(&self) -> Result<(&str, u16), SocketAddr> {
+        // What is no address was held to have a name and a port.
+        let parts = || self.0.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse().ok()?)));
+        match self.0.parse() {
+            Ok(addr) => Err(addr),
+            Err(_) => Ok(parts().unwrap_or((&self.0, 0))),
+        }
+    }
 }
 
 impl Scalar for HostPort {

@@ -1,6 +1,6 @@
 //! The key-value store: values that every node holds.
 
-use super::durable::or_once_durable;
+use super::durable::{expect_disk, or_once_durable};
 use super::spread::Spread;
 use super::to_json;
 use crate::api::App;
@@ -201,6 +201,7 @@ pub(crate) async fn put(
     Raw(body): Raw,
 ) -> Result<Response, Problem> {
     let conditions = Conditions::of(&headers)?;
+    expect_disk(&app)?;
     let (of, value): (_, Arc<[u8]>) = (name, Arc::from(&*body));
     let decided = app.node.decide(move |view, _| {
         let held = view.key(&of);
@@ -243,6 +244,7 @@ pub(crate) async fn delete(
     Params(spread): Params<Spread>,
 ) -> Result<StatusCode, Problem> {
     let conditions = Conditions::of(&headers)?;
+    expect_disk(&app)?;
     let decided = app.node.decide(move |view, _| {
         let held = view.key(&name).ok_or_else(|| Problem::missing("key", name.as_str()))?;
         conditions.allow_write(Some(&Tag::of_dot(&held.dot)))?;

@@ -1,5 +1,6 @@
 //! Messages to everybody who listens, kept for as long as the log is.
 
+use super::durable::expect_disk;
 use super::keys::Value;
 use super::spread::Spread;
 use super::to_json;
@@ -305,6 +306,7 @@ pub(crate) async fn publish(
     Params(spread): Params<Spread>,
     Raw(body): Raw,
 ) -> Result<(StatusCode, axum::Json<Published>), Problem> {
+    expect_disk(&app)?;
     let payload: Arc<[u8]> = Arc::from(&*body);
     let dot = app.node.command(Command::Publish { topic, payload }).await?;
     spread.wait(&app, dot).await?;

@@ -52,6 +52,7 @@ pub(crate) async fn metrics(State(app): State<App>) -> Result<impl IntoResponse,
     sample.origins_owned = health.after(None).filter(|(_, row)| row.value.is_own).count() as u64;
     sample.keys = app.model.keys.borrow().len() as u64;
     sample.api_streams = (app.config.limits.streams - app.streams.available_permits()) as u64;
+    sample.journal_busy = app.node.disk().busy();
     sample.probes = Some(app.node.probe_status());
     if app.config.metrics_per_origin {
         let ages = app.model.ages();

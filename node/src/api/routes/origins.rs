@@ -1,6 +1,6 @@
 //! Origins: what their operators say of them.
 
-use super::durable::{once_durable, or_once_durable};
+use super::durable::{expect_disk, once_durable, or_once_durable};
 use super::spread::Spread;
 use super::to_json;
 use crate::api::App;
@@ -146,6 +146,9 @@ pub(super) async fn put_in(
     dry_run: bool,
 ) -> Result<(Name, Outcome, Option<Dot>), Problem> {
     let Given { name, spec, source } = Given::read(document, path)?;
+    if !dry_run {
+        expect_disk(app)?;
+    }
     let usual = usual_source.map_or_else(|| to_name(SOURCE), |source| Ok(source.clone()))?;
     let of = name.clone();
     let (told, mut tell) = tokio::sync::oneshot::channel();
@@ -325,6 +328,7 @@ async fn change(
     (conditions, spread): (&Conditions, &Spread),
     change: impl Fn(&OriginSpec, &Name) -> Result<(OriginSpec, Name), Problem>,
 ) -> Result<Response, Problem> {
+    expect_disk(app)?;
     for _ in 0..TRIES {
         let of = name.clone();
         let held = app.node.view(move |view, _| view.origin(&of).cloned()).await?;
@@ -397,6 +401,7 @@ pub(crate) async fn delete(
     Params(spread): Params<Spread>,
 ) -> Result<Response, Problem> {
     let conditions = Conditions::of(&headers)?;
+    expect_disk(&app)?;
     let of = name.clone();
     let decided = app.node.decide(move |view, _| {
         let held = view.origin(&of).ok_or_else(|| Problem::missing("origin", of.as_str()))?;
