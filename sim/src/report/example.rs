@@ -1,5 +1,6 @@
 //! Made-up outcomes for tests: no engine, but the shape of real runs.
 
+use super::answers::Answers;
 use super::outcome::{
     ModelParameters, Opinions, Outcome, PointOutcome, RunOutcome, Sent, Traffic, UpdateOutcome, Violation,
 };
@@ -56,6 +57,7 @@ fn run(seed: u64, loss: f64, nodes: u32) -> RunOutcome {
     };
     RunOutcome {
         checks: None,
+        answers: Answers::default(),
         seed,
         trace_hash: seed * 0x0101_0101_0101_0101,
         events: 1_000 * u64::from(nodes),

@@ -1,5 +1,6 @@
 //! Reports: an outcome in, CSV, manifest, tables and plots out.
 
+pub mod answers;
 pub mod axis;
 pub mod convergence;
 pub mod dash;

@@ -1,5 +1,6 @@
 //! What a scenario's runs came to: plain data that the runner fills in and every writer reads.
 
+use super::answers::Answers;
 pub use crate::theory::maps::ModelParameters;
 
 /// A whole scenario: one point, or one per value of its sweep.
@@ -76,6 +77,8 @@ pub struct RunOutcome {
     pub removed: u32,
     /// How origins were checked, where nodes check.
     pub checks: Option<CheckOutcome>,
+    /// The answers of nodes about origins that some node checks, where nodes check.
+    pub answers: Answers,
     /// What the checkers found; empty in a good run.
     pub violations: Vec<Violation>,
 }

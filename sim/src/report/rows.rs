@@ -99,6 +99,11 @@ pub struct CheckRow {
     pub claims: u64,
     pub late_claims: u64,
     pub false_unhealthy: u64,
+    pub answers: u64,
+    pub stale_share: Option<Decimal<6>>,
+    pub age_p50_s: Option<Decimal<2>>,
+    pub age_p99_s: Option<Decimal<2>>,
+    pub age_max_s: Option<Decimal<2>>,
 }
 
 /// `summary.csv`: one row per point, kind and milestone.

@@ -1,5 +1,6 @@
 //! The summary on the terminal.
 
+use super::answers::Answers;
 use super::convergence::thousands;
 use super::outcome::{Expectation, MILESTONES, Opinions, Outcome, PointOutcome, RunOutcome, Verdict};
 use super::rows::{CheckRow, RunRow, SummaryRow};
@@ -24,6 +25,7 @@ pub fn summary(outcome: &Outcome, expectations: &[Expectation]) -> String {
             let _ = writeln!(text, "{line}");
         }
         text.push_str(&checks(&tables, point));
+        text.extend(answers(&point.runs));
     }
     text.push_str(&expectation_lines(expectations));
     text.push_str(&violation_lines(outcome));
@@ -102,6 +104,23 @@ fn checks(tables: &Tables, point: &PointOutcome) -> String {
         mean(|row| row.late_claims as f64),
         mean(|row| row.false_unhealthy as f64),
     )
+}
+
+/// How many answers of all runs are stale, and how old they are; nothing where nobody checks.
+fn answers(runs: &[RunOutcome]) -> Option<String> {
+    let answers = Answers::all(runs.iter().map(|run| &run.answers));
+    let age = |q| match answers.age_s(q) {
+        Some(f64::INFINITY) | None => "unknown".to_owned(),
+        Some(age_s) => format!("{age_s:.2} s"),
+    };
+    Some(format!(
+        "answers: {:.3} % of {} stale; age where others check: median {}, 99th percentile {}, greatest {}\n",
+        100.0 * answers.stale_share()?,
+        thousands(answers.looked_at() as f64),
+        age(0.5),
+        age(0.99),
+        age(1.0),
+    ))
 }
 
 fn interval(low: f64, high: f64) -> String {

@@ -231,6 +231,7 @@ fn update_row(of_run: RunRow, point: &PointOutcome, update: &UpdateOutcome) -> R
 
 fn check_row(point: &PointOutcome, run: &RunOutcome) -> Option<CheckRow> {
     let checks = run.checks?;
+    let answers = &run.answers;
     Some(CheckRow {
         point: point.label.clone(),
         seed: run.seed,
@@ -244,6 +245,11 @@ fn check_row(point: &PointOutcome, run: &RunOutcome) -> Option<CheckRow> {
         claims: checks.claims,
         late_claims: checks.late_claims,
         false_unhealthy: checks.false_unhealthy,
+        answers: answers.looked_at(),
+        stale_share: answers.stale_share().map(Decimal),
+        age_p50_s: answers.age_s(0.5).map(Decimal),
+        age_p99_s: answers.age_s(0.99).map(Decimal),
+        age_max_s: answers.age_s(1.0).map(Decimal),
     })
 }
 

@@ -5,12 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use heck_core::effects::Event;
 use heck_core::entry::{Claim, HealthState, Hold, Scope};
-use heck_core::node::View;
+use heck_core::node::{Node, View};
 use heck_core::probe::Probe;
 use heck_core::state::Change;
 use heck_core::time::{Span, Time};
 
+use super::answers::Sampling;
 use super::origins::{Condition, Origins, Spell};
+use crate::report::answers::Answers;
 use crate::report::outcome::{CheckOutcome, UpdateOutcome};
 use crate::scenario::Scenario;
 
@@ -54,6 +56,8 @@ struct Turn {
 pub struct CheckWatch {
     pub origins: Origins,
     interval: Span,
+    /// How long ago a node may have begun its last check of an origin and still count as checking it.
+    patience: Span,
     fall_time: Span,
     from: Time,
     probed: BTreeMap<(Scope, u32), Probed>,
@@ -69,6 +73,8 @@ pub struct CheckWatch {
     false_unhealthy: u64,
     /// What nodes hold of origins that they do not hold to be healthy, by origin and node.
     shown: BTreeMap<(u32, u32), HealthState>,
+    /// What nodes answer.
+    sampling: Sampling,
 }
 
 impl CheckWatch {
@@ -83,6 +89,7 @@ impl CheckWatch {
             loads: vec![(0, 0); scenario.cluster.origins as usize],
             origins,
             interval: policy.interval,
+            patience: policy.interval.times(2) + policy.timeout,
             fall_time,
             from,
             probed: BTreeMap::new(),
@@ -95,6 +102,7 @@ impl CheckWatch {
             moved: BTreeSet::new(),
             false_unhealthy: 0,
             shown: BTreeMap::new(),
+            sampling: Sampling::new(scenario.cluster.nodes, scenario.cluster.origins),
         })
     }
 
@@ -206,6 +214,25 @@ impl CheckWatch {
         }
     }
 
+    /// Looks at some of the answers that nodes give now about origins that a node which is up checks. `node` gives a
+    /// node that is up with what its clock shows.
+    pub fn sample<'a>(&mut self, node: impl Fn(u32) -> Option<(&'a Node, Time)>, up: &[bool], now: Time) {
+        if now <= self.from {
+            return;
+        }
+        for asked in self.sampling.turn() {
+            let Some((asked_node, clock)) = node(asked.node) else { continue };
+            let scope = asked_node.view().own_scope();
+            let Some(probed) = self.probed.get(&(scope, asked.origin)) else { continue };
+            let is_recent = |at: Time| now.since(at) <= self.patience;
+            let mut by = probed.by.iter().filter(|(by, at)| up[*by as usize] && is_recent(*at)).peekable();
+            if by.peek().is_some() {
+                let checks = by.any(|(by, _)| *by == asked.node);
+                self.sampling.note(asked_node, asked, clock, checks);
+            }
+        }
+    }
+
     /// A node has crashed: it cannot hear of anything any more.
     pub fn crashed(&mut self, node: u32) {
         for turn in self.turns.iter_mut().filter(|turn| turn.has_begun && turn.ended.is_none()) {
@@ -217,7 +244,7 @@ impl CheckWatch {
 
     /// What came of it.
     #[must_use]
-    pub fn outcome(self, now: Time) -> (Vec<UpdateOutcome>, CheckOutcome) {
+    pub fn outcome(self, now: Time) -> (Vec<UpdateOutcome>, CheckOutcome, Answers) {
         let counted = now.since(self.from);
         let due = self.probed.len() as f64 * counted.as_us() as f64 / self.interval.as_us() as f64;
         let longest = self.probed.values().map(|probed| {
@@ -244,7 +271,8 @@ impl CheckWatch {
             observed_us: turn.ended.unwrap_or(now).since(turn.at).as_us(),
             delivery_ratio_p95: None,
         };
-        (self.turns.into_iter().filter(|turn| turn.has_begun && turn.at < now).map(update).collect(), outcome)
+        let turns = self.turns.into_iter().filter(|turn| turn.has_begun && turn.at < now).map(update);
+        (turns.collect(), outcome, self.sampling.outcome())
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt::Display;
 
 use super::checks::CHANGES;
 use super::deaths::{CRASH, JOIN, LEAVE};
+use crate::report::answers::Answers;
 use crate::report::outcome::{
     CheckOutcome, EVERYONE, Expectation, MILESTONES, Outcome, PointOutcome, RunOutcome, Traffic,
     UpdateOutcome, Verdict,
@@ -305,6 +306,7 @@ impl Judge {
             }
         }
         self.changes(prefix, expect, point);
+        self.answers(prefix, expect, point);
     }
 
     /// How soon real changes of origins are known.
@@ -326,6 +328,25 @@ impl Judge {
             if let Some(limit) = limit {
                 let bar = limit.as_us() as f64 / 1e6;
                 self.at_most(&format!("{prefix}{name}"), known().quantile(quantile), bar, in_seconds);
+            }
+        }
+    }
+
+    /// How old answers are, and how many stale. What was never looked at keeps no limit.
+    fn answers(&mut self, prefix: &str, expect: &Expect, point: &PointOutcome) {
+        let answers = Answers::all(point.runs.iter().map(|run| &run.answers));
+        if let Some(limit) = expect.stale_share_max {
+            let share = answers.stale_share().unwrap_or(f64::INFINITY);
+            self.at_most(&format!("{prefix}stale answers"), share, limit.as_f64(), percent);
+        }
+        for (name, limit, quantile) in [
+            ("age of answers, median", expect.age_p50_max, 0.5),
+            ("age of answers, 99th percentile", expect.age_p99_max, 0.99),
+            ("age of answers, greatest", expect.age_max, 1.0),
+        ] {
+            if let Some(limit) = limit {
+                let age_s = answers.age_s(quantile).unwrap_or(f64::INFINITY);
+                self.at_most(&format!("{prefix}{name}"), age_s, limit.as_us() as f64 / 1e6, in_seconds);
             }
         }
     }
@@ -405,6 +426,7 @@ fn unit(value: impl Display, unit: &str) -> String {
 mod tests {
     use super::*;
     use crate::report::outcome::{Opinions, Sent};
+    use heck_core::time::Span;
 
     #[test]
     fn parts_are_of_what_the_first_point_counts() {
@@ -439,6 +461,44 @@ sweep = { key = "cluster.protocol.membership", values = ["swim", "lifeguard", "e
             ("111 %", failed),
         ];
         assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn limits_of_answers_hold_for_those_of_all_runs_together() {
+        let text = r#"question = "q"
+source = "s"
+expectation = "e"
+run.duration = "100s"
+cluster.nodes = 3
+network.latency = "40ms"
+checks = {}
+expect = { stale_share_max = "1%", age_p50_max = "2s", age_p99_max = "3s", age_max = "3s" }
+"#;
+        let file = ScenarioFile::parse("q.toml", text, &[]).expect("a scenario");
+        let verdicts = |runs: Vec<Answers>| {
+            let runs = runs.into_iter().map(|answers| RunOutcome { answers, ..RunOutcome::default() });
+            let points = vec![PointOutcome { runs: runs.collect(), ..PointOutcome::default() }];
+            let judged = judge(&file, &Outcome { points, ..Outcome::default() });
+            judged.iter().map(|expectation| expectation.verdict).collect::<Vec<Verdict>>()
+        };
+        let answers = |ages_s: &[u64], stale: usize| {
+            let mut answers = Answers::default();
+            for (number, &age_s) in ages_s.iter().enumerate() {
+                answers.note(number < stale);
+                answers.note_age(Some(Span::from_secs(age_s)));
+            }
+            answers
+        };
+        let (met, failed) = (Verdict::Met, Verdict::Failed);
+        let young = answers(&[1; 100], 0);
+        assert_eq!(verdicts(vec![young.clone(), answers(&[2; 100], 2)]), [met; 4]);
+        assert_eq!(verdicts(vec![young.clone(), answers(&[4], 1)]), [met, met, met, failed]);
+        assert_eq!(verdicts(vec![young, answers(&[4; 101], 3)]), [failed; 4]);
+        assert_eq!(
+            verdicts(vec![Answers::default()]),
+            [failed; 4],
+            "what was never looked at keeps no limit"
+        );
     }
 
     #[test]

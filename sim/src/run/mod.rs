@@ -1,5 +1,6 @@
 //! Running scenarios: every point under every seed, in parallel over both, each run by itself deterministic.
 
+mod answers;
 mod checks;
 mod deaths;
 pub mod expectations;

@@ -187,6 +187,8 @@ impl Run<'_> {
             }
             self.world.run_until(step_end, &mut self.watch)?;
             now = step_end;
+            let world = &self.world;
+            self.watch.sample(|node| Some((world.node(node)?.node(), world.clock(node))), now);
             self.visit_some();
             self.look_at_lists();
             if self.scenario.measure.quiet == Span::ZERO || now < last_write || !self.agrees() {
@@ -352,6 +354,7 @@ impl Run<'_> {
             (self.watch.deaths.right_us(), self.watch.deaths.distinct_sizes());
         let removed = self.removed();
         let (updates, opinions, checks) = self.watch.updates(now, latency_p95_us);
+        let (checks, answers) = checks.unzip();
         RunOutcome {
             seed: seed.0,
             trace_hash: self.world.trace().hash(),
@@ -372,6 +375,7 @@ impl Run<'_> {
             peak_overlay: self.peak_overlay,
             removed,
             checks,
+            answers: answers.unwrap_or_default(),
             updates,
         }
     }

@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use heck_core::codec::beats_len;
 use heck_core::effects::Event;
 use heck_core::id::Dot;
+use heck_core::node::Node;
 use heck_core::packet::PacketKind;
 use heck_core::state::Change;
 use heck_core::time::Time;
@@ -15,6 +16,7 @@ use super::plan::Followed;
 use crate::checker::Checkers;
 use crate::engine::observer::{Commands, Observer, Step};
 use crate::protocol::heck::{Heck, HeckCommand};
+use crate::report::answers::Answers;
 use crate::report::outcome::{CheckOutcome, Opinions, Sent, Traffic, UpdateOutcome};
 use crate::scenario::Kind;
 
@@ -116,7 +118,7 @@ impl Watch {
         self,
         now: Time,
         latency_p95_us: impl Fn(&Followed) -> Option<u64>,
-    ) -> (Vec<UpdateOutcome>, Opinions, Option<CheckOutcome>) {
+    ) -> (Vec<UpdateOutcome>, Opinions, Option<(CheckOutcome, Answers)>) {
         let outcome = |track: Track| {
             let population = track.others();
             let latency_us = latency_p95_us(&track.followed);
@@ -130,7 +132,8 @@ impl Watch {
             }
         };
         let (crashes, opinions) = self.deaths.outcome(now);
-        let (turns, checks) = self.checks.map(|checks| checks.outcome(now)).unzip();
+        let checks = self.checks.map(|checks| checks.outcome(now));
+        let (turns, checks) = checks.map(|(turns, checks, answers)| (turns, (checks, answers))).unzip();
         let turns = turns.into_iter().flatten();
         (self.tracks.into_iter().map(outcome).chain(crashes).chain(turns).collect(), opinions, checks)
     }
@@ -140,6 +143,13 @@ impl Watch {
         self.deaths.crashed(nodes, now);
         if let Some(checks) = &mut self.checks {
             nodes.iter().for_each(|&node| checks.crashed(node));
+        }
+    }
+
+    /// Looks at some of the answers that nodes give now. `node` gives a node that is up with what its clock shows.
+    pub fn sample<'a>(&mut self, node: impl Fn(u32) -> Option<(&'a Node, Time)>, now: Time) {
+        if let Some(checks) = &mut self.checks {
+            checks.sample(node, self.deaths.up(), now);
         }
     }
 

@@ -114,6 +114,18 @@ section! {
         late_claims_min: Option<u32> = plain(),
         /// The same, at most.
         late_claims_max: Option<u32> = plain(),
+        /// Share of the answers that are flagged `stale`, of those that nodes give about origins which a node that is up
+        /// checks; of all runs together. Answers of all nodes about all origins are looked at in turn, up to a thousand
+        /// a second and each once a second at most, from the end of the warm-up on. A node that holds an origin and does not know its health
+        /// gives a stale answer.
+        stale_share_max: Option<Fraction> = plain(),
+        /// How old these answers say that they are, at nodes that do not check the origin themselves: the median. An
+        /// unknown age is greater than any.
+        age_p50_max: Option<Span> = plain(),
+        /// The same, its 99th percentile.
+        age_p99_max: Option<Span> = plain(),
+        /// The same, its greatest.
+        age_max: Option<Span> = plain(),
         /// Limits for changes of health.
         health_flip: Option<Limits> = plain(),
         /// Limits for added origins.
@@ -181,7 +193,10 @@ impl Unit {
             | "checked_twice_max"
             | "change_known_p50_max"
             | "change_known_p99_max"
-            | "change_known_max" => Self::Span,
+            | "change_known_max"
+            | "age_p50_max"
+            | "age_p99_max"
+            | "age_max" => Self::Span,
             "crashes_missed_max"
             | "false_deaths_max"
             | "healthy_deaths_max"
@@ -195,7 +210,9 @@ impl Unit {
             | "false_unhealthy_max"
             | "late_claims_min"
             | "late_claims_max" => Self::Count,
-            "reached_min" | "reached_mean_min" | "moved_max" | "moved_mean_min" => Self::Fraction,
+            "reached_min" | "reached_mean_min" | "moved_max" | "moved_mean_min" | "stale_share_max" => {
+                Self::Fraction
+            }
             "largest_datagram_max" | "bytes_per_node_second_max" | "repair_bytes_per_node_second_max" => {
                 Self::Bytes
             }

@@ -468,6 +468,13 @@ impl Check<'_> {
             }
         }
         self.delivery_ratio();
+        for name in LIMITS_OF_CHECKS {
+            let is_there = table.get("expect").and_then(|expect| expect.get(name)).is_some();
+            if is_there && self.scenario.checks.is_none() {
+                let what = "is a limit of checks, which nobody makes";
+                self.wrong(&format!("expect.{name}"), what, "only a scenario with [checks]");
+            }
+        }
         let kinds: Vec<Kind> =
             self.scenario.workload.follow.0.iter().flat_map(|follow| follow.kinds.clone()).collect();
         for kind in Kind::ALL.iter().filter(|kind| !kinds.contains(kind)) {
@@ -532,6 +539,27 @@ impl Check<'_> {
     }
 }
 
+/// Limits that mean nothing where nobody checks.
+const LIMITS_OF_CHECKS: [&str; 18] = [
+    "checks_per_interval_max",
+    "checks_per_interval_min",
+    "load_max",
+    "unchecked_max",
+    "checked_twice_max",
+    "moved_max",
+    "moved_mean_min",
+    "change_known_p50_max",
+    "change_known_p99_max",
+    "change_known_max",
+    "false_unhealthy_max",
+    "claims_per_node_max",
+    "late_claims_min",
+    "late_claims_max",
+    "stale_share_max",
+    "age_p50_max",
+    "age_p99_max",
+    "age_max",
+];
 const NEEDS_ORIGINS: &str = "cluster.origins above 0, and at least as many as are removed";
 const MOST_CUTS: u64 = 100_000;
 /// Beyond these the names of followed messages would run into those of background ones.

@@ -3,6 +3,7 @@
 
 mod command_line;
 mod determinism;
+mod freshness;
 mod mutants;
 mod restarts;
 mod theory;

@@ -259,6 +259,10 @@ fn keys_that_contradict_each_other_are_refused() {
         ("[[network.link]]\nfrom = \"eu\"\nto = \"*\"", "names no zone"),
         ("expect.key_written.never_reached_max = 0", "is not followed"),
         (
+            "expect.stale_share_max = \"1%\"",
+            "expect.stale_share_max: \"1%\" is a limit of checks, which nobody makes",
+        ),
+        (
             "cluster.zone = [{ name = \"a\", nodes = 5 }, { name = \"b\", nodes = 5 }]\nexpect.delivery_p95_ratio_max = 2\n\
              workload.follow.kinds = [\"key_written\"]",
             "expect.delivery_p95_ratio_max: 2 has no one latency to compare with",
