@@ -135,6 +135,8 @@ mutants! {
     AskNobody,
     /// A confirmer whose answer arrives twice has two votes.
     CountAnswersTwice,
+    /// A confirmer that has another version of an origin than its owner answers all the same.
+    AnswerForAnyGeneration,
     /// What flaps rises as fast as anything else.
     ForgetFlaps,
     /// A member that is gone keeps what it owned.

@@ -1,6 +1,6 @@
 //! What nodes say to each other: one packet type for datagrams and for the frames of streams.
 
-use crate::entry::{Entry, Scope};
+use crate::entry::{Entry, Minted, Scope};
 use crate::id::{Addr, Dot, Lane, Name, NodeId, SHARDS, Shard, Writer};
 use crate::interval::IntervalSet;
 use crate::member::{Life, Member, Standing};
@@ -192,6 +192,8 @@ pub struct Subject {
 pub struct Question {
     /// Which origin.
     pub origin: Name,
+    /// Which generation of its entry: another one may name another target. None in a wish to hurry.
+    pub generation: Option<Minted>,
     /// In an answer: whether it was found down.
     pub down: bool,
 }

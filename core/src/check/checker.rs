@@ -7,7 +7,7 @@ use super::pacer::{Pacer, WHOLE};
 use super::round::{Round, rounds_limit};
 use super::schedule::{ONE, burst_of};
 use super::timers::Timers;
-use crate::entry::{Admin, Confirmation, HealthState, Hold};
+use crate::entry::{Admin, Confirmation, HealthState, Hold, Minted};
 use crate::id::{Name, NodeId};
 use crate::limits::Limits;
 use crate::mutant::Mutant;
@@ -75,6 +75,8 @@ pub enum Action {
         round: u32,
         /// About which origin.
         origin: Name,
+        /// Which generation of its entry.
+        generation: Minted,
         /// Whether it was found down.
         down: bool,
     },

@@ -1,5 +1,6 @@
 //! Probes made for others: what this node is asked to confirm of origins that it does not own.
 
+use crate::entry::Minted;
 use crate::id::{Name, NodeId};
 use crate::limits::Limits;
 use crate::policy::Policy;
@@ -24,9 +25,25 @@ enum Stage {
     Found(Time, bool),
 }
 
+/// What another owner wants to know: whether an origin is down.
+#[derive(Clone, Copy, Debug)]
+pub struct Inquiry<'a> {
+    /// Who asks.
+    pub from: NodeId,
+    /// The number of its question.
+    pub round: u32,
+    /// About which origin.
+    pub origin: &'a Name,
+    /// Which generation of its entry it means: the one that counts here as well.
+    pub generation: Minted,
+    /// How that one is checked.
+    pub policy: &'a Arc<Policy>,
+}
+
 #[derive(Clone, Debug)]
 struct Favour {
     number: u32,
+    generation: Minted,
     policy: Arc<Policy>,
     askers: SmallVec<[(NodeId, u32); 2]>,
     asked: Time,
@@ -53,6 +70,7 @@ pub(super) struct Ready {
     pub(super) to: NodeId,
     pub(super) round: u32,
     pub(super) origin: Name,
+    pub(super) generation: Minted,
     pub(super) down: bool,
 }
 
@@ -91,21 +109,16 @@ impl Favours {
     }
 
     /// Takes a question. An origin that was probed for another a moment ago is answered at once.
-    pub(super) fn ask(
-        &mut self,
-        from: NodeId,
-        round: u32,
-        origin: &Name,
-        policy: &Arc<Policy>,
-        now: Time,
-    ) -> Option<Ready> {
+    pub(super) fn ask(&mut self, inquiry: &Inquiry<'_>, now: Time) -> Option<Ready> {
+        let Inquiry { from, round, origin, generation, policy } = *inquiry;
         self.forget(now);
+        self.keep_only(origin, Some(generation));
         if self.by_name.get(origin).is_some_and(|favour| favour.is_over(now)) {
             self.drop_favour(origin);
         }
         if let Some(favour) = self.by_name.get_mut(origin) {
             if let Stage::Found(_, down) = favour.stage {
-                return Some(Ready { to: from, round, origin: origin.clone(), down });
+                return Some(Ready { to: from, round, origin: origin.clone(), generation, down });
             }
             if !favour.askers.contains(&(from, round)) && favour.askers.len() < ASKERS_LIMIT {
                 favour.askers.push((from, round));
@@ -115,9 +128,17 @@ impl Favours {
             self.waiting.push_back(origin.clone());
             let (number, policy, stage) = (self.number, policy.clone(), Stage::Waiting);
             let askers = SmallVec::from_slice(&[(from, round)]);
-            self.by_name.insert(origin.clone(), Favour { number, policy, askers, asked: now, stage });
+            let favour = Favour { number, generation, policy, askers, asked: now, stage };
+            self.by_name.insert(origin.clone(), favour);
         }
         None
+    }
+
+    /// Gives up what is about another generation of an origin than the one that counts now: nobody is answered.
+    pub(super) fn keep_only(&mut self, origin: &Name, generation: Option<Minted>) {
+        if self.by_name.get(origin).is_some_and(|favour| Some(favour.generation) != generation) {
+            self.drop_favour(origin);
+        }
     }
 
     /// Whether a probe waits for leave to start.
@@ -149,10 +170,11 @@ impl Favours {
         let favour = origin.and_then(|origin| Some((self.by_name.get_mut(&origin)?, origin)));
         let ready = favour.map(|(favour, origin)| {
             favour.stage = Stage::Found(now, down);
-            (origin, core::mem::take(&mut favour.askers))
+            (origin, favour.generation, core::mem::take(&mut favour.askers))
         });
-        ready.into_iter().flat_map(move |(origin, askers)| {
-            askers.into_iter().map(move |(to, round)| Ready { to, round, origin: origin.clone(), down })
+        ready.into_iter().flat_map(move |(origin, generation, askers)| {
+            let ready = move |(to, round)| Ready { to, round, origin: origin.clone(), generation, down };
+            askers.into_iter().map(ready)
         })
     }
 
@@ -182,5 +204,49 @@ impl Favours {
         by_name.retain(|_, favour| !favour.is_over(now));
         waiting.retain(|origin| by_name.contains_key(origin));
         probing.retain(|_, origin| by_name.contains_key(origin));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+
+    #[test]
+    fn a_favour_ends_without_an_answer_when_another_generation_of_its_origin_counts() {
+        let origin = Name::new("origin").expect("a valid name");
+        let policy = Arc::default();
+        let generation = |counter| Minted { counter, ..Minted::default() };
+        let inquiry = |round, counter| Inquiry {
+            from: NodeId(1),
+            round,
+            origin: &origin,
+            generation: generation(counter),
+            policy: &policy,
+        };
+        let mut favours = Favours::new(&Limits::default());
+        // One that waits, one that is under way and one that was found a moment ago.
+        for stage in 0..3 {
+            let (now, round) = (Time(1), 10 * stage + 1);
+            assert!(favours.ask(&inquiry(round, 1), now).is_none());
+            if stage > 0 {
+                let (number, ..) = favours.start(now).expect("it waits");
+                let found = (stage > 1).then(|| favours.found(number, true, now).count());
+                assert_eq!(found.unwrap_or(1), 1);
+            }
+            favours.keep_only(&origin, Some(generation(2)));
+            assert!(favours.by_name.is_empty() && !favours.is_waiting() && favours.probing.is_empty());
+        }
+        assert!(favours.ask(&inquiry(41, 1), Time(2)).is_none());
+        assert!(favours.ask(&inquiry(42, 2), Time(2)).is_none());
+        let (number, ..) = favours.start(Time(2)).expect("it waits");
+        assert!(favours.start(Time(2)).is_none());
+        let ready: Vec<_> = favours.found(number, true, Time(3)).collect();
+        assert_eq!(ready.iter().map(|ready| ready.round).collect::<Vec<_>>(), [42]);
+        assert!(ready.iter().all(|ready| ready.generation == generation(2)));
+        let known = favours.ask(&inquiry(43, 2), Time(4)).expect("it is known");
+        assert_eq!((known.round, known.generation, known.down), (43, generation(2), true));
+        favours.keep_only(&origin, None);
+        assert!(favours.ask(&inquiry(44, 2), Time(5)).is_none());
     }
 }

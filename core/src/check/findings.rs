@@ -1,17 +1,15 @@
 //! What outcomes and answers lead to: states, questions, claims.
 
 use super::checker::{Action, Checker, Finding, Owed};
-use super::favour::Ready;
+use super::favour::{Inquiry, Ready};
 use super::judge::{Judge, Verdict};
 use super::round::{Round, UNANSWERED_LIMIT, rounds_limit};
-use crate::entry::Confirmation;
-use crate::entry::{HealthState, Hold};
+use crate::entry::{Confirmation, HealthState, Hold, Minted};
 use crate::id::{Name, NodeId};
 use crate::mutant::Mutant;
 use crate::policy::{Grade, Policy};
 use crate::probe::{ProbeId, Reply};
 use crate::time::{Span, Time};
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 /// After how many claims of others the time until the own claim is made again grows no more.
@@ -128,19 +126,19 @@ impl Checker {
     }
 
     /// Another owner asks whether an origin is down.
-    pub fn asked(
-        &mut self,
-        from: NodeId,
-        round: u32,
-        origin: &Name,
-        policy: &Arc<Policy>,
-        now: Time,
-        actions: &mut Vec<Action>,
-    ) {
+    pub fn asked(&mut self, inquiry: &Inquiry<'_>, now: Time, actions: &mut Vec<Action>) {
         self.note_lateness(now);
-        actions.extend(self.favours.ask(from, round, origin, policy, now).map(Action::from));
+        actions.extend(self.favours.ask(inquiry, now).map(Action::from));
         self.start_due(now, actions);
         self.promise();
+    }
+
+    /// This generation of an origin's entry counts from now on, or none: what others asked about another one is not
+    /// answered.
+    pub fn edited(&mut self, origin: &Name, generation: Option<Minted>) {
+        if !self.limits.planted.is(Mutant::AnswerForAnyGeneration) {
+            self.favours.keep_only(origin, generation);
+        }
     }
 
     /// A confirmer answered. Answers to questions that are decided are ignored.
@@ -366,8 +364,8 @@ impl Checker {
 
 impl From<Ready> for Action {
     fn from(ready: Ready) -> Self {
-        let Ready { to, round, origin, down } = ready;
-        Self::Answer { to, round, origin, down }
+        let Ready { to, round, origin, generation, down } = ready;
+        Self::Answer { to, round, origin, generation, down }
     }
 }
 

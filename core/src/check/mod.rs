@@ -16,8 +16,9 @@
 //! 4. carries out [`Action::Probe`] with the origin's own settings and hands the end to [`Checker::outcome`], failures
 //!    to connect and timeouts included. One that never ends is given up;
 //! 5. sends [`Action::Ask`] to the first `count` confirmers in the order of ownership, again while no answer comes,
-//!    says with [`Checker::asked_only`] where there are fewer, and hands their answers to [`Checker::answer`]: only of those that were asked. What other members ask goes to
-//!    [`Checker::asked`], and [`Action::Answer`] back to them;
+//!    says with [`Checker::asked_only`] where there are fewer, and hands their answers to [`Checker::answer`]: only of those that were asked, about the generation that they were asked
+//!    about. What other members ask of the generation that counts here goes to [`Checker::asked`], what counts from now
+//!    on to [`Checker::edited`], and [`Action::Answer`] back to them;
 //! 6. turns [`Action::Claim`] into a claim: a release only where the standing claim is its own;
 //! 7. says a heartbeat only while [`Checker::vouches`] after a tick at the same time; otherwise the heartbeat would
 //!    vouch for what was not checked.
@@ -53,3 +54,4 @@ mod schedule;
 mod timers;
 
 pub use checker::{Action, Checker, Finding, Status};
+pub use favour::Inquiry;

@@ -37,12 +37,12 @@ pub(super) fn name(reader: &mut Reader<'_>, field: &'static str) -> Result<Name,
     Name::new(reader.text(field)?).map_err(DecodeError::BadName)
 }
 
-fn put_minted(sink: &mut impl Sink, minted: Minted) {
+pub(super) fn put_minted(sink: &mut impl Sink, minted: Minted) {
     put_writer(sink, minted.writer);
     sink.varint(minted.counter);
 }
 
-fn minted(reader: &mut Reader<'_>) -> Result<Minted, DecodeError> {
+pub(super) fn minted(reader: &mut Reader<'_>) -> Result<Minted, DecodeError> {
     Ok(Minted { writer: writer(reader)?, counter: counter(reader)? })
 }
 

@@ -1,6 +1,6 @@
 //! Packets on the wire: a fixed header, then sections `(tag, length, bytes)`.
 
-use super::body::{name, put_writer, small, store, writer};
+use super::body::{minted, name, put_minted, put_writer, small, store, writer};
 use super::member::{put_member, put_subject, read_member, read_subject};
 use super::{Count, DecodeError, NUMBER_LIMIT, Reader, Sink, decode_entry, encode_entry, varint_len};
 use crate::id::{Dot, Lane, NodeId, Shard};
@@ -31,6 +31,9 @@ const SUBJECT: u8 = 9;
 const QUESTION: u8 = 10;
 const MEMBER_LIST: u8 = 11;
 const DOT: u8 = 12;
+
+const DOWN: u8 = 1;
+const HAS_GENERATION: u8 = 2;
 
 const AGREES: u8 = 1;
 const OVERSIZED: u8 = 2;
@@ -222,7 +225,11 @@ pub(super) fn put_dot(sink: &mut impl Sink, dot: &Dot) {
 
 fn put_question(sink: &mut impl Sink, question: &Question) {
     sink.blob(question.origin.as_str().as_bytes());
-    sink.byte(u8::from(question.down));
+    let has_generation = u8::from(question.generation.is_some()) * HAS_GENERATION;
+    sink.byte((u8::from(question.down) * DOWN) | has_generation);
+    if let Some(generation) = question.generation {
+        put_minted(sink, generation);
+    }
 }
 
 /// Appends `packet` to `sink`.
@@ -449,10 +456,12 @@ pub(super) fn read_dot(reader: &mut Reader<'_>) -> Result<Dot, DecodeError> {
 
 fn read_question(reader: &mut Reader<'_>) -> Result<Question, DecodeError> {
     let origin = name(reader, "origin")?;
-    match reader.byte("down")? {
-        down @ 0..=1 => Ok(Question { origin, down: down == 1 }),
-        other => Err(DecodeError::BadValue("down", u64::from(other))),
+    let flags = reader.byte("question")?;
+    if flags & !(DOWN | HAS_GENERATION) != 0 {
+        return Err(DecodeError::BadValue("question", u64::from(flags)));
     }
+    let generation = if flags & HAS_GENERATION != 0 { Some(minted(reader)?) } else { None };
+    Ok(Question { origin, generation, down: flags & DOWN != 0 })
 }
 
 fn read_relay(reader: &mut Reader<'_>) -> Result<Relay, DecodeError> {

@@ -10,6 +10,7 @@ use crate::limits::Limits;
 use crate::member::Member;
 use crate::mutant::Mutant;
 use crate::ownership::{Assignment, Eligible, Moved, Owners};
+use crate::packet::Question;
 use crate::policy::Policy;
 use crate::probe::{Probe, ProbeOutcome};
 use crate::state::{Change, Finding};
@@ -376,7 +377,9 @@ impl Node {
 
     fn follow_registry(&self, checks: &mut Checks, name: &Name, now: Time) {
         checks.beaten.remove(name);
-        if self.state.read(Store::Registry, name).is_none() {
+        let counts = self.state.read(Store::Registry, name);
+        checks.checker.edited(name, counts.map(|entry| entry.dot.into()));
+        if counts.is_none() {
             checks.assignment.forget(name);
             lose(checks, name);
         } else if !checks.assignment.contains(name) {
@@ -439,7 +442,10 @@ impl Node {
                     }
                 }
                 Action::Ask { origin, round, count } => self.ask(checks, &origin, round, count, now),
-                Action::Answer { to, round, origin, down } => self.confirm(to, round, &origin, down, effects),
+                Action::Answer { to, round, origin, generation, down } => {
+                    let answer = Question { origin, generation: Some(generation), down };
+                    self.confirm(to, round, answer, effects);
+                }
                 Action::Claim(found) => self.claim(checks, found, now, effects),
             }
         }

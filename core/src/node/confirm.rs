@@ -3,9 +3,9 @@
 
 use super::Node;
 use super::checks::{Checks, eligible, valid};
-use crate::check::Checker;
+use crate::check::{Checker, Inquiry};
 use crate::effects::{Effects, Event, Phase, Rejected};
-use crate::entry::Body;
+use crate::entry::{Body, Minted};
 use crate::id::{Name, NodeId, Store};
 use crate::member::{Member, Members};
 use crate::mutant::Mutant;
@@ -25,6 +25,8 @@ const HURRY_EVERY: Span = Span::from_ms(100);
 #[derive(Clone, Debug)]
 struct Ask {
     kind: PacketKind,
+    /// About which generation of the origin's entry; none where it is a wish to hurry.
+    generation: Option<Minted>,
     /// Who has not answered yet.
     waiting: SmallVec<[NodeId; 4]>,
     next: Time,
@@ -79,7 +81,8 @@ impl Asks {
                 let mut packet = effects.packet();
                 packet.reset(ask.kind, me);
                 packet.nonce = *round;
-                packet.question = Some(Question { origin: origin.clone(), down: false });
+                packet.question =
+                    Some(Question { origin: origin.clone(), generation: ask.generation, down: false });
                 effects.send(addr, packet);
             }
             if now < ask.until {
@@ -89,12 +92,12 @@ impl Asks {
         }
     }
 
-    /// Whether a node was asked this and has not answered before.
-    fn take(&mut self, from: NodeId, round: u32, origin: &Name) -> bool {
-        let key = (origin.clone(), round);
-        let Some(ask) = self.open.get_mut(&key).filter(|ask| ask.kind == PacketKind::Confirm) else {
-            return false;
-        };
+    /// Whether a node was asked what it answers, about this generation, and has not answered before.
+    fn take(&mut self, from: NodeId, round: u32, answer: &Question) -> bool {
+        let key = (answer.origin.clone(), round);
+        let is_answered =
+            |ask: &&mut Ask| ask.kind == PacketKind::Confirm && ask.generation == answer.generation;
+        let Some(ask) = self.open.get_mut(&key).filter(is_answered) else { return false };
         let before = ask.waiting.len();
         ask.waiting.retain(|node| *node != from);
         let (left, is_first) = (ask.waiting.len(), ask.waiting.len() < before);
@@ -108,11 +111,8 @@ impl Asks {
 impl Node {
     /// Asks the first of the order of an origin whether they find it down as well.
     pub(super) fn ask(&self, checks: &mut Checks, origin: &Name, round: u32, count: u8, now: Time) {
-        let Some(Body::Origin { spec, .. }) =
-            self.state.read(Store::Registry, origin).map(|entry| &entry.body)
-        else {
-            return;
-        };
+        let Some(entry) = self.state.read(Store::Registry, origin) else { return };
+        let Body::Origin { spec, .. } = &entry.body else { return };
         let (scope, limits) = (checks.assignment.scope(), self.config.checks.as_ref());
         let waiting = eligible!(self, now).confirmers(origin, scope, self.me.node, count.into());
         let time = valid(&spec.policy).timeout + limits.map_or(Span::ZERO, |limits| limits.transit);
@@ -124,17 +124,18 @@ impl Node {
             return;
         }
         let every = Span((time.as_us() / TRIES).max(50_000));
-        let ask = Ask { kind: PacketKind::Confirm, waiting, next: now, every, until: now + time };
+        let (kind, generation) = (PacketKind::Confirm, Some(entry.dot.into()));
+        let ask = Ask { kind, generation, waiting, next: now, every, until: now + time };
         checks.asks.put((origin.clone(), round), ask);
     }
 
     /// Answers an owner.
-    pub(super) fn confirm(&self, to: NodeId, round: u32, origin: &Name, down: bool, effects: &mut Effects) {
+    pub(super) fn confirm(&self, to: NodeId, round: u32, answer: Question, effects: &mut Effects) {
         let Some(member) = self.members.get(to) else { return };
         let mut packet = effects.packet();
         packet.reset(PacketKind::Confirmed, self.me.node);
         packet.nonce = round;
-        packet.question = Some(Question { origin: origin.clone(), down });
+        packet.question = Some(answer);
         effects.send(member.addr, packet);
     }
 
@@ -145,8 +146,8 @@ impl Node {
             let owner = checks.assignment.owner(origin).filter(|owner| *owner != self.me.node);
             if let Some(owner) = owner {
                 let waiting = SmallVec::from_elem(owner, 1);
-                let (every, until) = (HURRY_EVERY, now + HURRY_FOR);
-                let ask = Ask { kind: PacketKind::Hurry, waiting, next: now, every, until };
+                let (kind, every, until) = (PacketKind::Hurry, HURRY_EVERY, now + HURRY_FOR);
+                let ask = Ask { kind, generation: None, waiting, next: now, every, until };
                 checks.asks.put((origin.clone(), 0), ask);
             }
         }
@@ -162,19 +163,26 @@ impl Node {
         }
     }
 
-    /// An owner asks whether an origin is down.
+    /// An owner asks whether an origin is down. It is not answered while it means another generation of the entry than
+    /// the one that counts here: it asks again, and one of the two learns of the edit that it lacks meanwhile.
     pub(super) fn asked_to_confirm(&mut self, packet: &Packet, now: Time, effects: &mut Effects) {
         let known = packet.question.as_ref().filter(|_| self.phase == Phase::Serving).and_then(|question| {
             let entry = self.state.read(Store::Registry, &question.origin)?;
+            let is_same = question.generation == Some(entry.dot.into());
             match &entry.body {
-                Body::Origin { name, spec, .. } => Some((name.clone(), valid(&spec.policy))),
+                Body::Origin { spec, .. }
+                    if is_same || self.config.planted.is(Mutant::AnswerForAnyGeneration) =>
+                {
+                    Some((&question.origin, question.generation?, valid(&spec.policy)))
+                }
                 _ => None,
             }
         });
         match (known, &mut self.checks) {
-            (Some((name, policy)), Some(checks)) => {
+            (Some((origin, generation, policy)), Some(checks)) => {
                 let Checks { checker, actions, .. } = &mut **checks;
-                checker.asked(packet.sender, packet.nonce, &name, &policy, now, actions);
+                let (from, round) = (packet.sender, packet.nonce);
+                checker.asked(&Inquiry { from, round, origin, generation, policy: &policy }, now, actions);
             }
             _ => effects.events.push(Event::Rejected(Rejected::NotAsked)),
         }
@@ -186,7 +194,7 @@ impl Node {
             effects.events.push(Event::Rejected(Rejected::NotAsked));
             return;
         };
-        if checks.asks.take(packet.sender, packet.nonce, &question.origin) {
+        if checks.asks.take(packet.sender, packet.nonce, question) {
             let Checks { checker, actions, .. } = &mut **checks;
             checker.answer(&question.origin, packet.nonce, packet.sender, question.down, now, actions);
         }
@@ -211,7 +219,8 @@ mod tests {
         for (kind, round) in [(PacketKind::Confirm, 7), (PacketKind::Hurry, 0), (PacketKind::Hurry, 0)] {
             let waiting = SmallVec::from_elem(node, 1);
             let (next, every, until) = (Time(1), HURRY_EVERY, Time(1) + HURRY_FOR);
-            asks.put((name("origin"), round), Ask { kind, waiting, next, every, until });
+            let ask = Ask { kind, generation: None, waiting, next, every, until };
+            asks.put((name("origin"), round), ask);
         }
         let mut sent = 0;
         while asks.next_wake() < Time::NEVER {
@@ -222,5 +231,27 @@ mod tests {
         }
         assert_eq!(sent, 6);
         assert!(asks.open.is_empty() && asks.due.is_empty());
+    }
+
+    #[test]
+    fn an_answer_counts_once_of_each_who_was_asked_and_only_about_the_generation_in_question() {
+        let origin = Name::new("origin").expect("a valid name");
+        let about = |counter| Question {
+            origin: origin.clone(),
+            generation: Some(Minted { counter, ..Minted::default() }),
+            down: true,
+        };
+        let unsaid = Question { generation: None, ..about(2) };
+        let mut asks = Asks::default();
+        let (kind, generation) = (PacketKind::Confirm, about(2).generation);
+        let (waiting, next, every) = (SmallVec::from_elem(NodeId(1), 1), Time(1), HURRY_EVERY);
+        asks.put((origin.clone(), 7), Ask { kind, generation, waiting, next, every, until: Time(2) });
+        for (from, round, answer) in
+            [(1, 7, &about(1)), (1, 7, &unsaid), (1, 8, &about(2)), (2, 7, &about(2))]
+        {
+            assert!(!asks.take(NodeId(from), round, answer), "{from} {round} {answer:?}");
+        }
+        assert!(asks.take(NodeId(1), 7, &about(2)));
+        assert!(!asks.take(NodeId(1), 7, &about(2)));
     }
 }

@@ -13,7 +13,7 @@ use heck_core::journal::Snapshot;
 use heck_core::member::{Member, Members};
 use heck_core::node::{Base, Identity, Node};
 use heck_core::packet::Packet;
-use heck_core::probe::{Failure, ProbeOutcome, Reply};
+use heck_core::probe::{Failure, Probe, ProbeOutcome, Reply};
 use heck_core::rng::{Seed, Stream};
 use heck_core::state::State;
 use heck_core::time::{Span, Time};
@@ -47,8 +47,11 @@ enum Happening {
     Probed { outcome: ProbeOutcome, asked: u64 },
 }
 
-/// How a probe of an origin by a node at a time ends: the reply and how long it takes. Nothing for one that is lost.
-type Origins = dyn Fn(usize, &Name, Time) -> Option<(Reply, Span)>;
+/// How a probe by a node at a time ends: the reply and how long it takes. Nothing for one that is lost.
+type Origins = dyn Fn(usize, &Probe, Time) -> Option<(Reply, Span)>;
+
+/// Whether a packet from the first to the second node that is sent at a time arrives.
+type Passes = dyn Fn(usize, usize, &Packet, Time) -> bool;
 
 /// Settings of the network.
 #[derive(Clone, Copy, Debug)]
@@ -85,6 +88,8 @@ pub struct Cluster {
     pub largest: usize,
     /// Whether a datagram from the first to the second node passes.
     pub reachable: Box<dyn Fn(usize, usize) -> bool>,
+    /// Whether a datagram or a frame passes, by what is in it.
+    pub passes: Box<Passes>,
     /// A node that is so much farther away from all others, each way.
     pub far: Option<(usize, Span)>,
     /// Nodes that stand still until then; what reaches them waits.
@@ -132,6 +137,7 @@ impl Cluster {
             bytes: 0,
             largest: 0,
             reachable: Box::new(|_, _| true),
+            passes: Box::new(|_, _, _, _| true),
             far: None,
             paused: BTreeMap::new(),
             origins: Box::new(|_, _, _| None),
@@ -392,7 +398,9 @@ impl Cluster {
                     if let Some(&(a, b)) = self.streams.get(&stream) {
                         let to = if a == from { b } else { a };
                         let at = self.now + Span(u64::from(self.weather.latency_us.1));
-                        self.push(at, to, Happening::Frame { stream, packet: Arc::new(*packet) });
+                        if (self.passes)(from, to, &packet, self.now) {
+                            self.push(at, to, Happening::Frame { stream, packet: Arc::new(*packet) });
+                        }
                     }
                 }
                 StreamEffect::Close { stream } => {
@@ -410,7 +418,7 @@ impl Cluster {
             self.push(at, from, Happening::Synced { up_to });
         }
         for probe in effects.probes.drain(..) {
-            if let Some((reply, took)) = (self.origins)(from, &probe.origin, self.now) {
+            if let Some((reply, took)) = (self.origins)(from, &probe, self.now) {
                 let late = took > probe.timeout;
                 let (reply, took) =
                     if late { (Reply::Failed(Failure::Timeout), probe.timeout) } else { (reply, took) };
@@ -425,6 +433,9 @@ impl Cluster {
 
     fn deliver(&mut self, from: usize, to: usize, packet: &Arc<Packet>) {
         if !(self.reachable)(from, to) || self.rng.below(1_000) < self.weather.loss_permille {
+            return;
+        }
+        if !(self.passes)(from, to, packet, self.now) {
             return;
         }
         let copies = 1 + u32::from(self.rng.below(1_000) < self.weather.duplicate_permille);

@@ -1,7 +1,7 @@
 //! A checker with its origins: time passes, probes end as a test wants, and everything is written down.
 
-use heck_core::check::{Action, Checker, Finding};
-use heck_core::entry::{Admin, HealthState};
+use heck_core::check::{Action, Checker, Finding, Inquiry};
+use heck_core::entry::{Admin, HealthState, Minted};
 use heck_core::hash::mix;
 use heck_core::id::{Name, NodeId};
 use heck_core::limits::Limits;
@@ -106,7 +106,9 @@ impl Clinic {
 
     /// Another owner asks for a confirmation.
     pub fn ask(&mut self, from: u64, round: u32, origin: &Name) {
-        self.checker.asked(NodeId(from), round, origin, &policy(), self.now, &mut self.actions);
+        let (from, generation, policy) = (NodeId(from), Minted::default(), &policy());
+        let inquiry = Inquiry { from, round, origin, generation, policy };
+        self.checker.asked(&inquiry, self.now, &mut self.actions);
         self.note_actions();
     }
 

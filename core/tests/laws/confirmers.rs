@@ -6,13 +6,16 @@ use crate::owners::{UP, node, origin, settings, warm, weigh};
 use heck_core::config::Config;
 use heck_core::effects::Event;
 use heck_core::entry::{Confirmation, HealthState, OriginSpec, Scope};
+use heck_core::id::Store;
 use heck_core::input::Command;
 use heck_core::limits::Limits;
+use heck_core::packet::{Carried, PacketKind};
 use heck_core::probe::{Failure, Reply};
 use heck_core::settings::{Scoping, Settings};
 use heck_core::state::Change;
 use heck_core::time::Span;
 use proptest::prelude::*;
+use std::cell::Cell;
 use std::collections::BTreeSet;
 
 const DOWN: Option<(Reply, Span)> = Some((Reply::Failed(Failure::Connect), Span::from_ms(5)));
@@ -94,6 +97,66 @@ fn many_are_asked_about(trial: &Trial) -> Result<(), String> {
         prop_assert_eq!(down.len(), 0, "of {} origins", owned(&cluster));
         Ok(())
     })
+}
+
+pub const ANSWERS_FIT_QUESTIONS: Law = Law {
+    name: "where the owner and its confirmers differ about an edit, what others find of one target says nothing of the other",
+    seed: 124,
+    cases: 8,
+    check: answers_fit_questions,
+};
+
+fn answers_fit_questions(trial: &Trial) -> Result<(), String> {
+    let input = (any::<u16>(), any::<bool>(), 0..1_500_u64);
+    trial.for_all(&input, |(seed, is_owner_ahead, late_ms), planted| {
+        let mut cluster = warm(4, 10, Weather::default(), seed, &settings(planted));
+        let owner = (0..4).find(|&at| cluster.node(at).view().check(&origin(4)).is_some());
+        let owner = owner.expect("somebody checks it");
+        // The old target is down for everybody, the new one for the owner alone.
+        cluster.origins = Box::new(move |by, probe, _| {
+            let is_down = probe.origin == origin(4) && (&*probe.target == "http://a/" || by == owner);
+            if is_down { DOWN } else { UP }
+        });
+        // The edit does not spread: where the owner has it until shortly after it asks about it.
+        let asked = Cell::new(None);
+        cluster.passes = Box::new(move |from, to, packet, now| {
+            let tells = |carried: &Carried| {
+                let is_it = carried.entry.body.map_name() == Some(&origin(4));
+                is_it && carried.entry.dot.lane.store == Store::Registry
+            };
+            let crosses = from == owner || to == owner;
+            if from == owner && packet.kind == PacketKind::Confirm {
+                asked.set(asked.get().or(Some(now)));
+            }
+            let is_over =
+                is_owner_ahead && asked.get().is_some_and(|asked| now >= asked + Span::from_ms(late_ms));
+            !crosses || is_over || !packet.entries.iter().any(tells)
+        });
+        cluster.events.clear();
+        let editor = if is_owner_ahead { owner } else { (owner + 1) % 4 };
+        let (spec, source) = (OriginSpec::new("http://b/"), name("test"));
+        cluster.command(editor, &Command::PutOrigin { name: origin(4), spec, source });
+        cluster.run_for(Span::from_secs(15));
+        let down: Vec<Confirmation> = cluster
+            .events
+            .iter()
+            .filter_map(|(_, at, event)| match event {
+                Event::Changed(Change::Learned(entry)) if *at == owner => {
+                    let claim = entry.claim().filter(|claim| claim.state == HealthState::Unhealthy);
+                    claim.map(|claim| claim.confirmation)
+                }
+                _ => None,
+            })
+            .collect();
+        prop_assert!(down.iter().all(|confirmation| confirmation.agreed == 0), "{:?}", down);
+        prop_assert!(is_owner_ahead || !down.is_empty(), "what is down is called healthy");
+        Ok(())
+    })
+}
+
+#[test]
+fn what_is_said_of_another_generation_does_not_count() {
+    ANSWERS_FIT_QUESTIONS.hold();
 }
 
 #[test]

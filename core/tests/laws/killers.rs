@@ -72,6 +72,7 @@ const KILLERS: &[(Mutant, Law)] = &[
     (Mutant::VouchWhileOwing, honesty::VOUCHED),
     (Mutant::AskNobody, verdicts::CONFIRMED),
     (Mutant::CountAnswersTwice, verdicts::CONFIRMED),
+    (Mutant::AnswerForAnyGeneration, confirmers::ANSWERS_FIT_QUESTIONS),
     (Mutant::ForgetFlaps, verdicts::DAMPED),
     (Mutant::KeepLostOwner, assignment::INCREMENTAL),
     (Mutant::IgnoreNewcomers, assignment::INCREMENTAL),

@@ -257,9 +257,9 @@ fn confirmers_decide(trial: &Trial) -> Result<(), String> {
         let mut cluster = warm(8, 10, weather, seed, &settings(planted));
         let owner = claim(&cluster, 0, 4).map(|claim| claim.ballot.writer.node);
         let down = Some((Reply::Failed(Failure::Connect), Span::from_ms(5)));
-        cluster.origins = Box::new(move |by, name, _| {
-            let is_cut_off = *name == origin(4) && Some(node(by)) == owner;
-            if is_cut_off || *name == origin(7) { down } else { UP }
+        cluster.origins = Box::new(move |by, probe, _| {
+            let is_cut_off = probe.origin == origin(4) && Some(node(by)) == owner;
+            if is_cut_off || probe.origin == origin(7) { down } else { UP }
         });
         cluster.events.clear();
         cluster.run_for(Span::from_secs(60));

@@ -2,8 +2,8 @@
 
 use crate::clinic::{Clinic, DOWN, FINE, INTERVAL, TIMEOUT, origin, policy, word};
 use crate::law::{Law, Trial};
-use heck_core::check::{Action, Checker};
-use heck_core::entry::{Admin, HealthState, Hold, Scope};
+use heck_core::check::{Action, Checker, Inquiry};
+use heck_core::entry::{Admin, HealthState, Hold, Minted, Scope};
 use heck_core::id::{Name, NodeId};
 use heck_core::limits::Limits;
 use heck_core::mutant::Planted;
@@ -340,7 +340,11 @@ fn progress(trial: &Trial) -> Result<(), String> {
                     0 | 1 => checker.gain(&name, policy, Admin::Enabled, HealthState::Healthy, now),
                     2 => checker.lose(&name),
                     3 => checker.set_view(word, at as u32, word as u8 % 4),
-                    4 => checker.asked(NodeId(at as u64), word, &name, policy, now, &mut actions),
+                    4 => {
+                        let (from, generation) = (NodeId(at as u64), Minted::default());
+                        let inquiry = Inquiry { from, round: word, origin: &name, generation, policy };
+                        checker.asked(&inquiry, now, &mut actions);
+                    }
                     5 => checker.answer(&name, word % 8, NodeId(at as u64), word > 9, now, &mut actions),
                     6 => checker.outcome(probe, Reply::Status(200), Span(9), now, &mut actions),
                     7 => {

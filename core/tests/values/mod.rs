@@ -108,7 +108,8 @@ fn confirmation() -> impl Strategy<Value = Confirmation> {
 
 /// News of a member, with its card or without.
 fn question() -> impl Strategy<Value = Question> {
-    (name(), any::<bool>()).prop_map(|(origin, down)| Question { origin, down })
+    let parts = (name(), option::of(minted()), any::<bool>());
+    parts.prop_map(|(origin, generation, down)| Question { origin, generation, down })
 }
 
 fn health_state() -> impl Strategy<Value = HealthState> {

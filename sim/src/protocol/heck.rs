@@ -1,6 +1,7 @@
 //! heck's own node in the simulator: the unmodified `heck_core::Node`, with the core's effects carried over.
 
 use heck_core::effects::{Effects, Event, Record, StreamEffect};
+use heck_core::entry::Minted;
 use heck_core::hash::mix;
 use heck_core::id::{Addr, Boot, StreamId};
 use heck_core::input::{self, Verdict};
@@ -177,6 +178,9 @@ impl Message for Packet {
         }
         if let Some(question) = &self.question {
             word = mix(word, question.origin.hash() ^ u64::from(question.down));
+            if let Some(Minted { writer, counter }) = question.generation {
+                word = mix(mix(word, writer.node.0 ^ writer.boot.0), counter);
+            }
         }
         let sizes = [self.filter.len(), self.window_lanes.len(), self.answer_lanes.len()];
         sizes.iter().fold(word, |word, &size| mix(word, size as u64))
