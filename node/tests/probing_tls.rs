@@ -1,17 +1,18 @@
 //! Single probes of real servers behind TLS on loopback.
 
+#[path = "common/authority.rs"]
+mod authority;
 #[path = "common/origin.rs"]
 mod origin;
 
+use authority::Authority;
 use heck_core::probe::{Failure, Reply};
 use heck_node::probe::guard::GuardConfig;
 use heck_node::probe::resolve::{LookUp, Resolver, ResolverConfig};
 use heck_node::probe::{Hindrance, Prober, Report};
 use origin::{Origin, answer};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
@@ -21,40 +22,10 @@ use tokio::net::TcpListener;
 const FAR_END: i64 = 3_786_912_000;
 const PAST_END: i64 = 978_393_600;
 
-/// An authority, and where a node finds its certificate.
-struct Authority {
-    issuer: CertifiedIssuer<'static, KeyPair>,
-    dir: tempfile::TempDir,
-}
-
-impl Authority {
-    fn new() -> Self {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("ca.pem"), issuer.pem()).unwrap();
-        Self { issuer, dir }
-    }
-
-    fn path(&self) -> PathBuf {
-        self.dir.path().join("ca.pem")
-    }
-
-    /// A server for this name, whose certificate ends in that year.
-    async fn server(&self, name: &str, end: i32, body: &'static str) -> Origin {
-        let (certificate, key) = self.certificate(name, end);
-        Origin::start_tls(certificate, key, move |_| Some(answer(200, "", body))).await
-    }
-
-    fn certificate(&self, name: &str, end: i32) -> (CertificateDer<'static>, PrivateKeyDer<'static>) {
-        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
-        params.not_before = date_time_ymd(2000, 1, 1);
-        params.not_after = if end > 2_050 { date_time_ymd(end, 1, 1) } else { date_time_ymd(end, 1, 2) };
-        let key = KeyPair::generate().unwrap();
-        let certificate = params.signed_by(&key, &self.issuer).unwrap();
-        (certificate.der().clone(), PrivateKeyDer::try_from(key.serialize_der()).unwrap())
-    }
+/// A server for this name, whose certificate ends in that year.
+async fn server(authority: &Authority, name: &str, end: i32, body: &'static str) -> Origin {
+    let (certificate, key) = authority.certificate(name, end);
+    Origin::start_tls(certificate, key, move |_| Some(answer(200, "", body))).await
 }
 
 /// A prober on a node on loopback, for which every name is this machine.
@@ -82,7 +53,7 @@ fn assert_tls_failed(report: &Report, text: &str) {
 #[tokio::test]
 async fn a_certificate_of_the_origins_own_authority_is_verified_and_its_end_is_told() {
     let authority = Authority::new();
-    let origin = authority.server("shop.example", 2_090, "fine").await;
+    let origin = server(&authority, "shop.example", 2_090, "fine").await;
     let url = format!("https://shop.example:{}/x", origin.addr.port());
     let report = probe(&target(&url, &authority.path(), r#","body_contains":"fine""#)).await;
     assert_eq!((report.reply, &report.failure), (Reply::Status(200), &None));
@@ -96,7 +67,7 @@ async fn a_certificate_of_the_origins_own_authority_is_verified_and_its_end_is_t
 #[tokio::test]
 async fn the_host_that_the_origin_says_is_asked_for_and_verified_instead_of_the_address() {
     let authority = Authority::new();
-    let origin = authority.server("shop.example", 2_090, "").await;
+    let origin = server(&authority, "shop.example", 2_090, "").await;
     let url = format!("https://{}/", origin.addr);
     let report = probe(&target(&url, &authority.path(), r#","host":"shop.example:444""#)).await;
     assert_eq!((report.reply, &report.failure), (Reply::Status(200), &None));
@@ -108,12 +79,12 @@ async fn the_host_that_the_origin_says_is_asked_for_and_verified_instead_of_the_
 #[tokio::test]
 async fn a_certificate_that_does_not_hold_is_a_failure_that_says_why() {
     let authority = Authority::new();
-    let over = authority.server("shop.example", 2_001, "").await;
+    let over = server(&authority, "shop.example", 2_001, "").await;
     let url = |origin: &Origin| format!("https://shop.example:{}/", origin.addr.port());
     let report = probe(&target(&url(&over), &authority.path(), "")).await;
     assert_tls_failed(&report, "expired");
     assert_eq!(report.cert_not_after, Some(PAST_END));
-    let stranger = Authority::new().server("shop.example", 2_090, "").await;
+    let stranger = server(&Authority::new(), "shop.example", 2_090, "").await;
     assert_tls_failed(
         &probe(&target(&url(&stranger), &authority.path(), "")).await,
         "invalid peer certificate",
@@ -128,7 +99,7 @@ async fn a_certificate_that_does_not_hold_is_a_failure_that_says_why() {
 
 #[tokio::test]
 async fn any_certificate_will_do_only_where_the_origin_says_so() {
-    let origin = Authority::new().server("other.example", 2_001, "").await;
+    let origin = server(&Authority::new(), "other.example", 2_001, "").await;
     let target = format!(r#"{{"url":"https://{}/","insecure":true}}"#, origin.addr);
     let report = probe(&target).await;
     assert_eq!((report.reply, report.cert_not_after), (Reply::Status(200), Some(PAST_END)));
@@ -150,7 +121,7 @@ async fn a_file_of_authorities_that_cannot_be_used_is_this_nodes_fault() {
 #[tokio::test]
 async fn a_plain_origin_may_lead_to_an_encrypted_one() {
     let authority = Authority::new();
-    let goal = authority.server("shop.example", 2_090, "fine").await;
+    let goal = server(&authority, "shop.example", 2_090, "fine").await;
     let to = format!("Location: https://shop.example:{}/there\r\n", goal.addr.port());
     let start = Origin::saying(answer(301, &to, "")).await;
     let report = probe(&target(&start.url("/"), &authority.path(), r#","redirects":2"#)).await;

@@ -34,7 +34,7 @@ pub enum AdminState {
 pub struct OriginDocument {
     /// Its name, unique in the cluster: 1 to 255 bytes.
     pub name: String,
-    /// Where it is checked: `http://`, `https://` or `tcp://host:port`.
+    /// Where it is checked: `http://`, `https://`, `tcp://host:port`, or `grpc://host:port/service` and `grpcs://` for gRPC's health protocol.
     pub url: String,
     /// The method of the request; GET unless set.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -5,6 +5,9 @@ use std::net::IpAddr;
 use thiserror::Error;
 use url::{Position, Url};
 
+/// Longest name of a gRPC service, in bytes.
+const SERVICE_LIMIT: usize = 255;
+
 /// How an origin is spoken to.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Scheme {
@@ -14,6 +17,10 @@ pub enum Scheme {
     Https,
     /// A TCP connection and nothing more.
     Tcp,
+    /// gRPC's health protocol without encryption.
+    Grpc,
+    /// The same over TLS.
+    Grpcs,
 }
 
 /// The machine that a URL names.
@@ -44,20 +51,23 @@ pub struct Endpoint {
     pub host: Host,
     /// On which port, that of the scheme unless the URL says otherwise.
     pub port: u16,
-    /// Path and query, from the first `/` on; empty for TCP.
+    /// Path and query, from the first `/` on; empty for TCP. For gRPC `/` and the name of the service, or nothing.
     pub path: String,
 }
 
 /// Why a text is no URL of a check.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
-#[error("{0}; allowed are http://host[:port]/path, https://host[:port]/path and tcp://host:port")]
+#[error(
+    "{0}; allowed are http://host[:port]/path, https://host[:port]/path, tcp://host:port, grpc://host:port/service and \
+     grpcs://host:port/service"
+)]
 pub struct UrlError(String);
 
 impl Endpoint {
     /// Takes a URL apart.
     ///
     /// # Errors
-    /// When it is none, when its scheme is another than http, https and tcp, or when it holds what a check has no use
+    /// When it is none, when its scheme is another than http, https, tcp, grpc and grpcs, or when it holds what a check has no use
     /// for: credentials or a fragment.
     pub fn parse(text: &str) -> Result<Self, UrlError> {
         let fault = |fault: &str| Err(UrlError(fault.to_owned()));
@@ -66,7 +76,17 @@ impl Endpoint {
             return fault("it contains white space or control characters");
         }
         if let Some(authority) = text.strip_prefix("tcp://") {
-            return Self::parse_tcp(authority);
+            let authority = authority.strip_suffix('/').unwrap_or(authority);
+            if authority.contains(['/', '?', '#', '@']) {
+                return fault("behind tcp:// stands more than a host and a port");
+            }
+            let (host, port) = host_and_port(authority)?;
+            return Ok(Self { scheme: Scheme::Tcp, host, port, path: String::new() });
+        }
+        for (prefix, scheme) in [("grpc://", Scheme::Grpc), ("grpcs://", Scheme::Grpcs)] {
+            if let Some(rest) = text.strip_prefix(prefix) {
+                return Self::parse_grpc(scheme, rest);
+            }
         }
         let url = Url::parse(text).map_err(|error| UrlError(error.to_string()))?;
         let scheme = match url.scheme() {
@@ -90,27 +110,34 @@ impl Endpoint {
         }
     }
 
-    fn parse_tcp(authority: &str) -> Result<Self, UrlError> {
-        let authority = authority.strip_suffix('/').unwrap_or(authority);
-        let fault = |fault: &str| Err(UrlError(fault.to_owned()));
-        if authority.contains(['/', '?', '#', '@']) {
-            return fault("behind tcp:// stands more than a host and a port");
+    fn parse_grpc(scheme: Scheme, rest: &str) -> Result<Self, UrlError> {
+        let (authority, service) = rest.split_once('/').unwrap_or((rest, ""));
+        let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/".contains(&byte);
+        if !service.bytes().all(is_part) || service.len() > SERVICE_LIMIT {
+            return Err(UrlError(format!(
+                "the name of its service is none of up to {SERVICE_LIMIT} letters, digits, `.`, `_`, `-` and `/`"
+            )));
         }
-        let parts = authority.rsplit_once(':').filter(|(host, _)| !host.is_empty() && !host.ends_with(':'));
-        let Some((host, port)) = parts else { return fault("it has no port") };
-        // `parse` alone would take "+80".
-        let port = Some(port).filter(|port| !port.starts_with('+')).and_then(|port| port.parse().ok());
-        let Some(port) = port.filter(|port| *port > 0) else {
-            return fault("its port is none from 1 to 65535");
-        };
-        let host = url::Host::parse(host).map_err(|error| UrlError(error.to_string()))?;
-        Ok(Self { scheme: Scheme::Tcp, host: host.into(), port, path: String::new() })
+        if authority.contains(['?', '#', '@']) {
+            return Err(UrlError(
+                "between grpc:// and the service stands more than a host and a port".to_owned(),
+            ));
+        }
+        let (host, port) = host_and_port(authority)?;
+        let path = if service.is_empty() { String::new() } else { format!("/{service}") };
+        Ok(Self { scheme, host, port, path })
     }
 
-    /// Whether it speaks HTTP.
+    /// Whether it speaks HTTP as a browser does.
     #[must_use]
     pub const fn is_http(&self) -> bool {
-        !matches!(self.scheme, Scheme::Tcp)
+        matches!(self.scheme, Scheme::Http | Scheme::Https)
+    }
+
+    /// Whether it is asked by gRPC.
+    #[must_use]
+    pub const fn is_grpc(&self) -> bool {
+        matches!(self.scheme, Scheme::Grpc | Scheme::Grpcs)
     }
 
     /// Host and port, the port left out when it is that of the scheme: the usual `Host` header.
@@ -121,6 +148,20 @@ impl Endpoint {
             (_, port) => format!("{}:{port}", self.host),
         }
     }
+}
+
+/// A host and the port that has to stand behind it.
+fn host_and_port(authority: &str) -> Result<(Host, u16), UrlError> {
+    let fault = |fault: &str| Err(UrlError(fault.to_owned()));
+    let parts = authority.rsplit_once(':').filter(|(host, _)| !host.is_empty() && !host.ends_with(':'));
+    let Some((host, port)) = parts else { return fault("it has no port") };
+    // `parse` alone would take "+80".
+    let port = Some(port).filter(|port| !port.starts_with('+')).and_then(|port| port.parse().ok());
+    let Some(port) = port.filter(|port| *port > 0) else {
+        return fault("its port is none from 1 to 65535");
+    };
+    let host = url::Host::parse(host).map_err(|error| UrlError(error.to_string()))?;
+    Ok((host.into(), port))
 }
 
 impl<S: AsRef<str>> From<url::Host<S>> for Host {
@@ -143,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn urls_of_all_three_schemes_are_taken_apart() {
+    fn urls_of_all_schemes_are_taken_apart() {
         let cases = [
             ("http://a.example", (Scheme::Http, "a.example", 80, "/")),
             ("https://A.example:8443/x/y?z=1", (Scheme::Https, "a.example", 8443, "/x/y?z=1")),
@@ -152,6 +193,9 @@ mod tests {
             ("tcp://10.0.0.7:80/", (Scheme::Tcp, "10.0.0.7", 80, "")),
             ("tcp://[::1]:1", (Scheme::Tcp, "[::1]", 1, "")),
             ("tcp://db.example:5432", (Scheme::Tcp, "db.example", 5432, "")),
+            ("grpc://10.0.0.7:50051", (Scheme::Grpc, "10.0.0.7", 50_051, "")),
+            ("grpc://10.0.0.7:50051/", (Scheme::Grpc, "10.0.0.7", 50_051, "")),
+            ("grpcs://[::1]:443/shop.v1.Cart", (Scheme::Grpcs, "[::1]", 443, "/shop.v1.Cart")),
         ];
         for (text, (scheme, host, port, path)) in cases {
             assert_eq!(parsed(text), (scheme, host.to_owned(), port, path.to_owned()), "{text}");
@@ -162,7 +206,7 @@ mod tests {
     fn an_address_is_the_same_however_it_is_written() {
         for host in ["127.0.0.1", "0x7f000001", "2130706433", "0177.0.0.1", "127.1", "0x7f.1", "１２７.0.0.1"]
         {
-            for url in [format!("http://{host}/"), format!("tcp://{host}:80")] {
+            for url in [format!("http://{host}/"), format!("tcp://{host}:80"), format!("grpc://{host}:80")] {
                 let endpoint = Endpoint::parse(&url).unwrap();
                 assert_eq!(endpoint.host, Host::Ip([127, 0, 0, 1].into()), "{url}");
             }
@@ -193,6 +237,11 @@ mod tests {
             ("tcp://a:+80", "1 to 65535"),
             ("tcp://a:80/path", "more than a host and a port"),
             ("tcp://me@a:80", "more than a host and a port"),
+            ("grpc://a", "no port"),
+            ("grpc://a:0/x", "1 to 65535"),
+            ("grpc://me@a:80/x", "more than a host and a port"),
+            ("grpc://a:80/x?y", "name of its service"),
+            ("grpcs://a:80/x%2e", "name of its service"),
         ] {
             let error = Endpoint::parse(text).unwrap_err().to_string();
             assert!(error.contains(reason) && error.contains("allowed are"), "{text}: {error}");

@@ -51,7 +51,7 @@ pub struct Secret {
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Target {
-    /// Where: `http://`, `https://` or `tcp://host:port`.
+    /// Where: `http://`, `https://`, `tcp://host:port`, `grpc://host:port/service` or `grpcs://host:port/service`.
     pub url: String,
     /// The method of the request; GET unless set.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -207,22 +207,31 @@ impl Target {
     /// Whether each part has a meaning for the scheme: what is set and does nothing would mislead.
     fn validate_for(&self, scheme: Scheme) -> Result<(), TargetError> {
         let plain = Self::default();
+        let call_parts = [("headers", !self.headers.is_empty()), ("host", self.host != plain.host)];
         let http_parts = [
             ("method", self.method != plain.method),
-            ("headers", !self.headers.is_empty()),
-            ("host", self.host != plain.host),
             ("body", self.body != plain.body),
             ("body_contains", self.body_contains != plain.body_contains),
             ("body_regex", self.body_regex != plain.body_regex),
             ("redirects", self.redirects != plain.redirects),
             ("keep_alive", self.keep_alive),
         ];
+        let is_encrypted = matches!(scheme, Scheme::Https | Scheme::Grpcs);
+        let is_grpc = matches!(scheme, Scheme::Grpc | Scheme::Grpcs);
+        let is_set = |(_, is_set): &(&str, bool)| *is_set;
         if scheme == Scheme::Tcp
-            && let Some((key, _)) = http_parts.into_iter().find(|(_, is_set)| *is_set)
+            && let Some((key, _)) = http_parts.into_iter().chain(call_parts).find(is_set)
         {
             return Err(fault(key, "set", "a tcp:// origin is asked for a connection only"));
         }
-        if let Some(host) = self.host.as_deref().filter(|_| scheme == Scheme::Https)
+        if is_grpc && let Some((key, _)) = http_parts.into_iter().find(is_set) {
+            return Err(fault(key, "set", "a grpc:// origin is asked for its health only"));
+        }
+        let is_of_grpc = |name: &&String| name.starts_with("grpc-") || *name == "content-type";
+        if is_grpc && let Some(name) = self.headers.keys().find(is_of_grpc) {
+            return Err(fault("headers", name, "this header is gRPC's own"));
+        }
+        if let Some(host) = self.host.as_deref().filter(|_| is_encrypted)
             && Endpoint::parse(&format!("http://{host}")).is_ok_and(|named| matches!(named.host, Host::Ip(_)))
         {
             return Err(fault(
@@ -232,10 +241,12 @@ impl Target {
             ));
         }
         // A plain origin may lead to an encrypted one.
-        let is_tls = scheme == Scheme::Https || (scheme == Scheme::Http && self.redirects > 0);
+        let is_tls = is_encrypted || (scheme == Scheme::Http && self.redirects > 0);
         let shown = |path: &Path| path.display().to_string();
         match &self.ca {
-            Some(path) if !is_tls => return Err(fault("ca", &shown(path), "only https:// has certificates")),
+            Some(path) if !is_tls => {
+                return Err(fault("ca", &shown(path), "only https:// and grpcs:// have certificates"));
+            }
             Some(path) if self.insecure => {
                 return Err(fault("ca", &shown(path), "with `insecure` any certificate will do"));
             }
@@ -245,7 +256,7 @@ impl Target {
             _ => {}
         }
         if self.insecure && !is_tls {
-            return Err(fault("insecure", "true", "only https:// has certificates"));
+            return Err(fault("insecure", "true", "only https:// and grpcs:// have certificates"));
         }
         Ok(())
     }
@@ -334,6 +345,11 @@ mod tests {
             (r#"{"url":"tcp://a:1","method":"GET"}"#, "method", "connection only"),
             (r#"{"url":"tcp://a:1","keep_alive":true}"#, "keep_alive", "connection only"),
             (r#"{"url":"tcp://a:1","insecure":true}"#, "insecure", "only https"),
+            (r#"{"url":"grpc://a:1","method":"GET"}"#, "method", "health only"),
+            (r#"{"url":"grpc://a:1","keep_alive":true}"#, "keep_alive", "health only"),
+            (r#"{"url":"grpc://a:1","insecure":true}"#, "insecure", "grpcs"),
+            (r#"{"url":"grpc://a:1","headers":{"grpc-timeout":"1S"}}"#, "headers", "gRPC's own"),
+            (r#"{"url":"grpcs://a:1","host":"127.0.0.1"}"#, "host", "names"),
         ] {
             let error = read(carried).validate().unwrap_err();
             assert_eq!(error.key, key, "{carried}");
@@ -351,6 +367,8 @@ mod tests {
             r#"{"url":"https://10.0.0.1/","host":"shop.example:444","ca":"/etc/ca.pem","keep_alive":true}"#,
             r#"{"url":"http://a/","method":"POST","body":"ping","headers":{"x":"y","authorization":{"secret":"k.1"}}}"#,
             r#"{"url":"http://a/","body_regex":"^ok|fine$"}"#,
+            "grpc://a:1/shop.v1.Cart",
+            r#"{"url":"grpcs://10.0.0.1:443","host":"shop.example","insecure":true,"headers":{"authorization":{"secret":"k"}}}"#,
         ] {
             let validated = read(carried).validate();
             assert!(validated.is_ok(), "{carried}: {validated:?}");

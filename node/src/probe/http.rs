@@ -21,7 +21,7 @@ use tokio::time::{Instant, timeout_at};
 use url::Url;
 
 /// How probes introduce themselves.
-const AGENT: HeaderValue = HeaderValue::from_static(concat!("heck/", env!("CARGO_PKG_VERSION")));
+pub(super) const AGENT: HeaderValue = HeaderValue::from_static(concat!("heck/", env!("CARGO_PKG_VERSION")));
 
 /// One request of a check: the first, or one that a redirect led to.
 struct Hop<'a> {
@@ -157,18 +157,8 @@ impl Check<'_> {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         // What is meant for the origin, secrets above all, goes nowhere else.
-        for (name, value) in self.exchange.headers.iter().filter(|_| self.hop.is_home) {
-            let value = match value {
-                HeaderText::Plain(text) => HeaderValue::from_str(text),
-                HeaderText::Secret(secret) => {
-                    HeaderValue::from_bytes(&self.prober.files.secret(&secret.secret).await?)
-                }
-            };
-            let mut value = value.map_err(|_| {
-                Fault::own(Hindrance::Settings, &format!("the value of the header {name} is none"))
-            })?;
-            value.set_sensitive(*name == AUTHORIZATION || *name == COOKIE);
-            headers.insert(name.clone(), value);
+        if self.hop.is_home {
+            own_headers(self.prober, self.exchange, &mut headers).await?;
         }
         Ok(headers)
     }
@@ -293,6 +283,31 @@ impl Check<'_> {
         }
         Ok(Answer { status, location, body })
     }
+}
+
+/// Adds the headers that the origin's operator wants.
+///
+/// # Errors
+/// When a secret cannot be read or is no value of a header: the fault of this node.
+pub(super) async fn own_headers(
+    prober: &Prober,
+    exchange: &Exchange,
+    headers: &mut HeaderMap,
+) -> Result<(), Fault> {
+    for (name, value) in &exchange.headers {
+        let value = match value {
+            HeaderText::Plain(text) => HeaderValue::from_str(text),
+            HeaderText::Secret(secret) => {
+                HeaderValue::from_bytes(&prober.files.secret(&secret.secret).await?)
+            }
+        };
+        let mut value = value.map_err(|_| {
+            Fault::own(Hindrance::Settings, &format!("the value of the header {name} is none"))
+        })?;
+        value.set_sensitive(*name == AUTHORIZATION || *name == COOKIE);
+        headers.insert(name.clone(), value);
+    }
+    Ok(())
 }
 
 fn location(headers: &HeaderMap) -> Option<String> {

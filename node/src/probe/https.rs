@@ -1,7 +1,7 @@
 //! HTTPS by reqwest: a client for each check, that knows only the addresses which the guard let pass.
 
 use super::plain::BODY_LIMIT;
-use super::report::{Fault, Hindrance, is_own};
+use super::report::{Fault, Hindrance};
 use super::tls;
 use bytes::Bytes;
 use heck_core::probe::Failure;
@@ -9,7 +9,7 @@ use hyper::{HeaderMap, Method};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::tls::TlsInfo;
 use reqwest::{Client, redirect};
-use rustls::{CertificateError, ClientConfig};
+use rustls::ClientConfig;
 use std::error::Error;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -100,31 +100,8 @@ impl Head {
 
 /// Whose fault an error is, and when the certificate ended, if that is it.
 fn fault(error: &reqwest::Error) -> (Fault, Option<i64>) {
-    let mut next: Option<&(dyn Error + 'static)> = Some(error);
-    while let Some(inner) = next {
-        if let Some(tls) = inner.downcast_ref::<rustls::Error>() {
-            return (Fault::origin(Failure::Tls, &tls.to_string()), ended(tls));
-        }
-        next = inner.source();
-        if let Some(io) = inner.downcast_ref::<std::io::Error>() {
-            if is_own(io) {
-                return (Fault::of_io(io, Failure::Connect), None);
-            }
-            // Its source would be that of the error within, which may be the one that is looked for.
-            next = io.get_ref().map(|within| within as &(dyn Error + 'static)).or(next);
-        }
-    }
     let failure = if error.is_connect() { Failure::Connect } else { Failure::Protocol };
-    (Fault::origin(failure, &root_text(error)), None)
-}
-
-fn ended(error: &rustls::Error) -> Option<i64> {
-    match error {
-        rustls::Error::InvalidCertificate(CertificateError::ExpiredContext { not_after, .. }) => {
-            i64::try_from(not_after.as_secs()).ok()
-        }
-        _ => None,
-    }
+    tls::fault_within(error).unwrap_or_else(|| (Fault::origin(failure, &root_text(error)), None))
 }
 
 /// What the innermost error says: those around it only say that something failed.

@@ -2,13 +2,16 @@
 //!
 //! A [`Prober`] carries out one probe: it reads the target, resolves its name behind a deadline ([`resolve`]), lets the
 //! [`guard`] judge the addresses, and connects to those that passed and to no others. HTTP without encryption goes over
-//! hyper's client connection (`plain`), HTTPS over reqwest (`https`); `http` follows redirects, guarding each.
+//! hyper's client connection (`plain`), HTTPS over reqwest (`https`); `http` follows redirects, guarding each. gRPC goes over
+//! h2 (`grpc`).
 //!
 //! The `runner` carries out all probes of a node, so many at once, and keeps what the last of each origin told.
 //!
 //! An origin answers for what an origin did. Whatever this machine lacked (descriptors, ports, a resolver that answers,
 //! a file) is a [`Hindrance`] and tells nothing of the origin.
 
+mod grpc;
+mod grpc_message;
 pub mod guard;
 mod http;
 mod https;

@@ -1,5 +1,6 @@
 //! One probe, from its target to what it told.
 
+use super::grpc;
 use super::guard::{Guard, GuardConfig};
 use super::http;
 use super::https::Https;
@@ -54,6 +55,8 @@ pub(super) struct Progress {
     pub phases: Phases,
     pub status: Option<u16>,
     pub cert_not_after: Option<i64>,
+    /// What an answer means, where its status does not say it all.
+    pub remark: Option<Box<str>>,
 }
 
 impl Progress {
@@ -64,6 +67,7 @@ impl Progress {
             phases: Phases::default(),
             status: None,
             cert_not_after: None,
+            remark: None,
         }
     }
 
@@ -132,7 +136,7 @@ impl Prober {
         let ended = timeout_at(deadline, self.run(plan, kept, &mut progress, deadline)).await;
         let ended = ended.unwrap_or_else(|_| Err(progress.late(timeout)));
         let (reply, failure) = match ended {
-            Ok(reply) => (reply, None),
+            Ok(reply) => (reply, progress.remark),
             Err(Fault::Origin(failure, text)) => (Reply::Failed(failure), Some(text)),
             Err(Fault::Own(hindrance, text)) => return Err((hindrance, text)),
         };
@@ -153,6 +157,10 @@ impl Prober {
         progress: &mut Progress,
         deadline: Instant,
     ) -> Result<Reply, Fault> {
+        if let Some(exchange) = plan.exchange.as_ref().filter(|_| plan.endpoint.is_grpc()) {
+            // In a box, as what HTTPS needs.
+            return Box::pin(grpc::check(self, plan, exchange, progress, deadline)).await;
+        }
         if let Some(exchange) = &plan.exchange {
             return http::check(self, plan, exchange, kept, progress, deadline).await.map(Reply::Status);
         }

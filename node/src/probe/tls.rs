@@ -4,7 +4,8 @@
 
 use super::local_files::LocalFiles;
 use super::plan::Trust;
-use super::report::{Fault, Hindrance};
+use super::report::{Fault, Hindrance, is_own};
+use heck_core::probe::Failure;
 use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{
@@ -12,8 +13,10 @@ use rustls::crypto::{
 };
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use std::collections::BTreeMap;
+use std::error::Error;
+use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -107,6 +110,40 @@ fn roots_of(path: &Path, pem: &[u8]) -> Result<RootCertStore, Fault> {
         roots.add(certificate).map_err(|error| fault(&error.to_string()))?;
     }
     if roots.is_empty() { Err(fault("the file holds no certificate in PEM form")) } else { Ok(roots) }
+}
+
+/// Whose fault an error is that has to do with TLS or with means of this node, and when the certificate ended, if that is
+/// it. None of any other error.
+pub(super) fn fault_within(error: &(dyn Error + 'static)) -> Option<(Fault, Option<i64>)> {
+    let mut next = Some(error);
+    while let Some(inner) = next {
+        if let Some(tls) = inner.downcast_ref::<rustls::Error>() {
+            return Some((Fault::origin(Failure::Tls, &tls.to_string()), ended(tls)));
+        }
+        next = inner.source();
+        if let Some(io) = inner.downcast_ref::<io::Error>() {
+            if is_own(io) {
+                return Some((Fault::of_io(io, Failure::Connect), None));
+            }
+            // Its source would be that of the error within, which may be the one that is looked for.
+            next = io.get_ref().map(|within| within as &(dyn Error + 'static)).or(next);
+        }
+    }
+    None
+}
+
+/// The same of a handshake that failed, which is the origin's fault unless something else is found.
+pub(super) fn fault(error: &io::Error) -> (Fault, Option<i64>) {
+    fault_within(error).unwrap_or_else(|| (Fault::origin(Failure::Tls, &error.to_string()), None))
+}
+
+fn ended(error: &rustls::Error) -> Option<i64> {
+    match error {
+        rustls::Error::InvalidCertificate(CertificateError::ExpiredContext { not_after, .. }) => {
+            i64::try_from(not_after.as_secs()).ok()
+        }
+        _ => None,
+    }
 }
 
 /// When a certificate ends, in Unix seconds; none when it cannot be read.

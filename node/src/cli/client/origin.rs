@@ -50,7 +50,7 @@ enum Verb {
     Add {
         /// Its name, unique in the cluster.
         name: String,
-        /// Where it is checked: `http://`, `https://` or `tcp://host:port`.
+        /// Where it is checked: `http://`, `https://`, `tcp://host:port`, or `grpc://host:port/service` and `grpcs://` for gRPC's health protocol.
         url: String,
         /// Replaces one of that name, whole.
         #[arg(long)]
