@@ -303,7 +303,8 @@ section! {
 
 section! {
     "[[fault]]"
-    /// Something that goes wrong at a given time. Each entry names one kind of fault; several entries may overlap.
+    /// Something that goes wrong at a given time. Each entry names one kind of fault; several entries may overlap. A fault
+    /// ends before the run does, or never: `lasts` that reaches to the end of the run or beyond is an error.
     pub struct Fault {
         /// When it begins, counted from the start of the run.
         at: Span = plain(),
@@ -408,6 +409,29 @@ impl Fault {
             self.probe_queue.as_ref().map(|fault| fault.lasts),
         ];
         times.into_iter().flatten()
+    }
+
+    /// How long this entry's fault lasts, or takes until it has happened to the last node, with the key that says so.
+    #[must_use]
+    pub fn spans(&self) -> Vec<(&'static str, Span)> {
+        let spans = [
+            ("crash.lasts", self.crash.as_ref().and_then(|fault| fault.lasts)),
+            ("pause.lasts", self.pause.as_ref().and_then(|fault| fault.lasts)),
+            ("partition.lasts", self.partition.as_ref().and_then(|fault| fault.lasts)),
+            ("loss.lasts", self.loss.as_ref().and_then(|fault| fault.lasts)),
+            ("cut_streams.lasts", self.cut_streams.as_ref().map(|fault| fault.lasts)),
+            ("slow_disk.lasts", self.slow_disk.as_ref().and_then(|fault| fault.lasts)),
+            ("clock_drift.lasts", self.clock_drift.as_ref().and_then(|fault| fault.lasts)),
+            ("starve.lasts", self.starve.as_ref().and_then(|fault| fault.lasts)),
+            ("join.over", self.join.as_ref().map(|fault| fault.over)),
+            ("leave.over", self.leave.as_ref().map(|fault| fault.over)),
+            ("origin_down.lasts", self.origin_down.as_ref().and_then(|fault| fault.lasts)),
+            ("origin_black_hole.lasts", self.origin_black_hole.as_ref().and_then(|fault| fault.lasts)),
+            ("origin_slow.lasts", self.origin_slow.as_ref().and_then(|fault| fault.lasts)),
+            ("origin_flap.lasts", self.origin_flap.as_ref().and_then(|fault| fault.lasts)),
+            ("probe_queue.lasts", self.probe_queue.as_ref().and_then(|fault| fault.lasts)),
+        ];
+        spans.into_iter().filter_map(|(key, span)| Some((key, span?))).collect()
     }
 
     /// The kinds that this entry names; a checked one names exactly one.

@@ -22,13 +22,18 @@ bytes. Nodes count from 0. Moments are counted from the start of a run.
 Text needs no quotes there.
 ";
 
+/// A scenario that uses most of the language. A test reads it.
+pub(super) const EXAMPLE: &str = include_str!("example.toml");
+
 /// The whole reference as Markdown, which is `scenarios/LANGUAGE.md`.
 #[must_use]
 pub fn reference() -> String {
     let mut page = Page { tables: String::new(), seen: BTreeSet::new(), named: BTreeMap::new() };
     page.table(&Scenario::table_shape());
     let named: String = page.named.iter().map(|(name, text)| format!("| {name} | {text} |\n")).collect();
-    format!("{OPENING}\n## values\n\n| value | is written as |\n|---|---|\n{named}{}", page.tables)
+    let example =
+        format!("\n## an example\n\nIt uses most sections; the tests read it.\n\n```toml\n{EXAMPLE}```\n");
+    format!("{OPENING}{example}\n## values\n\n| value | is written as |\n|---|---|\n{named}{}", page.tables)
 }
 
 struct Page {

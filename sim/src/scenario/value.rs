@@ -243,7 +243,14 @@ impl<T: Value> Value for Vec<T> {
 
     fn read(node: &Node, key: &str, problems: &mut Problems) -> Option<Self> {
         let Item::Array(items) = &node.item else {
-            problems.value(node, key, "is no list", "a list in square brackets");
+            // A number among the keys means an entry of a list that is not there.
+            let one = matches!(&node.item, Item::Table(entries) if entries.iter().all(|entry| entry.key.parse::<u32>().is_err()));
+            if one && matches!(T::shape(), Shape::Table(_) | Shape::OneOf(..)) {
+                let allowed = format!("a list of tables: `[[{key}]]` where `[{key}]` stands, or `[{{ … }}]`");
+                problems.value(node, key, "stands alone, and there may be several", allowed);
+            } else {
+                problems.value(node, key, "is no list", "a list in square brackets");
+            }
             return None;
         };
         let items = items.iter().enumerate();

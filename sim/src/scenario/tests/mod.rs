@@ -2,10 +2,11 @@ use heck_core::rng::Seed;
 use heck_core::time::Span;
 use proptest::prelude::*;
 
-use super::read::{Shape, Value as _};
+use super::read::{KeyShape, Shape, Value as _};
 use super::*;
 use crate::units::{Fraction, show_span};
 
+mod faults;
 mod schedule;
 
 /// The shortest scenario there is.
