@@ -2,6 +2,9 @@
 
 use super::figure::{Axis, Tick};
 
+/// Over so many decades there is room for three labels in each.
+const LABELLED_DECADES: f64 = 4.0;
+
 /// A linear axis from 0 to at least `high`, with about `wanted` steps of 1, 2 or 5 times a power of ten.
 #[must_use]
 pub fn linear(title: impl Into<String>, high: f64, wanted: u32) -> Axis {
@@ -28,11 +31,11 @@ pub fn linear_to(title: impl Into<String>, high: f64, wanted: u32) -> Axis {
 }
 
 /// A logarithmic axis from `low` to `high`, both above 0: its values are log₁₀. Ticks at 1, 2 and 5 times powers of
-/// ten; over more than two decades only the powers are labelled.
+/// ten; over more than four decades only the powers are labelled.
 #[must_use]
 pub fn log(title: impl Into<String>, low: f64, high: f64) -> Axis {
     let (low, high) = (libm::log10(low), libm::log10(high));
-    let all_labelled = high - low <= 2.0;
+    let all_labelled = high - low <= LABELLED_DECADES;
     let decades = libm::floor(low) as i32..=libm::ceil(high) as i32;
     let ticks = decades.flat_map(|decade| {
         [1.0, 2.0, 5.0].map(|digit| {

@@ -1,17 +1,23 @@
 //! The convergence plot: who has an update, as time goes by.
 
 use super::axis;
-use super::figure::{ANALYTIC, Axis, BOUND, Band, Colour, Entry, FAINT, Figure, GREY, Line, Panel, Stroke};
+use super::figure::{
+    ANALYTIC, Axis, BLACK, BOUND, Band, Colour, Entry, FAINT, Figure, GREY, Line, Panel, Stroke,
+};
 use super::files::Results;
+use super::frontier::unbeaten;
 use super::manifest::PointManifest;
 use super::outcome::EVERYONE;
 use super::rows::{CurveRow, SummaryRow};
+use crate::scenario::ScenarioFile;
 
 /// The rows of one curve and how it looks.
 struct Curve<'a> {
     name: String,
     rows: Vec<&'a CurveRow>,
     stroke: Stroke,
+    /// Whether the theory is about it: its map knows of no faults.
+    has_theory: bool,
 }
 
 /// The horizontal axis: its unit, and whether it is logarithmic.
@@ -35,8 +41,13 @@ struct Scale {
 /// is shown has passed.
 const EARLY: f64 = 0.1;
 
-/// Of more curves than this only the medians are drawn.
+/// Of more curves than this only the medians are drawn, and of a sweep those alone have colours that no other point
+/// beats in both time and bytes, and the first one.
 const CROWDED: usize = 8;
+/// The stroke of the others.
+const BEATEN: Stroke = Stroke { colour: Colour(0xbe, 0xbe, 0xbe), width: 1.2, dashes: &[] };
+/// The stroke of the first point of a crowded sweep: what the others are compared with.
+const FIRST: Stroke = Stroke { colour: BLACK, width: 2.6, dashes: &[] };
 
 /// The plot of some results: one curve per kind of update, or for a sweep one per point.
 #[must_use]
@@ -52,8 +63,13 @@ pub fn figure(results: &Results) -> Figure {
     let missing = Scale { height: |share, least| libm::log10((1.0 - share).max(least)), ..percent };
     let panel = |height, y, scale: &Scale| {
         let mut panel = Panel { height, x: time_axis.clone(), y, bands: vec![], lines: vec![], dots: vec![] };
-        curves.iter().for_each(|curve| panel.add(curve, scale, swept, crowded));
-        if let (false, Some(curve)) = (swept, curves.first()) {
+        // What is grey lies below.
+        let (below, above): (Vec<_>, Vec<_>) = curves.iter().partition(|curve| curve.stroke == BEATEN);
+        below
+            .into_iter()
+            .chain(above)
+            .for_each(|curve| panel.add(curve, scale, swept, crowded, one_seed(results)));
+        if let (false, Some(curve)) = (swept, curves.first().filter(|curve| curve.has_theory)) {
             panel.add_theory(curve, scale, ANALYTIC, BOUND);
         }
         panel
@@ -84,15 +100,17 @@ impl Scale {
 }
 
 impl Panel {
-    fn add(&mut self, curve: &Curve<'_>, scale: &Scale, swept: bool, crowded: bool) {
+    fn add(&mut self, curve: &Curve<'_>, scale: &Scale, swept: bool, crowded: bool, one_seed: bool) {
         if crowded {
             self.lines.push(scale.line(curve, curve.stroke, |row| row.share_p50.0));
             return;
         }
-        let mut outline = scale.points(curve, |row| row.share_p05.0);
-        outline.extend(scale.points(curve, |row| row.share_p95.0).into_iter().rev());
-        self.bands.push(Band { outline, colour: curve.stroke.colour, opacity: FAINT });
-        if swept {
+        if !one_seed {
+            let mut outline = scale.points(curve, |row| row.share_p05.0);
+            outline.extend(scale.points(curve, |row| row.share_p95.0).into_iter().rev());
+            self.bands.push(Band { outline, colour: curve.stroke.colour, opacity: FAINT });
+        }
+        if swept && curve.has_theory {
             let thin = |stroke: Stroke| Stroke { colour: curve.stroke.colour, width: 1.1, ..stroke };
             self.add_theory(curve, scale, thin(ANALYTIC), thin(BOUND));
         }
@@ -113,22 +131,44 @@ pub(super) fn rows_of<'a>(results: &'a Results, point: &str, kind: &str) -> Vec<
 fn curves_of_kinds(results: &Results) -> Vec<Curve<'_>> {
     let point = results.manifest.points.first().map_or("", |point| &point.label);
     let kinds = kinds_of(results);
+    let has_theory = results.manifest.points.first().is_some_and(is_calm);
     let curve = |(index, kind): (usize, &str)| Curve {
         name: kind.to_owned(),
         rows: rows_of(results, point, kind),
         stroke: Stroke::of_curve(index),
+        has_theory,
     };
     kinds.into_iter().enumerate().map(curve).collect()
 }
 
 fn curves_of_points(results: &Results) -> Vec<Curve<'_>> {
     let kind = slowest_kind(results);
+    let points = &results.manifest.points;
+    let best = if points.len() > CROWDED { unbeaten(results) } else { Vec::new() };
+    let stroke = |index: usize, label: &str| match best.iter().position(|best| *best == label) {
+        _ if points.len() <= CROWDED => Stroke::of_curve(index),
+        _ if index == 0 => FIRST,
+        Some(place) => Stroke::of_curve(place),
+        None => BEATEN,
+    };
     let curve = |(index, point): (usize, &PointManifest)| Curve {
         name: point.label.clone(),
         rows: rows_of(results, &point.label, kind),
-        stroke: Stroke::of_curve(index),
+        stroke: stroke(index, &point.label),
+        has_theory: is_calm(point),
     };
-    results.manifest.points.iter().enumerate().map(curve).collect()
+    points.iter().enumerate().map(curve).collect()
+}
+
+/// Whether nothing goes wrong at a point beside the loss that it has all the time.
+fn is_calm(point: &PointManifest) -> bool {
+    let file = ScenarioFile::parse("options", &point.options, &[]);
+    file.map_or(true, |file| file.scenario.fault.is_empty() && file.scenario.churn.is_none())
+}
+
+/// Whether there is only one seed, so that nothing is a median or a mean.
+pub(super) fn one_seed(results: &Results) -> bool {
+    results.manifest.points.iter().all(|point| point.runs == 1)
 }
 
 fn kinds_of(results: &Results) -> Vec<&str> {
@@ -255,19 +295,41 @@ pub(super) fn facts(results: &Results) -> String {
 
 fn legend(results: &Results, curves: &[Curve<'_>]) -> Vec<Entry> {
     let swept = results.manifest.points.len() > 1;
-    let head = match &results.manifest.sweep {
-        Some(parameter) if swept => format!("Median, by {parameter}"),
-        _ => "Median over seeds".to_owned(),
+    let head = match (&results.manifest.sweep, one_seed(results)) {
+        (Some(parameter), false) if swept => format!("Median, by {parameter}"),
+        (Some(parameter), true) if swept => format!("One seed, by {parameter}"),
+        (_, true) => "One seed".to_owned(),
+        (_, false) => "Median over seeds".to_owned(),
     };
     let mut entries = vec![Entry::Head(head)];
-    entries.extend(curves.iter().map(|curve| Entry::Line(curve.stroke, curve.name.clone())));
+    let (beaten, shown): (Vec<_>, Vec<_>) = curves.iter().partition(|curve| curve.stroke == BEATEN);
+    entries.extend(shown.iter().map(|curve| Entry::Line(curve.stroke, curve.name.clone())));
+    if !beaten.is_empty() {
+        entries.push(Entry::Line(BEATEN, "slower and dearer than one of these:".to_owned()));
+        entries.extend(beaten.iter().map(|curve| Entry::Remark(curve.name.clone())));
+    }
     let colour: Colour = curves.first().map_or(GREY, |curve| curve.stroke.colour);
     if curves.len() <= CROWDED {
-        entries.push(Entry::Head("Spread and theory".to_owned()));
-        entries.push(Entry::Band(if swept { GREY } else { colour }, "5 to 95 % of seeds".to_owned()));
-        entries.push(Entry::Line(ANALYTIC, "large-N map".to_owned()));
-        entries.push(Entry::Line(BOUND, "lower bound".to_owned()));
-        entries.push(Entry::Remark("(all messages lossy)".to_owned()));
+        let (has_spread, has_theory) =
+            (!one_seed(results), curves.iter().any(|curve| curve.has_theory) || curves.is_empty());
+        let head = match (has_spread, has_theory) {
+            (true, true) => Some("Spread and theory"),
+            (true, false) => Some("Spread"),
+            (false, true) => Some("Theory"),
+            (false, false) => None,
+        };
+        entries.extend(head.map(|head| Entry::Head(head.to_owned())));
+        if has_spread {
+            entries.push(Entry::Band(if swept { GREY } else { colour }, "5 to 95 % of seeds".to_owned()));
+        }
+        if has_theory {
+            entries.push(Entry::Line(ANALYTIC, "large-N map".to_owned()));
+            entries.push(Entry::Line(BOUND, "lower bound".to_owned()));
+            entries.push(Entry::Remark("(all messages lossy)".to_owned()));
+        }
+        if !curves.iter().all(|curve| curve.has_theory) {
+            entries.push(Entry::Remark("no theory with faults: it knows of none".to_owned()));
+        }
     }
     let never = never(results, swept);
     if !never.is_empty() {
@@ -339,7 +401,65 @@ mod tests {
         outcome.points.extend(more.collect::<Vec<_>>());
         let figure = figure(&results(&outcome));
         assert_eq!((figure.panels[0].lines.len(), figure.panels[0].bands.len()), (10, 0));
-        assert_eq!(figure.legend.len(), 11);
+        let words: Vec<&str> = figure
+            .legend
+            .iter()
+            .filter_map(|entry| match entry {
+                Entry::Line(_, words) | Entry::Remark(words) => Some(words.as_str()),
+                _ => None,
+            })
+            .collect();
+        assert!(outcome.points.iter().all(|point| words.contains(&point.label.as_str())), "{words:?}");
+        let colours: Vec<Stroke> = figure.panels[0].lines.iter().map(|line| line.stroke).collect();
+        let best = unbeaten(&results(&outcome)).len();
+        assert!(
+            colours.contains(&FIRST)
+                && colours.iter().filter(|stroke| **stroke == BEATEN).count() >= 9 - best
+        );
+    }
+
+    fn legend_words(figure: &Figure) -> String {
+        format!("{:?}", figure.legend)
+    }
+
+    #[test]
+    fn theory_is_left_out_where_faults_are_scheduled_and_the_legend_says_why() {
+        let calm = r#"question = "q"
+source = "s"
+expectation = "e"
+run.duration = "100s"
+cluster.nodes = 100
+network.latency = "40ms"
+"#;
+        let drawn = |weather: &str| {
+            let mut outcome = example::outcome(100, 8);
+            outcome.points[0].options = format!("{calm}{weather}");
+            figure(&results(&outcome))
+        };
+        for weather in [
+            "fault = [{ at = \"1s\", crash = { nodes = 1 } }]\n",
+            "churn = { crash = \"1/s\", down = \"1s\" }\n",
+        ] {
+            let figure = drawn(weather);
+            assert_eq!(figure.panels[0].lines.len(), 5, "the curves alone");
+            let words = legend_words(&figure);
+            assert!(words.contains("it knows of none") && !words.contains("large-N map"), "{words}");
+        }
+        let figure = drawn("");
+        assert_eq!(figure.panels[0].lines.len(), 7);
+        assert!(legend_words(&figure).contains("large-N map"));
+    }
+
+    #[test]
+    fn one_seed_is_no_median_and_has_no_spread() {
+        let alone = figure(&results(&example::outcome(100, 1)));
+        let words = legend_words(&alone);
+        assert!(
+            words.contains("One seed") && !words.contains("Median") && !words.contains("of seeds"),
+            "{words}"
+        );
+        assert_eq!((alone.panels[0].lines.len(), alone.panels[0].bands.len()), (7, 0));
+        assert!(legend_words(&figure(&results(&example::sweep(100, 1)))).contains("One seed, by "));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The frontier plot of a sweep: how long everyone waits against what it costs.
 
 use super::axis;
-use super::convergence::{everyone, seconds_text, slowest_kind};
+use super::convergence::{everyone, one_seed, seconds_text, slowest_kind};
 use super::figure::{Axis, Colour, Dot, Figure, GREY, Line, Panel, Stroke};
 use super::files::Results;
 use super::manifest::PointManifest;
@@ -13,7 +13,6 @@ const WIDE: f64 = 8.0;
 
 /// The mean of one point: what it costs, and how long everyone waits.
 struct Place<'a> {
-    index: usize,
     point: &'a PointManifest,
     row: &'a SummaryRow,
     bytes: f64,
@@ -27,18 +26,22 @@ pub fn figure(results: &Results) -> Option<Figure> {
         return None;
     }
     let kind = slowest_kind(results);
-    let place = |(index, point)| place(results, index, point, kind);
-    let places: Vec<Place<'_>> = manifest.points.iter().enumerate().filter_map(place).collect();
+    let places = places(results, kind);
     let x = fitting("sent per node and second (bytes)", places.iter().map(|place| place.bytes));
     let times = places.iter().flat_map(|place| [place.row.p05_s.0, place.row.mean_s.0, place.row.p95_s.0]);
     let y = fitting(&time_title(results), times);
-    let dots: Vec<Dot> = places.iter().map(|place| dot(place, &x, &y)).collect();
+    let dots: Vec<Dot> = places.iter().map(|place| dot(place, &places, &x, &y)).collect();
     let mut notes = vec![
         manifest.title.clone(),
-        format!(
-            "Mean over seeds, with a bar from the 5th to the 95th percentile; shown: {kind}, the slowest kind of update"
-        ),
-        "Left of and below the grey line there is nothing: it joins what no other point beats in both"
+        if one_seed(results) {
+            format!("One seed each; shown: {kind}, the slowest kind of update")
+        } else {
+            format!(
+                "Mean over seeds, with a bar from the 5th to the 95th percentile; shown: {kind}, the slowest kind of \
+                 update"
+            )
+        },
+        "Blue: what no other point beats in both time and bytes. Grey: what some blue point beats in both"
             .to_owned(),
     ];
     if dots.iter().any(|dot| dot.beyond) {
@@ -57,7 +60,31 @@ pub fn figure(results: &Results) -> Option<Figure> {
 }
 
 /// The stroke of the line along the points that no other beats.
-const FRONTIER: Stroke = Stroke { colour: Colour(0xb4, 0xb4, 0xb4), width: 1.4, dashes: &[] };
+const FRONTIER: Stroke = Stroke { colour: Colour(0x9c, 0xc3, 0xe0), width: 1.6, dashes: &[] };
+/// The colour of the points that some other beats in both.
+const BEATEN: Colour = Colour(0x96, 0x96, 0x96);
+
+/// The labels of the points that no other one beats in both time and bytes.
+#[must_use]
+pub(super) fn unbeaten(results: &Results) -> Vec<&str> {
+    let places = places(results, slowest_kind(results));
+    let unbeaten =
+        places.iter().filter(|place| !place.row.mean_s.0.is_infinite() && !place.is_beaten(&places));
+    unbeaten.map(|place| place.point.label.as_str()).collect()
+}
+
+fn places<'a>(results: &'a Results, kind: &str) -> Vec<Place<'a>> {
+    results.manifest.points.iter().filter_map(|point| place(results, point, kind)).collect()
+}
+
+impl Place<'_> {
+    /// Whether another point needs less of one and no more of the other.
+    fn is_beaten(&self, others: &[Self]) -> bool {
+        let at = |place: &Self| (place.bytes, place.row.mean_s.0);
+        let (bytes, time) = at(self);
+        others.iter().map(at).any(|other| other.0 <= bytes && other.1 <= time && other != (bytes, time))
+    }
+}
 
 fn time_title(results: &Results) -> String {
     let intervals: Vec<u64> = results.manifest.points.iter().map(|point| point.repair_interval_us).collect();
@@ -87,20 +114,24 @@ fn fitting(title: &str, values: impl Iterator<Item = f64>) -> Fitting {
     }
 }
 
-fn place<'a>(results: &'a Results, index: usize, point: &'a PointManifest, kind: &str) -> Option<Place<'a>> {
+fn place<'a>(results: &'a Results, point: &'a PointManifest, kind: &str) -> Option<Place<'a>> {
     let row = everyone(results, &point.label, kind)?;
-    Some(Place { index, point, row, bytes: bytes_per_node_s(results, &point.label) })
+    Some(Place { point, row, bytes: bytes_per_node_s(results, &point.label) })
 }
 
-fn dot(place: &Place<'_>, x: &Fitting, y: &Fitting) -> Dot {
-    let Place { index, point, row, bytes } = place;
+fn dot(place: &Place<'_>, all: &[Place<'_>], x: &Fitting, y: &Fitting) -> Dot {
+    let Place { point, row, bytes } = place;
     let beyond = row.mean_s.0.is_infinite();
     let label = if beyond {
         format!("{} (never: {} of {})", point.label, row.censored, row.n)
     } else {
         point.label.clone()
     };
-    let colour = if beyond { GREY } else { Stroke::of_curve(*index).colour };
+    let colour = match (beyond, place.is_beaten(all)) {
+        (true, _) => GREY,
+        (false, true) => BEATEN,
+        (false, false) => Stroke::of_curve(0).colour,
+    };
     let spread = ((y.value)(row.p05_s.0), (y.value)(row.p95_s.0));
     Dot { at: ((x.value)(*bytes), (y.value)(row.mean_s.0)), spread, beyond, label, colour }
 }
@@ -130,6 +161,8 @@ fn bytes_per_node_s(results: &Results, point: &str) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::example;
+    use crate::report::files::TextFiles;
 
     fn dot_at(at: (f64, f64)) -> Dot {
         Dot { at, spread: (0.0, 0.0), beyond: false, label: String::new(), colour: GREY }
@@ -141,6 +174,21 @@ mod tests {
             [(3.0, 1.0), (1.0, 9.0), (2.0, 9.5), (2.0, 4.0), (4.0, 1.0)].map(dot_at).into();
         dots.push(Dot { beyond: true, ..dot_at((0.5, f64::INFINITY)) });
         assert_eq!(staircase(&dots), [(1.0, 9.0), (2.0, 9.0), (2.0, 4.0), (3.0, 4.0), (3.0, 1.0)]);
+    }
+
+    #[test]
+    fn colours_tell_what_no_other_point_beats() {
+        let outcome = example::sweep(40, 6);
+        let results = TextFiles::of(&outcome).expect("text").parse().expect("results");
+        let (figure, best) = (figure(&results).expect("a sweep"), unbeaten(&results));
+        let dots = &figure.panels[0].dots;
+        let blue = dots.iter().filter(|dot| dot.colour != BEATEN).map(|dot| dot.label.as_str());
+        assert_eq!(blue.collect::<Vec<_>>(), best);
+        let steps = &figure.panels[0].lines[0].points;
+        assert!(
+            dots.iter().all(|dot| steps.contains(&dot.at) == (dot.colour != BEATEN)),
+            "the line joins the blue ones"
+        );
     }
 
     #[test]

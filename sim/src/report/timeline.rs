@@ -1,7 +1,7 @@
 //! The timeline: who has which update, by the clock of the run, beside what was wrong meanwhile.
 
 use super::axis;
-use super::convergence::{facts, question, rows_of};
+use super::convergence::{facts, one_seed, question, rows_of};
 use super::figure::{BLACK, Band, Colour, Entry, FAINT, Figure, Line, Panel, Stroke};
 use super::files::Results;
 use super::rows::CurveRow;
@@ -11,7 +11,7 @@ use crate::scenario::{ScenarioFile, Window};
 const CROWDED: usize = 8;
 /// What is wrong has colours that curves reach late.
 const SHADES: [Colour; 4] =
-    [BLACK, Colour(0xe6, 0x9f, 0x00), Colour(0x56, 0xb4, 0xe9), Colour(0xcc, 0x79, 0xa7)];
+    [BLACK, Colour(0xe6, 0x9f, 0x00), Colour(0x8c, 0x56, 0x4b), Colour(0xcc, 0x79, 0xa7)];
 /// How strongly what is wrong is shaded.
 const SHADE: f64 = 0.11;
 /// Empty space after the last curve, as a part of the whole.
@@ -69,7 +69,8 @@ pub fn figure(results: &Results) -> Option<Figure> {
     let panel = |height, y, place: &dyn Fn(f64) -> f64| {
         let mut panel = Panel { height, x: x.clone(), y, bands: vec![], lines: vec![], dots: vec![] };
         weather.iter().for_each(|weather| panel.shade(weather));
-        curves.iter().for_each(|curve| panel.follow(curve, high, least, curves.len() > CROWDED, place));
+        let medians_alone = curves.len() > CROWDED || one_seed(results);
+        curves.iter().for_each(|curve| panel.follow(curve, high, least, medians_alone, place));
         panel
     };
     let whole = panel(330, axis::percent("nodes that have it (%)"), &|share| 100.0 * share);
@@ -79,7 +80,7 @@ pub fn figure(results: &Results) -> Option<Figure> {
         title: results.manifest.title.clone(),
         notes: question(results).into_iter().chain([facts(results)]).collect(),
         panels: vec![whole, tail],
-        legend: legend(&curves, &weather),
+        legend: legend(&curves, &weather, one_seed(results)),
     })
 }
 
@@ -165,10 +166,11 @@ impl Panel {
     }
 }
 
-fn legend(curves: &[Curve<'_>], weather: &[Weather]) -> Vec<Entry> {
-    let mut entries = vec![Entry::Head("Median over seeds".to_owned())];
+fn legend(curves: &[Curve<'_>], weather: &[Weather], one_seed: bool) -> Vec<Entry> {
+    let head = if one_seed { "One seed" } else { "Median over seeds" };
+    let mut entries = vec![Entry::Head(head.to_owned())];
     entries.extend(curves.iter().map(|curve| Entry::Line(curve.stroke, curve.name.clone())));
-    if let (true, Some(first)) = (curves.len() <= CROWDED, curves.first()) {
+    if let (true, Some(first)) = (curves.len() <= CROWDED && !one_seed, curves.first()) {
         entries.push(Entry::Band(first.stroke.colour, "5 to 95 % of seeds".to_owned()));
     }
     entries.push(Entry::Head("What was wrong".to_owned()));

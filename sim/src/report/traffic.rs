@@ -1,7 +1,7 @@
 //! The traffic plot of a scenario that follows no update: what each point costs, by category.
 
 use super::axis;
-use super::convergence::{facts, thousands};
+use super::convergence::{facts, one_seed, thousands};
 use super::figure::{Axis, Band, Colour, Entry, Figure, Panel, Stroke, Tick};
 use super::files::Results;
 use super::rows::RunRow;
@@ -64,11 +64,16 @@ pub fn figure(results: &Results) -> Figure {
         lines: Vec::new(),
         dots: Vec::new(),
     };
+    let over = if one_seed(results) {
+        "One seed; heartbeats ride on the other packets"
+    } else {
+        "Mean over seeds; heartbeats ride on the other packets"
+    };
     let shown = |category: usize| bars.iter().any(|parts| parts[category] > 0.0);
     let entry = |category: usize| Entry::Bar(colour(category), CATEGORIES[category].0.to_owned());
     Figure {
         title: manifest.title.clone(),
-        notes: vec![facts(results), "Mean over seeds; heartbeats ride on the other packets".to_owned()],
+        notes: vec![facts(results), over.to_owned()],
         panels: vec![panel],
         legend: (0..CATEGORIES.len()).filter(|&category| shown(category)).map(entry).collect(),
     }
