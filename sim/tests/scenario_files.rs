@@ -67,6 +67,7 @@ fn the_index_states_each_question_and_its_expectation() {
     let mut page = String::from(
         "# Scenarios\n\n\
          Each file asks one question; run it with `cargo run --release -p heck-sim -- run scenarios/<file>`.\n\
+         In the folder above, `heck-sim run <topic>/<question>` does as well, and `heck-sim list` shows them all.\n\
          [LANGUAGE.md](LANGUAGE.md) lists every key. This index is written from the files by the tests\n\
          (`HECK_REWRITE=1 cargo test -p heck-sim --test scenario_files`), and they fail when it is out of date.\n",
     );
@@ -110,6 +111,10 @@ fn check_says_ok_or_what_is_wrong_and_how_it_ended() {
     let (exit, _, err) = heck_sim(&["check", tiny, "does/not/exist.toml"]);
     assert_eq!(exit, Exit::Io);
     assert!(err.starts_with("does/not/exist.toml: "), "{err}");
+
+    let (exit, _, err) = heck_sim(&["check", "partition/split-and-heel"]);
+    assert_eq!(exit, Exit::BadInput);
+    assert!(err.starts_with("partition/split-and-heel: "), "{err}");
 
     assert_eq!(heck_sim(&["check"]).0, Exit::BadInput);
     assert_eq!(heck_sim(&["wander"]).0, Exit::BadInput);

@@ -6,20 +6,27 @@ use heck_core::id::{Shard, Store};
 use heck_core::node::Node;
 use heck_core::state::State;
 
+use super::words::{Names, numbers};
+
 /// Compares a node with the first one: the hashes, and what stands in these shards. Messages are left out: each
 /// node forgets them by its own clock.
 #[must_use]
-pub fn difference(first: &Node, node: &Node, shards: impl Iterator<Item = Shard>) -> Option<String> {
+pub fn difference(
+    names: &Names,
+    first: &Node,
+    node: &Node,
+    shards: impl Iterator<Item = Shard>,
+) -> Option<String> {
     let (first, state) = (first.view().state(), node.view().state());
-    let found = shards.map(|shard| in_shard(first, state, shard)).find(Option::is_some).flatten();
+    let found = shards.map(|shard| in_shard(names, first, state, shard)).find(Option::is_some).flatten();
     let differs = first.hash() != state.hash();
-    let seen = || (0..=u8::MAX).map(Shard).find_map(|shard| seen_differently(first, state, shard));
+    let seen = || (0..=u8::MAX).map(Shard).find_map(|shard| seen_differently(names, first, state, shard));
     found.or_else(|| {
         differs.then(|| seen().unwrap_or_else(|| "has another hash than the first node".to_owned()))
     })
 }
 
-fn in_shard(first: &State, state: &State, shard: Shard) -> Option<String> {
+fn in_shard(names: &Names, first: &State, state: &State, shard: Shard) -> Option<String> {
     fn lasting(
         state: &State,
         shard: Shard,
@@ -32,21 +39,23 @@ fn in_shard(first: &State, state: &State, shard: Shard) -> Option<String> {
             (None, None) => return None,
             (Some(theirs), Some(ours)) if theirs == ours => continue,
             (Some(theirs), Some(ours)) => {
-                format!("holds {:?} where the first node holds {:?}", ours.dot, theirs.dot)
+                format!("holds {}, where the first node holds {}", names.entry(ours), names.entry(theirs))
             }
-            (Some(theirs), None) => format!("lacks {:?}, which the first node holds", theirs.dot),
-            (None, Some(ours)) => format!("holds {:?}, which the first node lacks", ours.dot),
+            (Some(theirs), None) => format!("lacks {}, which the first node holds", names.entry(theirs)),
+            (None, Some(ours)) => format!("holds {}, which the first node lacks", names.entry(ours)),
         });
     }
 }
 
 /// The first lane of a shard of which two nodes have not seen the same.
-fn seen_differently(first: &State, state: &State, shard: Shard) -> Option<String> {
+fn seen_differently(names: &Names, first: &State, state: &State, shard: Shard) -> Option<String> {
     let lanes =
         |state: &State| state.context().lanes_of(shard).map(|(lane, _)| *lane).collect::<BTreeSet<_>>();
     lanes(first).union(&lanes(state)).find_map(|lane| {
         let (theirs, ours) = (first.context().lane(lane), state.context().lane(lane));
-        (theirs != ours)
-            .then(|| format!("has seen {ours:?} of {lane:?} where the first node has seen {theirs:?}"))
+        (theirs != ours).then(|| {
+            let (ours, theirs) = (numbers(ours), numbers(theirs));
+            format!("has seen {ours} of {}, where the first node has seen {theirs}", names.lane(lane))
+        })
     })
 }

@@ -51,17 +51,22 @@ impl Checkers {
             (_, true, _) => None,
         };
         if let Some((check, what)) = again {
-            self.note(check, step.time, step.node, Some(format!("{what} {dot:?}")));
+            self.note(check, step.time, step.node, Some(format!("{what} {}", self.history.say(&dot))));
         }
         for superseded in entry.superseded_dots() {
             let number = self.history.number(superseded);
             self.witnesses[step.node as usize].dead.insert(number);
             if view.state().entry(&superseded).is_some() {
-                let detail = format!("still holds {superseded:?}, which {dot:?} replaces");
+                let detail = format!(
+                    "still holds {}, which {} replaces",
+                    self.history.say(&superseded),
+                    self.history.say(&dot)
+                );
                 self.note(Check::NoResurrection, step.time, step.node, Some(detail));
             }
         }
-        self.note(Check::NoResurrection, step.time, step.node, orphan(view.state(), entry));
+        let orphan = self.orphan(view.state(), entry);
+        self.note(Check::NoResurrection, step.time, step.node, orphan);
     }
 
     fn dropped(&mut self, step: &Step<'_, Heck>, entry: &Arc<Entry>) {
@@ -73,17 +78,24 @@ impl Checkers {
         self.witnesses[step.node as usize].dead.insert(number);
         let (check, detail) = match reason(&mut self.history, step.protocol.node().view().state(), entry) {
             Reason::Good => return,
-            Reason::Lesser => (Check::NoRegress, format!("let {dot:?} go for a lesser claim")),
-            Reason::Missing => (Check::NoVanishing, format!("let {dot:?} go, which nothing replaced")),
+            Reason::Lesser => {
+                (Check::NoRegress, format!("let {} go for a lesser claim", self.history.say(&dot)))
+            }
+            Reason::Missing => {
+                (Check::NoVanishing, format!("let {} go, which nothing replaced", self.history.say(&dot)))
+            }
         };
         self.note(check, step.time, step.node, Some(detail));
     }
-}
 
-/// A claim that is held for a generation of its origin that is not.
-fn orphan(state: &State, entry: &Entry) -> Option<String> {
-    let Body::Claim(claim) = &entry.body else { return None };
-    let generation = claim.generation.dot(entry.dot.lane.shard, Store::Registry);
-    let is_orphan = state.entry(&entry.dot).is_some() && state.entry(&generation).is_none();
-    is_orphan.then(|| format!("holds {:?}, a claim for {generation:?}, which it does not hold", entry.dot))
+    /// A claim that is held for a generation of its origin that is not.
+    fn orphan(&self, state: &State, entry: &Entry) -> Option<String> {
+        let Body::Claim(claim) = &entry.body else { return None };
+        let generation = claim.generation.dot(entry.dot.lane.shard, Store::Registry);
+        let is_orphan = state.entry(&entry.dot).is_some() && state.entry(&generation).is_none();
+        is_orphan.then(|| {
+            let (claim, origin) = (self.history.names().entry(entry), self.history.say(&generation));
+            format!("holds {claim}, and not what it is about: {origin}")
+        })
+    }
 }

@@ -10,6 +10,7 @@ use heck_core::probe::{Probe, ProbeOutcome};
 use heck_core::time::{Span, Time};
 
 use super::freshness::Now;
+use super::words::{Names, seconds};
 
 /// Most pairs of nodes and origins that are looked at when a run ends.
 const PAIRS: usize = 400_000;
@@ -68,7 +69,13 @@ impl CheckRecord {
     }
 
     /// Whether a node takes an answer to be younger than the last check of its writer makes it.
-    pub fn understated(&self, now: Now, node: &Node, origins: impl Iterator<Item = u32>) -> Option<String> {
+    pub fn understated(
+        &self,
+        nodes: &Names,
+        now: Now,
+        node: &Node,
+        origins: impl Iterator<Item = u32>,
+    ) -> Option<String> {
         let view = node.view();
         let names: Vec<&Name> = self.numbers.keys().collect();
         for origin in origins {
@@ -81,11 +88,12 @@ impl CheckRecord {
             let allowed = age + health.age_bound + self.bounds.patience;
             if truth > allowed {
                 return Some(format!(
-                    "{name} was checked {} us ago by {:?}, and is said to be {} us old, {} us at most",
-                    truth.as_us(),
-                    health.writer.node,
-                    age.as_us(),
-                    (age + health.age_bound).as_us()
+                    "says that the health of {name} is {} old and at most {}, but {}, who vouches for it, checked it \
+                     {} ago",
+                    seconds(age),
+                    seconds(age + health.age_bound),
+                    nodes.node(health.writer.node),
+                    seconds(truth),
                 ));
             }
         }
@@ -101,6 +109,7 @@ impl CheckRecord {
     /// Whether all nodes agree about the owner of each origin in each scope, and the owner alone checks it.
     pub fn disputed<'a>(
         &self,
+        names: &Names,
         now: impl Fn(u32) -> Time,
         nodes: impl Iterator<Item = (u32, &'a Node)>,
     ) -> Option<(u32, String)> {
@@ -119,17 +128,21 @@ impl CheckRecord {
                 let owner = view.owner(scope, origin, now(index));
                 let (first, other) = *owners.entry(scope).or_insert((index, owner));
                 if other != owner {
+                    let (owner, other) = (names.owner(owner), names.owner(other));
                     let detail =
-                        format!("takes {owner:?} for the owner of {origin}, node {first} takes {other:?}");
+                        format!("takes {owner} for the owner of {origin}, and node {first} takes {other}");
                     return Some((index, detail));
                 }
                 if owner.is_none_or(|owner| !up.contains(&owner)) {
-                    return Some((index, format!("takes {owner:?}, who is gone, for the owner of {origin}")));
+                    return Some((
+                        index,
+                        format!("takes {}, who is gone, for the owner of {origin}", names.owner(owner)),
+                    ));
                 }
                 let (checks, owns) = (view.check(origin).is_some(), owner == Some(me));
                 if checks != owns {
                     let does = if checks { "checks" } else { "does not check" };
-                    return Some((index, format!("{does} {origin}, whose owner is {owner:?}")));
+                    return Some((index, format!("{does} {origin}, whose owner is {}", names.owner(owner))));
                 }
             }
         }

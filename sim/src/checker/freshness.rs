@@ -8,6 +8,7 @@ use heck_core::node::Node;
 use heck_core::time::{Span, Time};
 
 use super::history::History;
+use super::words::seconds;
 
 /// When each node said its heartbeats, by world time.
 #[derive(Debug, Default)]
@@ -74,23 +75,26 @@ pub fn understated(
     let (age, fresh) = (health.age?, view.fresh(health.writer)?);
     let Some(said) = beats.time(health.writer, fresh.number) else {
         return Some(format!(
-            "counts heartbeat {} of {:?}, which was never said",
-            fresh.number, health.writer
+            "counts heartbeat no. {} of {}, which was never said",
+            fresh.number,
+            history.names().writer(health.writer)
         ));
     };
     let (true_age, most) = (now.world.since(said), Span(age.as_us() + health.age_bound.as_us()));
     if most < true_age {
         return Some(format!(
-            "says that the health of {origin} is {} us old and at most {} us, but it was vouched for {} us ago",
-            age.as_us(),
-            most.as_us(),
-            true_age.as_us()
+            "says that the health of {origin} is {} old and at most {}, but {} vouched for it {} ago",
+            seconds(age),
+            seconds(most),
+            history.names().writer(health.writer),
+            seconds(true_age)
         ));
     }
     let replaced = history.replaced_at(view.claim(scope, origin)?).filter(|&replaced| replaced < said)?;
     Some(format!(
-        "says that the health of {origin} is {} us old, but its writer had changed it {} us before that",
-        age.as_us(),
-        said.since(replaced).as_us()
+        "says that the health of {origin} is {} old, but {} had changed it {} before that",
+        seconds(age),
+        history.names().writer(health.writer),
+        seconds(said.since(replaced))
     ))
 }

@@ -8,6 +8,8 @@ use heck_core::id::{Dot, Name, Shard, Writer};
 use heck_core::state::State;
 use heck_core::time::Time;
 
+use super::words::Names;
+
 /// The number under which a dot is known here; they count up from 0.
 pub type Number = u32;
 
@@ -33,6 +35,8 @@ struct Said {
 pub struct History {
     /// What the cluster held before the run.
     start: State,
+    /// The names of all nodes.
+    names: Names,
     numbers: BTreeMap<Dot, Number>,
     known: Vec<Known>,
     /// The numbers of what was minted in the run, in the order in which it was first seen.
@@ -45,11 +49,12 @@ pub struct History {
 }
 
 impl History {
-    /// A run that begins with this state.
+    /// A run that begins with this state, of nodes with these names.
     #[must_use]
-    pub fn new(start: State) -> Self {
+    pub fn new(start: State, names: Names) -> Self {
         Self {
             start,
+            names,
             numbers: BTreeMap::new(),
             known: Vec::new(),
             minted: Vec::new(),
@@ -58,6 +63,20 @@ impl History {
             claimed: Vec::new(),
             rivals: BTreeMap::new(),
         }
+    }
+
+    /// The names of all nodes.
+    #[must_use]
+    pub const fn names(&self) -> &Names {
+        &self.names
+    }
+
+    /// What stands under a dot, in words, as far as anyone has shown it.
+    #[must_use]
+    pub fn say(&self, dot: &Dot) -> String {
+        let shown = self.numbers.get(dot).and_then(|&number| self.entry(number));
+        let entry = shown.or_else(|| self.start.entry(dot));
+        entry.map_or_else(|| self.names.dot(dot), |entry| self.names.entry(entry))
     }
 
     /// The numbers of what was minted in the run.
@@ -132,10 +151,8 @@ impl History {
             // Entries are shared, so that comparing the very same one costs nothing.
             Some(known) if Arc::ptr_eq(known, entry) => return Ok(number),
             Some(known) if known != entry => {
-                return Err(format!(
-                    "took in an entry under {:?} that stands for another elsewhere",
-                    known.dot
-                ));
+                let (new, old) = (self.names.entry(entry), self.names.entry(known));
+                return Err(format!("took in {new}, whose number stands for another elsewhere: {old}"));
             }
             Some(_) => return Ok(number),
             None => {}
@@ -211,7 +228,8 @@ mod tests {
             .iter()
             .filter_map(|change| if let Change::Learned(entry) = change { Some(entry.clone()) } else { None })
             .collect();
-        let mut history = History::new(State::new(&StateBase::default(), retention, Planted::NONE));
+        let start = State::new(&StateBase::default(), retention, Planted::NONE);
+        let mut history = History::new(start, Names::default());
         let numbers: Vec<Number> =
             entries.iter().map(|entry| history.shown(entry, Time::ZERO, true).expect("new")).collect();
         let [first, second, third] = [0, 1, 2].map(|index| entries[index].dot);

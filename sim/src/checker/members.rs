@@ -7,6 +7,8 @@ use heck_core::id::NodeId;
 use heck_core::member::{Life, Member, Members, Standing};
 use heck_core::node::Node;
 
+use super::words::{Names, opinion};
+
 /// The greatest opinion that each node has held of others, of those about whom it has reported anything.
 #[derive(Debug)]
 pub struct Standings {
@@ -26,7 +28,7 @@ impl Standings {
     }
 
     /// Looks at what a node has come to hold.
-    pub fn after_step(&mut self, index: u32, node: &Node, events: &[Event]) -> Option<String> {
+    pub fn after_step(&mut self, names: &Names, index: u32, node: &Node, events: &[Event]) -> Option<String> {
         let members = node.view().members();
         let mut broken = None;
         for event in events {
@@ -35,7 +37,8 @@ impl Standings {
             let before = self.held[index as usize].insert(*subject, now);
             if let Some(before) = before.filter(|before| *before > now) {
                 broken.get_or_insert_with(|| {
-                    format!("holds {now:?} of {subject:?}, of whom it has held {before:?}")
+                    let (now, before) = (opinion(now), opinion(before));
+                    format!("holds {} {now}, and has held it {before}", names.node(*subject))
                 });
             }
         }
@@ -59,7 +62,11 @@ pub fn lists_differ(lists: &[(u32, &Members)], staying: usize) -> Option<(u32, S
         } else if members.hash() == first.hash() {
             None
         } else {
-            members.iter().find(differs).map(|held| format!("lists {held:?}, unlike the first node"))
+            let shown = |held: &Member| format!("{} at port {}", opinion(held.opinion()), held.addr.port);
+            members.iter().find(differs).map(|held| {
+                let other = first.get(held.node).map_or_else(|| "not at all".to_owned(), shown);
+                format!("lists {} {}, the first node lists it {other}", held.name, shown(held))
+            })
         };
         wrong.map(|wrong| (*index, wrong))
     })

@@ -13,6 +13,7 @@ mod members;
 mod reason;
 mod visit;
 mod witness;
+mod words;
 
 use heck_core::entry::Scope;
 use heck_core::id::{Name, Shard};
@@ -36,9 +37,10 @@ use members::Standings;
 pub use members::lists_differ;
 use visit::turns;
 use witness::Witness;
+use words::Names;
 
 /// After this many violations a run is stopped: the first ones tell the story.
-const VIOLATION_LIMIT: usize = 16;
+pub const VIOLATION_LIMIT: usize = 16;
 
 /// An invariant.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -182,7 +184,7 @@ impl Checkers {
         let witness = |is_bare| Witness { is_bare, ..Witness::default() };
         Self {
             findings: Vec::new(),
-            history: History::new(state),
+            history: History::new(state, Names::new(&names)),
             witnesses: bare.into_iter().map(witness).collect(),
             beats: Beats::default(),
             standings: Standings::new(names.len()),
@@ -224,7 +226,8 @@ impl Checkers {
         self.beats.after_step(step.node, step.protocol.node(), step.time);
         if !step.outbox.reported().is_empty() {
             self.events(step);
-            let broken = self.standings.after_step(step.node, step.protocol.node(), step.outbox.reported());
+            let (node, events) = (step.protocol.node(), step.outbox.reported());
+            let broken = self.standings.after_step(self.history.names(), step.node, node, events);
             self.note(Check::MemberOrder, step.time, step.node, broken);
         }
     }
@@ -257,7 +260,8 @@ impl Checkers {
         clock: impl Fn(u32) -> Time,
         nodes: impl Iterator<Item = (u32, &'a Node)>,
     ) {
-        let broken = self.checks.as_ref().and_then(|record| record.disputed(clock, nodes));
+        let broken =
+            self.checks.as_ref().and_then(|record| record.disputed(self.history.names(), clock, nodes));
         if let Some((index, detail)) = broken {
             self.note(Check::OneOwner, time, index, Some(detail));
         }
@@ -285,7 +289,8 @@ impl Checkers {
             }
         }
         let lost = witness.acknowledged.iter().find(|dot| !state.context().has_seen(dot));
-        let lost = lost.map(|dot| format!("acknowledged {dot:?}, and does not have it after a restart"));
+        let lost = lost
+            .map(|dot| format!("acknowledged {}, and does not have it after a restart", history.say(dot)));
         self.note(Check::Durable, time, index, lost);
     }
 
@@ -305,7 +310,7 @@ impl Checkers {
             self.note(Check::Fresh, now.world, index, broken);
             let broken = self.checks.as_ref().and_then(|record| {
                 let origins = turns(record.len(), effort.origins, self.turn).map(|origin| origin as u32);
-                record.understated(now, node, origins)
+                record.understated(self.history.names(), now, node, origins)
             });
             self.note(Check::OnSchedule, now.world, index, broken);
         }
@@ -335,7 +340,7 @@ impl Checkers {
             let touched = self.history.touched();
             let changed = turns(touched.len(), effort.shards, self.turn).map(|index| touched[index]);
             let others = turns(256, effort.shards, self.turn).map(|shard| Shard(shard as u8));
-            let broken = agreement::difference(first, node, changed.chain(others));
+            let broken = agreement::difference(self.history.names(), first, node, changed.chain(others));
             self.note(Check::Agreement, time, index, broken);
         }
     }

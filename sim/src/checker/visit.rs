@@ -54,18 +54,25 @@ impl Checkers {
         let witness = &self.witnesses[index as usize];
         let (is_live, has_seen) = (state.entry(&dot).is_some(), state.context().has_seen(&dot));
         if is_live && witness.dead.contains(number) {
-            return Some((Check::NoResurrection, format!("holds {dot:?}, which it had seen replaced")));
+            return Some((
+                Check::NoResurrection,
+                format!("holds {}, which it had seen replaced", self.history.say(&dot)),
+            ));
         }
         let learned = witness.learned.contains(number);
         if is_live || !has_seen {
-            return (learned && !has_seen)
-                .then(|| (Check::NoVanishing, format!("has forgotten that it had {dot:?}")));
+            return (learned && !has_seen).then(|| {
+                (Check::NoVanishing, format!("has forgotten that it had {}", self.history.say(&dot)))
+            });
         }
         let was_told = state.context().is_fenced(dot.lane.writer) || witness.was_told_of(number, dot);
         let entry = self.history.entry(number)?.clone();
         let is_message = entry.dot.lane.store == heck_core::id::Store::Log;
         if is_message && !was_told {
-            return Some((Check::DeliveredOnce, format!("passed over {dot:?} in silence")));
+            return Some((
+                Check::DeliveredOnce,
+                format!("passed over {} in silence", self.history.say(&dot)),
+            ));
         }
         if let Some(detail) = self.unaffected(state, number) {
             return Some((Check::NoOverClaim, detail));
@@ -74,7 +81,8 @@ impl Checkers {
             return None;
         }
         let (check, had) = if learned { (Check::NoVanishing, "had") } else { (Check::NoOverClaim, "seen") };
-        Some((check, format!("has {had} {dot:?} but holds neither it nor what replaced it")))
+        let what = self.history.say(&dot);
+        Some((check, format!("has {had} {what}, but holds neither it nor what replaced it")))
     }
 
     /// What an entry that was seen replaces is not live. Only for an entry that nothing replaced in turn: of a
@@ -85,7 +93,8 @@ impl Checkers {
             return None;
         }
         let live = entry.superseded_dots().find(|dot| state.entry(dot).is_some())?;
-        Some(format!("has seen {:?} but still holds {live:?}, which that replaces", entry.dot))
+        let (entry, live) = (self.history.names().entry(entry), self.history.say(&live));
+        Some(format!("has seen {entry}, but still holds what that replaces: {live}"))
     }
 
     /// Whether the fingerprints that the node keeps are those of what it holds.
@@ -98,7 +107,10 @@ impl Checkers {
         changed.chain(others).find_map(|shard| {
             let (kept, found) = (state.context().shard_hash(shard), state.recomputed_shard_hash(shard));
             (kept != found).then(|| {
-                format!("keeps fingerprint {kept:016x} of {shard:?}, whose content has {found:016x}")
+                format!(
+                    "keeps fingerprint {kept:016x} of part {} of the state, whose content has {found:016x}",
+                    shard.0
+                )
             })
         })
     }

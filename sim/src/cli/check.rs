@@ -3,14 +3,15 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::find::find;
 use super::{Exit, Output, complain};
 use crate::scenario::{LoadError, ScenarioFile};
 
 /// Check scenario files without running them.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// Scenario files.
-    #[arg(required = true, value_name = "FILE")]
+    /// Scenarios: files, or names as in `partition/split-and-heal`, looked up in `scenarios/` here.
+    #[arg(required = true, value_name = "FILE or NAME")]
     files: Vec<PathBuf>,
     /// Change a key before checking, as in `network.loss=50%`; may be given several times.
     #[arg(long = "set", value_name = "SECTION.KEY=VALUE")]
@@ -26,8 +27,16 @@ pub struct Args {
 /// Checks every file, and returns the worst outcome.
 pub(super) fn run(args: &Args, output: &mut Output<'_>) -> io::Result<Exit> {
     let mut worst = Exit::Success;
-    for path in &args.files {
-        match ScenarioFile::load(path, &args.sets) {
+    for given in &args.files {
+        let path = match find(given) {
+            Ok(path) => path,
+            Err(unknown) => {
+                writeln!(output.err, "{unknown}")?;
+                worst = worst.max(Exit::BadInput);
+                continue;
+            }
+        };
+        match ScenarioFile::load(&path, &args.sets) {
             Ok(file) if args.resolved => write!(output.out, "{}", file.scenario.resolved_toml())?,
             Ok(_) if args.quiet => {}
             Ok(file) => {

@@ -4,6 +4,7 @@
 //! standard output, complaints to standard error.
 
 mod check;
+mod find;
 mod list;
 mod plot;
 mod run;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::find::find;
 use super::{Exit, Output, complain};
 use crate::report::outcome::{Expectation, Outcome, Verdict};
 use crate::report::{json, store, table, write};
@@ -15,8 +16,8 @@ use crate::scenario::ScenarioFile;
 /// Run scenario files: simulate every seed, write CSV, plots and manifest, print a summary.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// Scenario files.
-    #[arg(required = true, value_name = "FILE")]
+    /// Scenarios: files, or names as in `partition/split-and-heal`, looked up in `scenarios/` here.
+    #[arg(required = true, value_name = "FILE or NAME")]
     files: Vec<PathBuf>,
     /// Seed of the first run; each further run counts up by one. Short for `--set run.seed=…`.
     #[arg(long)]
@@ -75,8 +76,16 @@ pub(super) fn run(args: &Args, output: &mut Output<'_>) -> io::Result<Exit> {
     let sets = args.changes();
     let mut files = Vec::new();
     let mut worst = Exit::Success;
-    for path in &args.files {
-        match ScenarioFile::load(path, &sets) {
+    for given in &args.files {
+        let path = match find(given) {
+            Ok(path) => path,
+            Err(unknown) => {
+                writeln!(output.err, "{unknown}")?;
+                worst = worst.max(Exit::BadInput);
+                continue;
+            }
+        };
+        match ScenarioFile::load(&path, &sets) {
             Ok(file) => files.push((path, file)),
             Err(error) => worst = worst.max(complain(&error, output)?),
         }
@@ -172,6 +181,9 @@ fn report(
                 violation.detail,
                 violation.replay
             )?;
+        }
+        for line in table::cut_short(outcome) {
+            writeln!(output.err, "{}: {line}", outcome.scenario)?;
         }
     }
     Ok(())

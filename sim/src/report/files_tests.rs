@@ -1,4 +1,5 @@
 use super::*;
+use crate::checker::Check;
 use crate::report::example;
 use crate::report::outcome::{CheckOutcome, PointOutcome, RunOutcome, UpdateOutcome};
 
@@ -117,6 +118,16 @@ fn a_damaged_file_is_named_with_its_line() {
     files.summary = files.summary.replacen(",50,two,", ",50,2,", 1);
     let error = files.parse().expect_err("an unknown key").to_string();
     assert!(error.contains(MANIFEST) && error.contains("host"), "{error}");
+}
+
+#[test]
+fn every_violation_is_documented_in_the_readme_of_the_results() {
+    let readme = include_str!("../../../results/README.md");
+    let (_, section) = readme.split_once("\n## Violations\n").expect("a section");
+    let section = section.split("\n## ").next().unwrap_or_default();
+    let rows = section.lines().filter_map(|line| line.strip_prefix("| `"));
+    let documented: Vec<&str> = rows.filter_map(|row| row.split('`').next()).collect();
+    assert_eq!(documented, Check::ALL.map(Check::name));
 }
 
 /// Every column of every file and every key of the manifest stands in a table row of the README, and the README

@@ -5,6 +5,7 @@ use super::convergence::thousands;
 use super::outcome::{Expectation, MILESTONES, Opinions, Outcome, PointOutcome, RunOutcome, Verdict};
 use super::rows::{CheckRow, RunRow, SummaryRow};
 use super::tabulate::Tables;
+use crate::checker::VIOLATION_LIMIT;
 use crate::stats::Sample;
 use std::fmt::Write as _;
 
@@ -53,7 +54,8 @@ fn seeds(count: usize) -> String {
 /// For each kind the median rounds to each milestone, with the interval below it, and the seconds too unless a
 /// round is a second.
 fn times(tables: &Tables, point: &PointOutcome) -> String {
-    let mut head = vec!["median rounds to".to_owned()];
+    let one_seed = point.runs.len() == 1;
+    let mut head = vec![if one_seed { "rounds to" } else { "median rounds to" }.to_owned()];
     head.extend(MILESTONES.map(|milestone| format!("{} %", milestone.percent)));
     head.extend(["mean, 100 %".to_owned(), "never".to_owned()]);
     let mut grid = vec![head];
@@ -71,7 +73,9 @@ fn times(tables: &Tables, point: &PointOutcome) -> String {
         let mean = interval(everyone.mean_low_rounds.0, everyone.mean_high_rounds.0);
         // When none was censored: how often that may still happen.
         let never = everyone.never_bound.map(|bound| format!("< {:.1} %", 100.0 * bound.0));
-        grid.push(line("  95 % interval", medians, mean, never.unwrap_or_default()));
+        if !one_seed {
+            grid.push(line("  95 % interval", medians, mean, never.unwrap_or_default()));
+        }
         if point.repair_interval_us != 1_000_000 {
             grid.push(line(
                 "  in seconds",
@@ -187,6 +191,12 @@ fn lists(runs: &[RunOutcome]) -> Option<String> {
     let times = runs.iter().map(|run| run.lists_right_us.map_or(f64::INFINITY, |us| us as f64 / 1e6));
     let times = Sample::new(times);
     let lengths = runs.iter().map(|run| run.list_lengths).max().unwrap_or_default();
+    if let [run] = runs {
+        let (right, lengths) = (number(times.median()), run.list_lengths);
+        return Some(format!(
+            "lists of members right {right} s after the last change; {lengths} different lengths of lists on the way"
+        ));
+    }
     Some(format!(
         "lists of members right after the last change: median {} s, slowest run {} s; up to {lengths} different lengths \
          of lists on the way",
@@ -243,6 +253,9 @@ fn agreement(runs: &[RunOutcome]) -> Option<String> {
     let agreed = times.count() - times.censored();
     (agreed > 0).then(|| {
         let median = number(times.median());
+        if times.count() == 1 {
+            return format!("all agree: {median} s after the last write");
+        }
         format!("all agree: median {median} s after the last write, {agreed} of {} seeds", times.count())
     })
 }
@@ -275,7 +288,18 @@ fn violation_lines(outcome: &Outcome) -> String {
     if count > VIOLATIONS_SHOWN {
         let _ = writeln!(text, "and {} more", count - VIOLATIONS_SHOWN);
     }
+    text.extend(cut_short(outcome).map(|line| line + "\n"));
     text
+}
+
+/// The runs that ended with the last violation that they may have: what would have come after it is not counted.
+pub fn cut_short(outcome: &Outcome) -> impl Iterator<Item = String> {
+    let runs = outcome.points.iter().flat_map(|point| &point.runs);
+    let full = runs.filter(|run| run.violations.len() >= VIOLATION_LIMIT);
+    full.map(|run| {
+        let at = run.violations.last().map_or(0.0, |last| last.time_us as f64 / 1e6);
+        format!("seed {} was ended at {at:.6} s, with its violation no. {VIOLATION_LIMIT}; more may have followed", run.seed)
+    })
 }
 
 /// Columns side by side: the first to the left, the others to the right.

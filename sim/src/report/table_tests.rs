@@ -64,6 +64,26 @@ fn expectations_and_violations_are_listed() {
 }
 
 #[test]
+fn of_one_seed_nothing_is_a_median() {
+    let text = summary(&example::outcome(50, 1), &[]);
+    assert!(text.contains("1 seed") && text.contains("rounds to") && !text.contains("median"), "{text}");
+}
+
+#[test]
+fn a_run_that_was_ended_for_its_violations_is_named() {
+    let mut outcome = example::outcome(50, 2);
+    let violation = Violation { time_us: 3_000_000, ..Violation::default() };
+    outcome.points[0].runs[0].violations = vec![violation.clone(); 15];
+    outcome.points[0].runs[1].violations = vec![violation; 16];
+    let text = summary(&outcome, &[]);
+    let seed = outcome.points[0].runs[1].seed;
+    let line = format!(
+        "and 21 more\nseed {seed} was ended at 3.000000 s, with its violation no. 16; more may have followed\n"
+    );
+    assert!(text.ends_with(&line), "{text}");
+}
+
+#[test]
 fn few_seeds_do_not_pretend_to_know_the_median() {
     let text = summary(&example::outcome(50, 3), &[]);
     assert!(text.contains("few seeds"), "{text}");

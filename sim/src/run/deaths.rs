@@ -133,10 +133,11 @@ impl Deaths {
                     turn.population -= 1;
                 }
             }
+            // Who had left is in no list any more, and stops without a word.
             if !self.left[node as usize] {
                 self.follow(CRASH, node, now);
+                self.changed(now);
             }
-            self.changed(now);
         }
         let wrong = std::mem::take(&mut self.wrong);
         for &(observer, subject) in wrong.iter().filter(|(_, subject)| nodes.contains(subject)) {
@@ -292,6 +293,19 @@ mod tests {
         deaths.heard(0, &death(3), at(5));
         let (_, opinions) = deaths.outcome(at(6));
         deaths_are(opinions, [3, 2, 2]);
+    }
+
+    #[test]
+    fn lists_follow_the_departure_of_a_node_and_not_its_end() {
+        let mut deaths = four([false; 4]);
+        deaths.leaves(1, at(4));
+        deaths.settle([4, 3].into_iter(), false, at(5));
+        deaths.settle([3].into_iter(), true, at(6));
+        deaths.crashed(&[1], at(9));
+        deaths.settle([3].into_iter(), true, at(9));
+        assert_eq!(deaths.right_us(), Some(2_000_000));
+        deaths.crashed(&[2], at(10));
+        assert_eq!(deaths.right_us(), None);
     }
 
     #[test]
