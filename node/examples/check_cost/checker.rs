@@ -3,13 +3,14 @@
 use crate::server;
 use heck_core::entry::{HealthState, OriginSpec, Scope};
 use heck_core::id::Name;
-use heck_core::input::Command;
+use heck_core::input::Command as Input;
 use heck_core::rng::Seed;
 use heck_core::time::Span;
 use heck_node::{NodeConfig, NodeHandle, Sockets, start};
 use std::error::Error;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpSocket;
@@ -17,6 +18,8 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, sleep};
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
+
+const FILL: &str = "--fill";
 
 /// What is checked how.
 #[derive(Clone, Debug)]
@@ -29,9 +32,13 @@ pub struct Work {
 
 impl Work {
     pub fn to_arguments(&self) -> Vec<String> {
+        self.as_arguments("--check")
+    }
+
+    fn as_arguments(&self, verb: &str) -> Vec<String> {
         let Self { kind, origins, interval, port } = self;
         vec![
-            "--check".into(),
+            verb.into(),
             kind.clone(),
             origins.to_string(),
             interval.as_millis().to_string(),
@@ -40,8 +47,18 @@ impl Work {
     }
 
     pub fn from_arguments(arguments: &[String]) -> Option<Self> {
+        Self::read(arguments, "--check")
+    }
+
+    /// The work that a folder is to be filled for, and the folder.
+    pub fn to_fill(arguments: &[String]) -> Option<(Self, &Path)> {
+        let (dir, rest) = arguments.split_last()?;
+        Some((Self::read(rest, FILL)?, Path::new(dir)))
+    }
+
+    fn read(arguments: &[String], verb: &str) -> Option<Self> {
         match arguments {
-            [check, kind, origins, interval, port] if check == "--check" => Some(Self {
+            [given, kind, origins, interval, port] if given == verb => Some(Self {
                 kind: kind.clone(),
                 origins: origins.parse().ok()?,
                 interval: Duration::from_millis(interval.parse().ok()?),
@@ -78,22 +95,12 @@ pub async fn run(work: &Work) -> Outcome<()> {
 /// A node that finds its origins on disk, as one that starts again does; every second it says how they are.
 async fn run_node(work: &Work) -> Outcome<()> {
     let dir = tempfile::tempdir()?;
-    let filled = node(dir.path(), false).await?;
-    let mut commands = JoinSet::new();
-    for origin in 0..work.origins {
-        let interval = Span(work.interval.as_micros() as u64);
-        let spec = OriginSpec::new(&work.target(origin)).with(|policy| {
-            (policy.interval, policy.fast_interval) = (interval, policy.fast_interval.min(interval));
-        });
-        let (name, source) = (Name::new(&format!("origin-{origin}"))?, Name::new("measured")?);
-        let filled = filled.clone();
-        commands.spawn(async move { filled.command(Command::PutOrigin { name, spec, source }).await });
+    // In a process of its own: what filling takes of memory is not what the node takes.
+    let fill =
+        Command::new(std::env::current_exe()?).args(work.as_arguments(FILL)).arg(dir.path()).status()?;
+    if !fill.success() {
+        return Err("the data folder was not filled".into());
     }
-    while let Some(done) = commands.join_next().await {
-        done??;
-    }
-    filled.shutdown().await?;
-    drop(filled);
     server::bins(SocketAddr::new([127, 0, 0, 1].into(), work.port)).await?;
     let node = node(dir.path(), true).await?;
     println!("begun");
@@ -103,6 +110,26 @@ async fn run_node(work: &Work) -> Outcome<()> {
         sleep(Duration::from_secs(1)).await;
         tell(&node, work.origins).await?;
     }
+}
+
+/// Puts the origins into a data folder.
+pub async fn fill(work: &Work, dir: &Path) -> Outcome<()> {
+    let filled = node(dir, false).await?;
+    let mut commands = JoinSet::new();
+    for origin in 0..work.origins {
+        let interval = Span(work.interval.as_micros() as u64);
+        let spec = OriginSpec::new(&work.target(origin)).with(|policy| {
+            (policy.interval, policy.fast_interval) = (interval, policy.fast_interval.min(interval));
+        });
+        let (name, source) = (Name::new(&format!("origin-{origin}"))?, Name::new("measured")?);
+        let filled = filled.clone();
+        let put = Input::PutOrigin { name, spec, source };
+        commands.spawn(async move { filled.command(put).await });
+    }
+    while let Some(done) = commands.join_next().await {
+        done??;
+    }
+    Ok(filled.shutdown().await?)
 }
 
 async fn node(dir: &Path, checks: bool) -> Outcome<NodeHandle> {

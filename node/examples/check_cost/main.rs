@@ -25,6 +25,9 @@ async fn main() -> Outcome<()> {
     if arguments == [SERVE] {
         return Ok(server::serve().await?);
     }
+    if let Some((work, dir)) = Work::to_fill(&arguments) {
+        return checker::fill(&work, dir).await;
+    }
     if let Some(work) = Work::from_arguments(&arguments) {
         // It ends with whoever measures it.
         std::thread::spawn(|| {
