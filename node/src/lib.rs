@@ -44,6 +44,8 @@ mod driver;
 mod error;
 mod files;
 mod frame;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod handle;
 mod journal;
 mod logs;

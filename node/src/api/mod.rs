@@ -12,6 +12,8 @@ mod deadline;
 mod etag;
 mod extract;
 mod filter;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 mod log;
 mod model;
 mod page;

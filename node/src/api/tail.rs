@@ -118,6 +118,12 @@ fn last_event(headers: &HeaderMap) -> Option<(u64, At)> {
     Some((u64::from_str_radix(instance, 16).ok()?, at))
 }
 
+/// Reads where a stream broke off, for the fuzz targets.
+#[cfg(fuzzing)]
+pub(super) fn read_last_event(headers: &HeaderMap) {
+    let _ = last_event(headers);
+}
+
 enum Step {
     Reset,
     Ready(At),

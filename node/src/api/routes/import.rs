@@ -104,10 +104,10 @@ pub(crate) async fn import(
 }
 
 /// What a line holds.
-type Line = Result<(Option<String>, Value), Problem>;
+pub(super) type Line = Result<(Option<String>, Value), Problem>;
 
 /// The lines that are not empty. Of two with one name only the first counts.
-fn read(bytes: &[u8]) -> Vec<(usize, Line)> {
+pub(super) fn read(bytes: &[u8]) -> Vec<(usize, Line)> {
     let mut first: BTreeMap<String, usize> = BTreeMap::new();
     let lines = bytes.split(|&byte| byte == b'\n').enumerate();
     let lines = lines.filter(|(_, line)| !line.trim_ascii().is_empty());

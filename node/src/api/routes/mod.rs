@@ -77,6 +77,24 @@ pub(super) fn all() -> (Router<App>, String) {
     (router, description.to_json().unwrap_or_default())
 }
 
+/// Reads the body of an import, for the fuzz targets.
+#[cfg(fuzzing)]
+pub(super) fn import_lines(bytes: &[u8]) -> usize {
+    import::read(bytes).len()
+}
+
+/// Reads the query of every route that has one, for the fuzz targets.
+#[cfg(fuzzing)]
+pub(super) fn read_queries(uri: &Uri) {
+    use axum::extract::Query;
+    let _ = Query::<origins::Query>::try_from_uri(uri);
+    let _ = Query::<health::Query>::try_from_uri(uri);
+    let _ = Query::<keys::Query>::try_from_uri(uri);
+    let _ = Query::<messages::Query>::try_from_uri(uri);
+    let _ = Query::<import::Query>::try_from_uri(uri);
+    let _ = Query::<spread::Spread>::try_from_uri(uri);
+}
+
 /// An answer in JSON.
 fn to_json(answer: &impl Serialize) -> Result<Vec<u8>, Problem> {
     serde_json::to_vec(answer).map_err(|error| Problem::new(Kind::Internal, format!("the answer: {error}")))
