@@ -81,6 +81,10 @@ mutants! {
     UnboundedLog,
     /// A restarted node mints in its previous life again.
     ReuseBoot,
+    /// A node that joins waits for streams, however long they stall.
+    AwaitStreams,
+    /// A node takes itself for joined with the first answer, whatever is still missing.
+    JoinByPart,
     /// A write is acknowledged before it is on disk.
     AcknowledgeEarly,
     /// A counter next to a range becomes a range of its own instead of lengthening it.

@@ -226,6 +226,9 @@ pub struct Packet {
     pub agrees: bool,
     /// The replying node holds an entry for the asking one that fits no datagram.
     pub oversized: bool,
+    /// In a request: the sender has not joined yet; it is answered and not taken for a member, and the hash is that of
+    /// the replicated state alone. In the reply to it: of members, the reply tells all that the asker lacks.
+    pub joins: bool,
     /// Set when the packet is to be passed on.
     pub relay: Option<Relay>,
     /// Whether `groups`, `member_groups` and `filter` count.
@@ -273,6 +276,7 @@ impl Default for Packet {
             hash: 0,
             agrees: false,
             oversized: false,
+            joins: false,
             relay: None,
             has_digest: false,
             groups: [0; GROUPS],
@@ -313,6 +317,7 @@ impl Packet {
         self.hash = 0;
         self.agrees = false;
         self.oversized = false;
+        self.joins = false;
         self.relay = None;
         self.has_digest = false;
         self.groups = [0; GROUPS];

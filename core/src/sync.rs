@@ -36,10 +36,13 @@ enum Fetch {
     Opening {
         peer: Addr,
         since: Time,
+        patience: Span,
     },
     Open {
         stream: StreamId,
         since: Time,
+        /// How long it may make no progress.
+        patience: Span,
         /// Whether every answer could be adopted.
         is_whole: bool,
     },
@@ -112,16 +115,24 @@ impl Sync {
         if self.is_fetching() || now < self.fetch_not_before {
             return false;
         }
-        self.open(peer, now, effects);
+        self.open(peer, config.stream_timeout, now, effects);
         self.fetch_not_before = now + config.stream_spacing;
         true
     }
 
     /// Starts a fetch from `peer`, however short a time ago the last one began: for a node that has nothing yet,
-    /// whose attempts are paced elsewhere.
-    pub fn open(&mut self, peer: Addr, now: Time, effects: &mut Effects) {
-        self.fetch = Fetch::Opening { peer, since: now };
+    /// whose attempts are paced elsewhere. It is given up when it makes no progress for `patience`.
+    pub fn open(&mut self, peer: Addr, patience: Span, now: Time, effects: &mut Effects) {
+        self.fetch = Fetch::Opening { peer, since: now, patience };
         effects.streams.push(StreamEffect::Open { peer });
+    }
+
+    /// Ends the fetch that is under way: there is no need for it any more.
+    pub fn abandon(&mut self, effects: &mut Effects) {
+        if let Fetch::Open { stream, .. } = self.fetch {
+            effects.streams.push(StreamEffect::Close { stream });
+        }
+        self.fetch = Fetch::Idle;
     }
 
     /// Whether a fetch is under way.
@@ -135,8 +146,8 @@ impl Sync {
     pub fn next_wake(&self, config: &Config) -> Time {
         let fetch = match self.fetch {
             Fetch::Idle => Time::NEVER,
-            Fetch::Opening { since, .. } => since + OPEN_TIMEOUT.min(config.stream_timeout),
-            Fetch::Open { since, .. } => since + config.stream_timeout,
+            Fetch::Opening { since, patience, .. } => since + OPEN_TIMEOUT.min(patience),
+            Fetch::Open { since, patience, .. } => since + patience,
         };
         let serving = self.serving.values().map(|serving| {
             if serving.is_due(config) { Time::ZERO } else { serving.since + config.stream_timeout }
@@ -147,12 +158,12 @@ impl Sync {
     /// A stream is open. False when it is one too many and was closed.
     pub fn opened(&mut self, stream: StreamId, ours: bool, local: Local<'_>, effects: &mut Effects) -> bool {
         if ours {
-            if !matches!(self.fetch, Fetch::Opening { .. }) {
+            let Fetch::Opening { patience, .. } = self.fetch else {
                 // It came after this node had given up waiting for it.
                 effects.streams.push(StreamEffect::Close { stream });
                 return true;
-            }
-            self.fetch = Fetch::Open { stream, since: local.now, is_whole: true };
+            };
+            self.fetch = Fetch::Open { stream, since: local.now, patience, is_whole: true };
             ask(stream, local, effects);
             return true;
         }
@@ -198,7 +209,7 @@ impl Sync {
         match packet.kind {
             PacketKind::SyncRequest => self.asked(stream, packet, local),
             PacketKind::SyncAnswer | PacketKind::SyncDone => {
-                let Fetch::Open { stream: open, since, is_whole } = &mut self.fetch else {
+                let Fetch::Open { stream: open, since, is_whole, .. } = &mut self.fetch else {
                     return Framed::Misplaced;
                 };
                 let is_whole = *is_whole;
@@ -262,13 +273,10 @@ impl Sync {
     pub fn tick(&mut self, local: Local<'_>, effects: &mut Effects) {
         let Local { config, now, .. } = local;
         match self.fetch {
-            Fetch::Opening { since, .. } if now >= since + OPEN_TIMEOUT.min(config.stream_timeout) => {
+            Fetch::Opening { since, patience, .. } if now >= since + OPEN_TIMEOUT.min(patience) => {
                 self.fetch = Fetch::Idle;
             }
-            Fetch::Open { stream, since, .. } if now >= since + config.stream_timeout => {
-                self.fetch = Fetch::Idle;
-                effects.streams.push(StreamEffect::Close { stream });
-            }
+            Fetch::Open { since, patience, .. } if now >= since + patience => self.abandon(effects),
             _ => {}
         }
         self.serving.retain(|&stream, serving| {

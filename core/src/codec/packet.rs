@@ -37,6 +37,7 @@ const HAS_GENERATION: u8 = 2;
 
 const AGREES: u8 = 1;
 const OVERSIZED: u8 = 2;
+const JOINS: u8 = 4;
 
 fn put_lane(sink: &mut impl Sink, lane: &Lane) {
     sink.byte(lane.store as u8);
@@ -236,7 +237,8 @@ fn put_question(sink: &mut impl Sink, question: &Question) {
 pub fn encode_packet<S: Sink>(packet: &Packet, sink: &mut S) {
     sink.byte(VERSION);
     sink.byte(packet.kind as u8);
-    sink.byte((u8::from(packet.agrees) * AGREES) | (u8::from(packet.oversized) * OVERSIZED));
+    let [agrees, oversized, joins] = [packet.agrees, packet.oversized, packet.joins].map(u8::from);
+    sink.byte((agrees * AGREES) | (oversized * OVERSIZED) | (joins * JOINS));
     sink.put(&packet.sender.0.to_le_bytes());
     sink.put(&packet.nonce.to_le_bytes());
     sink.put(&packet.hash.to_le_bytes());
@@ -486,6 +488,7 @@ pub fn decode_packet(bytes: &[u8], packet: &mut Packet) -> Result<(), DecodeErro
     packet.reset(kind, NodeId(u64::from_le_bytes(reader.array("sender")?)));
     packet.agrees = flags & AGREES != 0;
     packet.oversized = flags & OVERSIZED != 0;
+    packet.joins = flags & JOINS != 0;
     packet.nonce = u32::from_le_bytes(reader.array("nonce")?);
     packet.hash = u64::from_le_bytes(reader.array("hash")?);
     let mut last_tag = 0;

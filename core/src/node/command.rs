@@ -98,6 +98,9 @@ impl Node {
         self.join.peers = Some(peers.clone());
         self.join.tried = self.rng.below(peers.len() as u32) as usize;
         self.join.next = now;
+        self.join.began = now;
+        let awaits = self.config.planted.is(Mutant::AwaitStreams);
+        self.join.ask = if awaits { Time::NEVER } else { now + self.config.join_retry };
         self.join.give_up = now + self.config.join_timeout;
     }
 

@@ -166,6 +166,9 @@ impl Node {
         now: Time,
         effects: &mut Effects,
     ) -> bool {
+        if packet.joins && packet.kind == PacketKind::Request {
+            return true;
+        }
         let sender = self.members.get(packet.sender);
         let introduces =
             || packet.members.iter().any(|told| told.node == packet.sender && told.card.is_some());
@@ -253,10 +256,15 @@ impl Node {
         effects.send(peer, ack);
     }
 
-    /// Whom a joining node asks next: in turn those it was told of by its operator and those it has heard of since.
-    pub(super) fn next_host(&mut self, peers: &[Addr]) -> Addr {
-        let turn = self.join.tried;
-        self.join.tried += 1;
+    /// Tells who it is that answers.
+    pub(super) fn introduce_self(&self, now: Time, reply: &mut Packet) {
+        let membership = self.membership.as_ref();
+        reply.members.extend(membership.and_then(|it| it.word_of(self.me.node, &self.members, now)));
+    }
+
+    /// Whom a joining node asks at this turn: in turn those it was told of by its operator and those it has heard of
+    /// since.
+    pub(super) fn host(&mut self, peers: &[Addr], turn: usize) -> Addr {
         if self.membership.is_none() {
             return peers[turn % peers.len()];
         }
@@ -265,11 +273,18 @@ impl Node {
         other.map_or(peers[turn / 2 % peers.len()], |member| member.addr)
     }
 
-    /// Adds to a reply what is known of the groups of members that differ, in at most `bytes`.
-    pub(super) fn answer_members(&self, request: &Packet, now: Time, bytes: usize, reply: &mut Packet) {
-        let Some(membership) = self.membership.as_ref().filter(|_| request.has_digest) else { return };
-        if self.config.planted.is(Mutant::OmitMembers) {
-            return;
+    /// Adds to a reply what is known of the groups of members that differ, in at most `bytes`. Whether that is all that
+    /// the asker can lack.
+    pub(super) fn answer_members(
+        &self,
+        request: &Packet,
+        now: Time,
+        bytes: usize,
+        reply: &mut Packet,
+    ) -> bool {
+        let Some(membership) = &self.membership else { return true };
+        if !request.has_digest || self.config.planted.is(Mutant::OmitMembers) {
+            return false;
         }
         reply.member_mask = differing_members(request, &self.members);
         let groups = |mask: u64| (0..GROUPS).filter(move |group| mask & (1 << group) != 0);
@@ -290,12 +305,15 @@ impl Node {
         let others = (first..GROUPS).chain(0..first);
         let others = others.filter(|group| (reply.member_mask & !listed) & (1 << group) != 0);
         let mut left = bytes;
+        let (mut unknown, told) = (0, reply.members.len());
         for group in groups(listed).chain(others) {
             let members = || self.members.group(group);
             let start = request.nonce as usize % members().count().max(1);
-            let rotated = members().skip(start).chain(members().take(start)).filter(is_unknown);
-            left -= membership.fill_cards(rotated, now, left, &mut reply.members);
+            let rotated = || members().skip(start).chain(members().take(start)).filter(is_unknown);
+            unknown += rotated().count();
+            left -= membership.fill_cards(rotated(), now, left, &mut reply.members);
         }
+        reply.members.len() - told == unknown
     }
 
     /// Takes in what a packet says of members, and keeps on disk whom to look for after a restart.

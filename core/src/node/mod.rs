@@ -133,8 +133,13 @@ pub struct Node {
 #[derive(Clone, Debug, Default)]
 struct Join {
     peers: Option<Arc<[Addr]>>,
+    began: Time,
+    /// How many peers were asked by stream and by datagram.
     tried: usize,
+    asked: usize,
+    /// When to ask next by stream, and by datagram while streams stall.
     next: Time,
+    ask: Time,
     give_up: Time,
 }
 
@@ -224,7 +229,7 @@ impl Node {
             journal: Journal::default(),
             witnesses: Witnesses::default(),
             sync: Sync::default(),
-            join: Join { next: Time::NEVER, give_up: Time::NEVER, ..Join::default() },
+            join: Join { next: Time::NEVER, ask: Time::NEVER, give_up: Time::NEVER, ..Join::default() },
             fence_at: now + config.fence_after,
             fence_delays: 0,
             early_fences: BTreeMap::new(),
@@ -290,7 +295,7 @@ impl Node {
             (self.next_membership_wake(), Wake::Membership),
             (self.state.next_expiry().unwrap_or(Time::NEVER), Wake::Expiry),
             (self.sync.next_wake(&self.config), Wake::Stream),
-            (self.join.next.min(self.join.give_up), Wake::Join),
+            (self.join.next.min(self.join.ask).min(self.join.give_up), Wake::Join),
             (serving(self.fence_at), Wake::Fence),
         ];
         wakes.into_iter().min().filter(|(time, _)| *time < Time::NEVER).unwrap_or((Time::NEVER, Wake::Never))

@@ -62,7 +62,9 @@ impl Node {
     }
 
     fn requested(&mut self, from: Addr, packet: &Packet, now: Time, effects: &mut Effects) {
-        self.take_in(packet, now, effects);
+        if !packet.joins {
+            self.take_in(packet, now, effects);
+        }
         if self.phase == Phase::Joining {
             // An empty node has nothing to answer with, and its digest would only draw traffic.
             return;
@@ -71,7 +73,11 @@ impl Node {
         reply.reset(PacketKind::Reply, self.me.node);
         let room = self.config.room().min(self.config.reply_bytes);
         let room = self.repair.reply_room(room) as usize;
-        self.answer_members(packet, now, room / 2, &mut reply);
+        if packet.joins {
+            self.introduce_self(now, &mut reply);
+        }
+        let tells_all = self.answer_members(packet, now, room / 2, &mut reply);
+        reply.joins = packet.joins && tells_all;
         let local = repair_local!(self, now);
         fill_reply(local, packet, room, &mut self.scratch, &mut reply);
         self.fill_news(now, &mut reply);
@@ -79,7 +85,7 @@ impl Node {
         self.fill_beats(now, &mut reply);
         effects.send(from, reply);
         let is_ahead = |window: &&Window| self.state.is_behind_in(**window, packet.listed(**window));
-        if let Some(window) = packet.windows.iter().find(is_ahead)
+        if let Some(window) = packet.windows.iter().find(is_ahead).filter(|_| !packet.joins)
             && let Some(member) = self.members.get(packet.sender)
             && !self.config.planted.is(Mutant::IgnoreAhead)
         {
@@ -92,6 +98,14 @@ impl Node {
         self.heard_answer(packet, now, effects);
         if !self.repair.replied(packet, repair_local!(self, now)) {
             effects.events.push(Event::Rejected(Rejected::LateReply));
+            return;
+        }
+        if self.phase == Phase::Joining {
+            let is_whole = packet.joins && self.state.hash() == packet.hash;
+            if is_whole || self.config.planted.is(Mutant::JoinByPart) {
+                self.sync.abandon(effects);
+                self.finish_join(Phase::Synced, now, effects);
+            }
             return;
         }
         let too_large = !packet.agrees && self.repair.take_too_large();
@@ -179,6 +193,9 @@ impl Node {
             effects.events.push(Event::Rejected(Rejected::StillJoining));
             return;
         }
+        if ours {
+            self.join.note_progress(&self.config, now);
+        }
         let local = sync_local!(self, now);
         if !self.sync.opened(stream, ours, local, effects) {
             effects.events.push(Event::Rejected(Rejected::TooManyStreams));
@@ -200,7 +217,10 @@ impl Node {
         let local = sync_local!(self, now);
         match self.sync.frame(stream, packet, local, effects) {
             Framed::Misplaced => effects.events.push(Event::Rejected(Rejected::WrongPlace)),
-            Framed::Used => self.take_in(packet, now, effects),
+            Framed::Used => {
+                self.join.note_progress(&self.config, now);
+                self.take_in(packet, now, effects);
+            }
             Framed::Done { is_whole } => {
                 self.learn_of_members(packet, now, effects);
                 if is_whole {

@@ -1,7 +1,8 @@
 //! What is due by time: rounds, broadcasts, heartbeats, expiry, streams, joining, fencing.
 
-use super::{Node, repair_local, sync_local};
+use super::{Join, Node, repair_local, sync_local};
 use crate::codec::{SECTION_OVERHEAD, carried_len, packet_len};
+use crate::config::Config;
 use crate::effects::{Effects, Phase, Record};
 use crate::id::{Addr, Store};
 use crate::packet::{Carried, Packet, PacketKind};
@@ -10,6 +11,20 @@ use crate::repair::{Local, fill_request, is_current};
 use crate::state::State;
 use crate::sync;
 use crate::time::{Span, Time};
+
+/// How long a stream by which a node joins may make no progress; later for as long as the node has tried to join.
+const JOIN_PATIENCE: Span = Span::from_secs(4);
+/// How often a node that joins asks by datagram while streams stall, within the time between two attempts by stream.
+const JOIN_ASKS: u64 = 4;
+
+impl Join {
+    /// A stream gets ahead: there is no need for datagrams yet.
+    pub(super) fn note_progress(&mut self, config: &Config, now: Time) {
+        if self.ask < Time::NEVER {
+            self.ask = now + config.join_retry;
+        }
+    }
+}
 
 impl Node {
     pub(super) fn tick(&mut self, now: Time, effects: &mut Effects) {
@@ -87,13 +102,25 @@ impl Node {
             self.finish_join(Phase::Serving, now, effects);
             return;
         }
-        if now < self.join.next {
+        if now < self.join.next.min(self.join.ask) {
             return;
         }
         let Some(peers) = self.join.peers.clone().filter(|peers| !peers.is_empty()) else { return };
+        if now >= self.join.next {
+            self.join_by_stream(&peers, now, effects);
+        }
+        if now >= self.join.ask {
+            self.join_by_datagram(&peers, now, effects);
+        }
+    }
+
+    fn join_by_stream(&mut self, peers: &[Addr], now: Time, effects: &mut Effects) {
         if !self.sync.is_fetching() {
-            let peer = self.next_host(&peers);
-            self.sync.open(peer, now, effects);
+            let peer = self.host(peers, self.join.tried);
+            self.join.tried += 1;
+            // Another stream is better than one that stalls, unless all are slow: then patience grows with time.
+            let joining = now.since(self.join.began).max(JOIN_PATIENCE);
+            self.sync.open(peer, joining.min(self.config.stream_timeout), now, effects);
         }
         // Between half and one and a half times the setting, so that a fleet that starts at once does not knock at
         // once. It does not grow: where all start together, most peers refuse for the first seconds, and a node
@@ -103,12 +130,25 @@ impl Node {
         self.join.next = now + Span(retry_us / 2 + u64::from(spread_us));
     }
 
+    /// Asks for what is missing here as the members among themselves do: where half of all packets are lost, streams
+    /// stall for longer than anybody should wait.
+    fn join_by_datagram(&mut self, peers: &[Addr], now: Time, effects: &mut Effects) {
+        let peer = self.host(peers, self.join.asked);
+        self.join.asked += 1;
+        let mut packet = effects.packet();
+        packet.reset(PacketKind::Request, self.me.node);
+        fill_request(&mut self.repair, repair_local!(self, now), &mut self.rng, &mut packet);
+        packet.joins = true;
+        packet.hash = self.state.hash();
+        effects.send(peer, packet);
+        self.join.ask = now + Span(self.config.join_retry.as_us() / JOIN_ASKS);
+    }
+
     pub(super) fn finish_join(&mut self, phase: Phase, now: Time, effects: &mut Effects) {
         if self.phase == Phase::Joining && phase != Phase::Leaving {
             self.journal.write(Record::Member, effects);
         }
-        self.join.next = Time::NEVER;
-        self.join.give_up = Time::NEVER;
+        (self.join.next, self.join.ask, self.join.give_up) = (Time::NEVER, Time::NEVER, Time::NEVER);
         self.enter(phase, effects);
         if phase != Phase::Leaving {
             self.say_hello(now);
@@ -120,7 +160,7 @@ impl Node {
 fn fill_rumours(
     recents: &mut Recents,
     state: &State,
-    config: &crate::config::Config,
+    config: &Config,
     now: Time,
     bytes: usize,
     packet: &mut Packet,

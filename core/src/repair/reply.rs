@@ -57,7 +57,8 @@ pub fn fill_reply(
 ) {
     let Local { state, recents, config, now, .. } = local;
     reply.nonce = request.nonce;
-    reply.hash = local.hash();
+    // Who joins is in one of the two lists of members alone, so that these cannot agree.
+    reply.hash = if request.joins { state.hash() } else { local.hash() };
     reply.agrees = request.hash == reply.hash;
     if reply.agrees {
         return;

@@ -257,6 +257,11 @@ impl Cluster {
         }
     }
 
+    /// How many streams are open.
+    pub fn open_streams(&self) -> usize {
+        self.streams.len()
+    }
+
     /// Cuts every open stream.
     pub fn cut_streams(&mut self) {
         for stream in self.streams.keys().copied().collect::<Vec<_>>() {

@@ -3,7 +3,7 @@
 use crate::law::Law;
 use crate::{
     assignment, claims, confirmers, deltas, detectors, fences, freshness, handover, holders, honesty,
-    intervals, join, lists, log, membership, outages, owners, repair, schedule, streams, verdicts,
+    intervals, join, joining, lists, log, membership, outages, owners, repair, schedule, streams, verdicts,
 };
 use heck_core::mutant::Mutant;
 
@@ -72,6 +72,8 @@ const KILLERS: &[(Mutant, Law)] = &[
     (Mutant::VouchWhileOwing, honesty::VOUCHED),
     (Mutant::AskNobody, verdicts::CONFIRMED),
     (Mutant::CountAnswersTwice, verdicts::CONFIRMED),
+    (Mutant::AwaitStreams, joining::STALLED_STREAMS_DO_NOT_MATTER),
+    (Mutant::JoinByPart, joining::STALLED_STREAMS_DO_NOT_MATTER),
     (Mutant::AnswerForAnyGeneration, confirmers::ANSWERS_FIT_QUESTIONS),
     (Mutant::ForgetFlaps, verdicts::DAMPED),
     (Mutant::KeepLostOwner, assignment::INCREMENTAL),

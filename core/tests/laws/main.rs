@@ -16,6 +16,7 @@ mod holders;
 mod honesty;
 mod intervals;
 mod join;
+mod joining;
 mod killers;
 mod law;
 mod lists;
