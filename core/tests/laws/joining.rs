@@ -4,13 +4,18 @@ use crate::common::{Cluster, Weather, addr, name};
 use crate::law::{Law, Trial};
 use crate::owners::node;
 use heck_core::config::Config;
-use heck_core::effects::{Event, Phase};
+use heck_core::effects::{Effects, Event, Phase};
 use heck_core::hash::mix;
-use heck_core::input::Command;
+use heck_core::id::Boot;
+use heck_core::input::{Command, Input};
+use heck_core::member::{Member, Members};
+use heck_core::node::{Base, Identity, Node};
 use heck_core::packet::PacketKind;
+use heck_core::rng::Seed;
 use heck_core::time::{Span, Time};
 use proptest::prelude::*;
 use std::cell::Cell;
+use std::sync::Arc;
 
 const KEYS: u32 = 60;
 
@@ -77,4 +82,43 @@ fn stalled_streams_do_not_matter(trial: &Trial) -> Result<(), String> {
 #[test]
 fn who_joins_does_not_wait_for_streams_that_stall() {
     STALLED_STREAMS_DO_NOT_MATTER.hold();
+}
+
+#[test]
+fn a_list_of_members_that_fits_no_reply_is_told_whole_before_a_node_has_joined() {
+    let config = Arc::new(Config::default());
+    let member = |at: usize| Member::new(name(&format!("node-{at}")), addr(at));
+    let members = Members::new((0..300).map(member).collect());
+    let formed = Arc::new(Base { members, formed: true, ..Base::default() });
+    let new = |at: usize, base: &Arc<Base>| {
+        let identity = Identity::new(name(&format!("node-{at}")), Boot(1), addr(at));
+        Node::new(identity, config.clone(), base, None, Seed(1), Time::ZERO)
+    };
+    let (mut member, mut joiner) = (new(0, &formed), new(300, &Arc::default()));
+    let (mut now, mut effects) = (Time::ZERO, Effects::default());
+    let join = Command::Join { peers: [addr(0)].into() };
+    joiner.step(now, Input::Command { token: 1, command: &join }, &mut effects);
+    // Nobody but the one member exists, and no stream opens.
+    while joiner.view().phase() == Phase::Joining {
+        now += Span::from_ms(50);
+        assert!(now < Time::ZERO + config.join_timeout);
+        let mut asked = Effects::default();
+        joiner.step(now, Input::Timeout, &mut asked);
+        for sent in &asked.datagrams {
+            if asked.targets[sent.to.start as usize] != addr(0) {
+                continue;
+            }
+            let mut answered = Effects::default();
+            member.step(now, Input::Datagram { from: addr(300), packet: &sent.packet }, &mut answered);
+            for reply in answered.datagrams {
+                if answered.targets[reply.to.start as usize] == addr(300) {
+                    let input = Input::Datagram { from: addr(0), packet: &reply.packet };
+                    joiner.step(now, input, &mut effects);
+                }
+            }
+        }
+        effects.clear();
+    }
+    assert_eq!(joiner.view().members().len(), 301);
+    assert_eq!(member.view().members().len(), 300, "who asks has not joined");
 }
