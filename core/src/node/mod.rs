@@ -267,9 +267,9 @@ impl Node {
             Input::StreamOpened { stream, peer, ours } => {
                 self.stream_opened(stream, peer, ours, now, effects);
             }
-            Input::StreamRefused { peer } => self.sync.refused(peer),
+            Input::StreamRefused { peer } => self.stream_ended(|sync| sync.refused(peer)),
             Input::StreamFrame { stream, packet } => self.stream_frame(stream, packet, now, effects),
-            Input::StreamClosed { stream } => self.sync.closed(stream),
+            Input::StreamClosed { stream } => self.stream_ended(|sync| sync.closed(stream)),
             Input::Probe(outcome) => self.probed(outcome, now),
             Input::Verdict(verdict) => self.told(verdict, now, effects),
             Input::Persisted { up_to } => self.persisted(up_to, effects),

@@ -10,7 +10,7 @@ use crate::mutant::Mutant;
 use crate::packet::{Packet, PacketKind, Window};
 use crate::repair::{Local, fill_reply};
 use crate::state::{Applied, State};
-use crate::sync::{self, Framed};
+use crate::sync::{self, Framed, Sync};
 use crate::time::Time;
 
 /// A difference in this many of the 64 groups that lasts calls for a stream.
@@ -200,6 +200,15 @@ impl Node {
         if !self.sync.opened(stream, ours, local, effects) {
             effects.events.push(Event::Rejected(Rejected::TooManyStreams));
             self.redirect(peer, now, effects);
+        }
+    }
+
+    /// A stream has ended, or did not come about.
+    pub(super) fn stream_ended(&mut self, end: impl FnOnce(&mut Sync)) {
+        let was_fetching = self.sync.is_fetching();
+        end(&mut self.sync);
+        if was_fetching && !self.sync.is_fetching() {
+            self.join.note_refusal(&self.config);
         }
     }
 

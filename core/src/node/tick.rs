@@ -16,12 +16,23 @@ use crate::time::{Span, Time};
 const JOIN_PATIENCE: Span = Span::from_secs(4);
 /// How often a node that joins asks by datagram while streams stall, within the time between two attempts by stream.
 const JOIN_ASKS: u64 = 4;
+/// For how many times the mean time between two attempts a node that is turned away asks by stream alone.
+const JOIN_REFUSALS: u64 = 8;
 
 impl Join {
     /// A stream gets ahead: there is no need for datagrams yet.
     pub(super) fn note_progress(&mut self, config: &Config, now: Time) {
         if self.ask < Time::NEVER {
             self.ask = now + config.join_retry;
+        }
+    }
+
+    /// A peer has turned a stream away, as one does that serves many others: the next stream shall have its time too,
+    /// unless all turn away for long.
+    pub(super) fn note_refusal(&mut self, config: &Config) {
+        if self.ask < Time::NEVER {
+            let latest = self.began + config.join_retry.times(JOIN_REFUSALS);
+            self.ask = self.ask.max((self.next + config.join_retry).min(latest));
         }
     }
 }

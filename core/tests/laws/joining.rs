@@ -53,9 +53,9 @@ fn stalled_streams_do_not_matter(trial: &Trial) -> Result<(), String> {
         let mut joined = vec![false; count];
         while cluster.now.since(begun) < Span(patience.as_us() / 2) {
             cluster.run_for(Span::from_ms(50));
-            for at in 1..count {
+            for (at, has_joined) in joined.iter_mut().enumerate().skip(1) {
                 let view = cluster.node(at).view();
-                if view.phase() == Phase::Joining || core::mem::replace(&mut joined[at], true) {
+                if view.phase() == Phase::Joining || core::mem::replace(has_joined, true) {
                     continue;
                 }
                 let held = (0..KEYS).filter(|key| view.key(&name(&format!("key-{key}"))).is_some()).count();
