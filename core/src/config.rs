@@ -148,7 +148,7 @@ pub struct Config {
     /// Requests per repair interval, beyond the round's, that a gap in a writer's sequence may cause. 1 unless
     /// set.
     pub gap_asks: u32,
-    /// Time between two heartbeats of freshness; unset: max(12.5 s, members × 20 ms).
+    /// Time between two heartbeats of freshness; unset: max(18 s, members × 20 ms).
     pub heartbeat: Option<Span>,
     /// Bytes of heartbeats that ride on each datagram. 0 to 1,000; 320 unless set.
     pub beat_bytes: u32,
@@ -189,7 +189,7 @@ pub struct Config {
 }
 
 /// Heartbeats in small clusters: oftener they are most of what an idle node sends.
-const LEAST_HEARTBEAT: Span = Span::from_ms(12_500);
+const LEAST_HEARTBEAT: Span = Span::from_secs(18);
 
 impl Default for Config {
     fn default() -> Self {

@@ -49,6 +49,8 @@ mutants! {
     IgnoreLiveList,
     /// A heartbeat counts before the writer's claims are all there.
     UnboundFreshness,
+    /// A node does not ask for the heartbeats that have not come.
+    AskNoHeartbeats,
     /// A heartbeat that is handed on looks as if it came straight from its writer.
     UncountedHops,
     /// A fence counts where something of the lives behind it is missing.

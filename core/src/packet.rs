@@ -251,6 +251,8 @@ pub struct Packet {
     pub answer_lanes: Vec<LaneAnswer>,
     /// Heartbeats.
     pub beats: Vec<Beat>,
+    /// In a request: members of whom no heartbeat has come for longer than it should take.
+    pub overdue: Vec<NodeId>,
     /// News of members.
     pub members: Vec<MemberUpdate>,
     /// Fingerprints of the sender's groups of members; sent with `groups`.
@@ -288,6 +290,7 @@ impl Default for Packet {
             answers: Vec::new(),
             answer_lanes: Vec::new(),
             beats: Vec::new(),
+            overdue: Vec::new(),
             members: Vec::new(),
             member_groups: [0; GROUPS],
             member_mask: 0,
@@ -329,6 +332,7 @@ impl Packet {
         self.answers.clear();
         self.answer_lanes.clear();
         self.beats.clear();
+        self.overdue.clear();
         self.members.clear();
         self.member_groups = [0; GROUPS];
         self.member_mask = 0;

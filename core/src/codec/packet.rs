@@ -31,6 +31,7 @@ const SUBJECT: u8 = 9;
 const QUESTION: u8 = 10;
 const MEMBER_LIST: u8 = 11;
 const DOT: u8 = 12;
+const OVERDUE: u8 = 13;
 
 const DOWN: u8 = 1;
 const HAS_GENERATION: u8 = 2;
@@ -121,7 +122,8 @@ fn put_beat(sink: &mut impl Sink, beat: &Beat) {
     put_writer(sink, beat.writer);
     sink.varint(u64::from(beat.number));
     sink.varint(beat.serial);
-    sink.varint(beat.age.as_us());
+    // Whole milliseconds, rounded up: they take half the bytes, and an age may be overstated.
+    sink.varint(beat.age.as_us().div_ceil(1_000));
     sink.byte(beat.hops);
 }
 
@@ -224,6 +226,12 @@ pub(super) fn put_dot(sink: &mut impl Sink, dot: &Dot) {
     sink.varint(dot.counter);
 }
 
+fn put_overdue(sink: &mut impl Sink, packet: &Packet) {
+    for node in &packet.overdue {
+        sink.put(&node.0.to_le_bytes());
+    }
+}
+
 fn put_question(sink: &mut impl Sink, question: &Question) {
     sink.blob(question.origin.as_str().as_bytes());
     let has_generation = u8::from(question.generation.is_some()) * HAS_GENERATION;
@@ -288,6 +296,9 @@ pub fn encode_packet<S: Sink>(packet: &Packet, sink: &mut S) {
     if let Some(dot) = &packet.dot {
         section(sink, DOT, |count| put_dot(count, dot), |sink| put_dot(sink, dot));
     }
+    if !packet.overdue.is_empty() {
+        section(sink, OVERDUE, |count| put_overdue(count, packet), |sink| put_overdue(sink, packet));
+    }
 }
 
 /// The encoded size of `packet`.
@@ -337,6 +348,9 @@ pub fn packet_len(packet: &Packet) -> usize {
         let mut count = Count::default();
         put_dot(&mut count, dot);
         len += len_of(count.0);
+    }
+    if !packet.overdue.is_empty() {
+        len += len_of(8 * packet.overdue.len());
     }
     len
 }
@@ -426,7 +440,7 @@ fn read_beats(reader: &mut Reader<'_>, beats: &mut Vec<Beat>) -> Result<(), Deco
             writer: writer(reader)?,
             number: small(reader, "number")?,
             serial: reader.bounded("serial")?,
-            age: Span(reader.varint("age")?),
+            age: Span(reader.varint("age")?.saturating_mul(1_000)),
             hops: reader.byte("hops")?,
         });
     }
@@ -454,6 +468,13 @@ fn read_member_list(reader: &mut Reader<'_>, packet: &mut Packet) -> Result<(), 
 pub(super) fn read_dot(reader: &mut Reader<'_>) -> Result<Dot, DecodeError> {
     let shard = Shard(reader.byte("shard")?);
     Ok(Dot { lane: lane(reader, shard)?, counter: reader.bounded("counter")? })
+}
+
+fn read_overdue(reader: &mut Reader<'_>, overdue: &mut Vec<NodeId>) -> Result<(), DecodeError> {
+    while reader.left() > 0 {
+        overdue.push(NodeId(u64::from_le_bytes(reader.array("overdue")?)));
+    }
+    Ok(())
 }
 
 fn read_question(reader: &mut Reader<'_>) -> Result<Question, DecodeError> {
@@ -512,6 +533,7 @@ pub fn decode_packet(bytes: &[u8], packet: &mut Packet) -> Result<(), DecodeErro
             QUESTION => packet.question = Some(read_question(&mut inner)?),
             MEMBER_LIST => read_member_list(&mut inner, packet)?,
             DOT => packet.dot = Some(read_dot(&mut inner)?),
+            OVERDUE => read_overdue(&mut inner, &mut packet.overdue)?,
             _ => continue,
         }
         inner.finish()?;

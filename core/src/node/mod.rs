@@ -213,7 +213,6 @@ impl Node {
         let node = NodeId::of(&identity.name);
         let me = Writer { node, boot: identity.boot };
         let mut rng = Stream::new(seed, node.0 ^ identity.boot.0.rotate_left(32));
-        let period = Heartbeats::period(&config, base.members.len());
         let membership = config.membership.as_ref().map(|config| Membership::new(config, now, &mut rng));
         let mut this = Self {
             me,
@@ -225,7 +224,7 @@ impl Node {
             recents: Recents::new(config.recent_limit as usize),
             outbox: Outbox::default(),
             repair: Repair::new(&config, now, &mut rng),
-            heartbeats: Heartbeats::new(period, now, &mut rng),
+            heartbeats: Heartbeats::new(&config, now, &mut rng),
             journal: Journal::default(),
             witnesses: Witnesses::default(),
             sync: Sync::default(),

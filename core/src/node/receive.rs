@@ -2,9 +2,10 @@
 
 use super::{Node, repair_local, sync_local};
 use crate::broadcast::relay;
-use crate::codec::packet_len;
+use crate::codec::{SECTION_OVERHEAD, packet_len};
 use crate::effects::{Effects, Event, Phase, Rejected, StreamEffect};
 use crate::entry::Body;
+use crate::heartbeat::Heartbeats;
 use crate::id::{Addr, StreamId};
 use crate::mutant::Mutant;
 use crate::packet::{Packet, PacketKind, Window};
@@ -82,7 +83,10 @@ impl Node {
         fill_reply(local, packet, room, &mut self.scratch, &mut reply);
         self.fill_news(now, &mut reply);
         self.repair.charge_reply(packet_len(&reply) as u32);
-        self.fill_beats(now, &mut reply);
+        self.fill_beats(now, &packet.beats, &mut reply);
+        let bytes = (self.config.room() as usize).saturating_sub(packet_len(&reply) + SECTION_OVERHEAD);
+        let (rhythm, fresh) = (self.rhythm(), &self.freshness);
+        Heartbeats::fill_overdue(&packet.overdue, fresh, rhythm, now, bytes, &mut reply.beats);
         effects.send(from, reply);
         let is_ahead = |window: &&Window| self.state.is_behind_in(**window, packet.listed(**window));
         if let Some(window) = packet.windows.iter().find(is_ahead).filter(|_| !packet.joins)
@@ -168,11 +172,11 @@ impl Node {
             }
         }
         self.settle_fences(packet.kind, now, effects);
-        let sends = self.repair.loss.scale(16);
+        let rhythm = self.rhythm();
         for beat in &packet.beats {
-            let other = beat.writer.node != self.me.node && self.members.get(beat.writer.node).is_some();
-            if other && self.freshness.offer(beat, now, self.state.context()) {
-                self.heartbeats.hand_on(beat.writer.node, sends);
+            if beat.writer.node != self.me.node && self.members.get(beat.writer.node).is_some() {
+                let context = self.state.context();
+                self.heartbeats.take(beat, rhythm, now, context, &mut self.freshness);
             }
         }
         self.learned_from_peer(packet.kind, effects);

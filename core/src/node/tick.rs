@@ -4,8 +4,9 @@ use super::{Join, Node, repair_local, sync_local};
 use crate::codec::{SECTION_OVERHEAD, carried_len, packet_len};
 use crate::config::Config;
 use crate::effects::{Effects, Phase, Record};
-use crate::id::{Addr, Store};
-use crate::packet::{Carried, Packet, PacketKind};
+use crate::heartbeat::Rhythm;
+use crate::id::{Addr, NodeId, Store};
+use crate::packet::{Beat, Carried, Packet, PacketKind};
 use crate::recent::Recents;
 use crate::repair::{Local, fill_request, is_current};
 use crate::state::State;
@@ -50,11 +51,10 @@ impl Node {
         self.checks_tick(now, effects);
         self.witnesses.tick(&self.members, self.me.node, now, &mut self.rng, effects);
         if self.phase == Phase::Serving {
-            let period = crate::heartbeat::Heartbeats::period(&self.config, self.members.len());
-            let sends = self.repair.loss.scale(16);
             if self.vouches() {
-                let context = self.state.context();
-                self.heartbeats.tick(self.me, period, now, context, &mut self.freshness, sends);
+                let (rhythm, context) = (self.rhythm(), self.state.context());
+                let (fresh, rng) = (&mut self.freshness, &mut self.rng);
+                self.heartbeats.tick(self.me, rhythm, now, context, fresh, rng);
             }
             if now >= self.fence_at {
                 self.fence_past_lives(now, effects);
@@ -81,21 +81,36 @@ impl Node {
         let local = repair_local!(self, now);
         fill_request(&mut self.repair, local, &mut self.rng, &mut packet);
         let nonce = packet.nonce;
+        self.name_overdue(now, &mut packet);
         self.fill_news(now, &mut packet);
         let room = self.config.room() as usize;
         let limit = (self.config.rumour_bytes as usize)
             .min(room.saturating_sub(packet_len(&packet) + SECTION_OVERHEAD));
         fill_rumours(&mut self.recents, &self.state, &self.config, now, limit, &mut packet);
-        self.fill_beats(now, &mut packet);
+        self.fill_beats(now, &[], &mut packet);
         effects.send(peer, packet);
         nonce
     }
 
-    /// Adds heartbeats to a packet that is about to leave.
-    pub(super) fn fill_beats(&mut self, now: Time, packet: &mut Packet) {
+    /// Asks in a request for the heartbeats that have not come.
+    fn name_overdue(&mut self, now: Time, packet: &mut Packet) {
+        let room = (self.config.room() as usize).saturating_sub(packet_len(packet) + SECTION_OVERHEAD);
+        let (rhythm, fresh) = (self.rhythm(), &self.freshness);
+        let limit = room / size_of::<NodeId>();
+        self.heartbeats.name_overdue(&self.members, fresh, rhythm, now, limit, &mut packet.overdue);
+        packet.overdue.retain(|&node| node != self.me.node);
+    }
+
+    /// How heartbeats go in a cluster of this size and in this weather.
+    pub(super) fn rhythm(&self) -> Rhythm {
+        Rhythm::new(&self.config, self.members.len(), &self.repair.loss)
+    }
+
+    /// Adds heartbeats to a packet that is about to leave for one who has `brought` some itself.
+    pub(super) fn fill_beats(&mut self, now: Time, brought: &[Beat], packet: &mut Packet) {
         let room = (self.config.room() as usize).saturating_sub(packet_len(packet) + SECTION_OVERHEAD);
         let bytes = room.min(self.config.beat_bytes as usize);
-        self.heartbeats.fill(&self.freshness, now, bytes, &mut packet.beats);
+        self.heartbeats.fill(&self.freshness, now, bytes, brought, &mut packet.beats);
     }
 
     /// How often a new entry is passed on from here: about the logarithm of the cluster's size, and more under

@@ -144,8 +144,14 @@ impl<'a> View<'a> {
         let drift_ppm = config.clock_drift_ppm.into();
         // A heartbeat vouches for what its writer holds and checks on schedule, and for nothing else.
         let vouched = claim.hold == Hold::Held;
-        let age =
-            vouched.then(|| self.node.freshness.age(writer, now, config.max_transit, drift_ppm)).flatten();
+        // What this node checks itself is as old as its last check, once it was checked since it was gained.
+        let is_own = writer == self.writer() && scope == self.own_scope();
+        let checked = self.check(origin).filter(|status| is_own && status.claimed.is_some());
+        let age = match checked {
+            Some(status) => Some((now.since(status.told), Span::ZERO)),
+            None => self.node.freshness.age(writer, now, config.max_transit, drift_ppm),
+        };
+        let age = age.filter(|_| vouched);
         let interval = match &self.origin(origin)?.body {
             Body::Origin { spec, .. } => spec.policy.interval,
             _ => Span::ZERO,

@@ -196,16 +196,22 @@ impl Freshness {
         self.pending = pending;
     }
 
+    /// The newest heartbeat of a node that has come, whether or not it counts already.
+    #[must_use]
+    pub fn newest(&self, node: NodeId) -> Option<&Fresh> {
+        self.known.get(node).into_iter().chain(self.pending.get(&node)).max_by_key(|fresh| fresh.order())
+    }
+
     /// The heartbeat as it is handed on, with the time that it was held here.
     #[must_use]
     pub fn beat(&self, node: NodeId, now: Time) -> Option<Beat> {
-        let known = self.known.get(node);
-        let newest = known.into_iter().chain(self.pending.get(&node)).max_by_key(|fresh| fresh.order())?;
+        let newest = self.newest(node)?;
         Some(Beat {
             writer: Writer { node, boot: newest.boot },
             number: newest.number,
             serial: newest.serial,
-            age: now.since(newest.as_of),
+            // In the unit of the wire, so that it means the same wherever it is not encoded.
+            age: Span(now.since(newest.as_of).as_us().next_multiple_of(1_000)),
             hops: if self.planted.is(Mutant::UncountedHops) { 1 } else { newest.hops.saturating_add(1) },
         })
     }

@@ -2,8 +2,9 @@
 
 use crate::law::Law;
 use crate::{
-    assignment, claims, confirmers, deltas, detectors, fences, freshness, handover, holders, honesty,
-    intervals, join, joining, lists, log, membership, outages, owners, repair, schedule, streams, verdicts,
+    assignment, claims, confirmers, deltas, detectors, fences, freshness, handover, heartbeats, holders,
+    honesty, intervals, join, joining, lists, log, membership, outages, owners, repair, schedule, streams,
+    verdicts,
 };
 use heck_core::mutant::Mutant;
 
@@ -39,6 +40,7 @@ const KILLERS: &[(Mutant, Law)] = &[
     (Mutant::IgnoreLiveList, deltas::QUIET_AGREES),
     (Mutant::UnboundFreshness, freshness::NO_OVERTAKING),
     (Mutant::UncountedHops, freshness::AGE_NEVER_UNDERSTATES),
+    (Mutant::AskNoHeartbeats, heartbeats::ANSWERS_STAY_FRESH),
     (Mutant::ForgetBeatAge, freshness::AGE_NEVER_UNDERSTATES),
     (Mutant::StaleFingerprint, deltas::QUIET_AGREES),
     (Mutant::IgnoreDatagramLimit, repair::DATAGRAMS_FIT),

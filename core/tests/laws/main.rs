@@ -12,6 +12,7 @@ mod fences;
 mod fleet;
 mod freshness;
 mod handover;
+mod heartbeats;
 mod holders;
 mod honesty;
 mod intervals;

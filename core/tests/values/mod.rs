@@ -253,8 +253,12 @@ fn windows() -> impl Strategy<Value = (Vec<Window>, Vec<LaneSeen>)> {
 }
 
 fn beat() -> impl Strategy<Value = Beat> {
-    (writer(), 1..=u32::MAX, number(), span(), any::<u8>())
-        .prop_map(|(writer, number, serial, age, hops)| Beat { writer, number, serial, age, hops })
+    (writer(), 1..=u32::MAX, number(), any::<u32>(), any::<u8>()).prop_map(
+        |(writer, number, serial, age_ms, hops)| {
+            let age = Span::from_ms(age_ms.into());
+            Beat { writer, number, serial, age, hops }
+        },
+    )
 }
 
 fn relay() -> impl Strategy<Value = Relay> {
@@ -316,6 +320,7 @@ pub fn packet() -> impl Strategy<Value = Packet> {
         option::of(question()),
         member_list(),
         option::of(dot()),
+        vec(any::<u64>().prop_map(NodeId), 0..4),
     );
     let header = (0..13_u8, any::<u64>(), any::<u32>(), any::<u64>(), any::<[bool; 2]>(), any::<u64>());
     let content = (vec(carried(), 0..4), answer_lanes(), windows(), vec(beat(), 0..4), option::of(relay()));
@@ -343,6 +348,7 @@ pub fn packet() -> impl Strategy<Value = Packet> {
             packet.question = members.3;
             (packet.member_mask, packet.member_filter) = members.4;
             packet.dot = members.5;
+            packet.overdue = members.6;
             packet
         },
     )

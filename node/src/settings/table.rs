@@ -336,7 +336,7 @@ const PROTOCOL: &[Setting] = &[
         "protocol.heartbeat",
         TIME,
         protocol.heartbeat,
-        "Time between two heartbeats of freshness. Unset: 12.5 s, or 20 ms for each member if that is more."
+        "Time between two heartbeats of freshness. Unset: 18 s, or 20 ms for each member if that is more."
     ),
     setting!(
         "protocol.fence_after",

@@ -86,7 +86,7 @@ section! {
         digest: bool = default("true"),
         /// Requests in a repair interval, beyond the round's, that a gap in a writer's sequence may cause.
         gap_asks: u32 = default("1").at_most("64"),
-        /// Time between two heartbeats of freshness; without it max(12.5 s, nodes × 20 ms).
+        /// Time between two heartbeats of freshness; without it max(18 s, nodes × 20 ms).
         heartbeat: Option<Span> = plain().at_least("100ms").at_most("1d"),
         /// Bytes of heartbeats that ride on each datagram.
         beat_bytes: Bytes = default("320B").at_most("1kB"),
