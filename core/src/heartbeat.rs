@@ -10,7 +10,6 @@ use crate::id::{NodeId, Store, Writer};
 use crate::member::{Member, Members};
 use crate::mutant::{Mutant, Planted};
 use crate::packet::Beat;
-use crate::repair::LossMeter;
 use crate::rng::Stream;
 use crate::state::{Context, Freshness};
 use crate::time::{Span, Time};
@@ -55,16 +54,16 @@ pub struct Rhythm {
 }
 
 impl Rhythm {
-    /// The rhythm of a cluster with so many members in such weather.
+    /// The rhythm of a cluster with so many members, where it takes so many sixteenths of a send for one to arrive.
     #[must_use]
-    pub fn new(config: &Config, members: usize, loss: &LossMeter) -> Self {
+    pub fn new(config: &Config, members: usize, sends: u32) -> Self {
         let period = config.heartbeat_period(members);
         let interval = config.repair_interval;
         // A rumour takes about as many rounds as the number of nodes has doublings.
         let doublings = u64::from(usize::BITS - members.leading_zeros());
         let spread = interval.times(doublings).min(period);
         let requests = (period.as_us() / (2 * interval.as_us().max(1))).max(1) as usize;
-        Self { period, spread, search: members.div_ceil(requests).max(LEAST_SEARCH), sends: loss.scale(16) }
+        Self { period, spread, search: members.div_ceil(requests).max(LEAST_SEARCH), sends }
     }
 }
 

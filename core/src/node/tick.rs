@@ -103,7 +103,7 @@ impl Node {
 
     /// How heartbeats go in a cluster of this size and in this weather.
     pub(super) fn rhythm(&self) -> Rhythm {
-        Rhythm::new(&self.config, self.members.len(), &self.repair.loss)
+        Rhythm::new(&self.config, self.members.len(), self.repair.loss.scale(16))
     }
 
     /// Adds heartbeats to a packet that is about to leave for one who has `brought` some itself.
