@@ -182,13 +182,15 @@ fn formed_state(scenario: &Scenario, config: &Config, names: &[Name], owners: &[
         let by = writer(number.wrapping_mul(7_919));
         state.put_origin(by, &origin, spec, source.clone(), Time::ZERO, &mut changes);
         for &(scope, owner) in owners {
+            // Of a cold fleet node 0 alone has written, and vouches for what it checks itself.
+            let hold = if cold && owner != 0 { Hold::Released } else { Hold::Held };
             let owner = if cold { 0 } else { owner };
             let finding = Finding {
                 scope,
                 origin: origin.clone(),
                 rank: rendezvous_hash(&origin, &names[owner as usize]),
                 state: HealthState::Healthy,
-                hold: Hold::Held,
+                hold,
                 confirmation: Confirmation::default(),
                 cause: None,
             };
