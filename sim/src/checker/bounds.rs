@@ -34,7 +34,8 @@ impl Bounds {
 
     /// Whether a node holds more than what was written explains. `written` entries were minted in this run: each
     /// is at most one entry that differs from the base and hides at most two of it, an origin and its claim, and its
-    /// lane is one that differs. Beyond these a node holds bounded queues, and what the cluster began with if it is bare.
+    /// lane is one that differs; a fence clears the lanes of the lives behind it away, of which the base has one for each
+    /// of its entries at most. Beyond these a node holds bounded queues, and what the cluster began with if it is bare.
     #[must_use]
     pub fn memory(&self, node: &Node, written: usize, is_bare: bool) -> Option<String> {
         let [entries, lanes, beats, recents, streams, _, members] = node.view().private_sizes();
@@ -42,7 +43,7 @@ impl Bounds {
         let own = 3 * written + if is_bare { self.at_start } else { 0 };
         let allowed = [
             ("entries", entries as u64, own as u64),
-            ("lanes", lanes as u64, own as u64),
+            ("lanes", lanes as u64, (3 * written + self.at_start) as u64),
             ("heartbeats", beats as u64, 2 * u64::from(self.nodes)),
             ("recent entries", recents as u64, self.recent_limit.into()),
             ("streams", streams as u64, STREAM_LIMIT as u64),

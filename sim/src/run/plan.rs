@@ -202,8 +202,12 @@ impl<'a> Maker<'a> {
                 return HeckCommand::Verdict(Verdict { scope, origin, state, hold: Hold::Held });
             }
             Kind::OriginAdded => {
-                let spec = OriginSpec::new(&format!("http://{name}.example/healthz"))
-                    .with(|policy| policy.interval = Span::from_secs(u64::from(5 + number)));
+                // Each edit says something new, and leaves alone how the origin is checked.
+                let spec = OriginSpec::new(&format!("http://{name}.example/healthz?edit={number}"));
+                let spec = match &self.scenario.checks {
+                    Some(checks) => spec.with(|policy| *policy = checks.policy()),
+                    None => spec,
+                };
                 Command::PutOrigin { name: name.clone(), spec, source: key_name(0) }
             }
             Kind::OriginRemoved => Command::RemoveOrigin { name: name.clone() },
