@@ -125,7 +125,8 @@ impl State {
 
     /// The serial up to which everything of a lane had been seen when it came to count as seen as a whole; for any
     /// other lane the greatest serial known of its writer and store.
-    pub(super) fn serial_of(&self, lane: &Lane) -> u64 {
+    #[must_use]
+    pub fn serial_of(&self, lane: &Lane) -> u64 {
         if self.context.is_fenced(lane.writer) {
             let fence = self.fences_of(lane.writer.node).next();
             return fence.map_or(0, |(_, fence)| fence.covers(lane.writer.boot, lane.store));

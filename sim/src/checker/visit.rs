@@ -89,7 +89,10 @@ impl Checkers {
     /// chain of writes the last may arrive first, and what the middle ones replaced goes when they come.
     fn unaffected(&self, state: &State, number: Number) -> Option<String> {
         let entry = self.history.entry(number)?;
-        if self.history.superseded_by(number).next().is_some() {
+        // What the writer of a fence had not seen of its past lives counts as seen and never came: it went with a disk.
+        let lane = &entry.dot.lane;
+        let is_lost = state.context().is_fenced(lane.writer) && entry.serial > state.serial_of(lane);
+        if is_lost || self.history.superseded_by(number).next().is_some() {
             return None;
         }
         let live = entry.superseded_dots().find(|dot| state.entry(dot).is_some())?;
