@@ -185,9 +185,10 @@ impl Heartbeats {
         }
     }
 
-    /// Begins the numbers anew, for a new life.
-    pub const fn restart(&mut self) {
+    /// Begins anew, for a new life.
+    pub fn restart(&mut self, now: Time, rng: &mut Stream) {
         self.number = 0;
+        self.next = now + random_within(FIRST_WITHIN, rng);
     }
 
     /// Queues a node's newest heartbeat to be handed on; `sends` is how many sixteenths of a send it takes for one to arrive.

@@ -354,7 +354,10 @@ impl Node {
     pub(super) fn live_after(&mut self, boot: Boot, now: Time, effects: &mut Effects) {
         self.me.boot = Boot(boot.0.saturating_add(1).min(NUMBER_LIMIT));
         self.identity.boot = self.me.boot;
-        self.heartbeats.restart();
+        self.heartbeats.restart(now, &mut self.rng);
+        // What it hears of its past only now, a fence of it included, has to come before it makes one of its own: that
+        // one would cover what it wrote behind the other, and nobody would write it again.
+        (self.fence_at, self.fence_delays) = (now + self.config.fence_after, 0);
         self.journal.write(Record::Boot(self.me.boot), effects);
         effects.events.push(Event::NewBoot(self.me.boot));
         self.enter_own_life(now);
