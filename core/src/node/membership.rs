@@ -305,15 +305,20 @@ impl Node {
         let others = (first..GROUPS).chain(0..first);
         let others = others.filter(|group| (reply.member_mask & !listed) & (1 << group) != 0);
         let mut left = bytes;
-        let (mut unknown, told) = (0, reply.members.len());
+        let (mut tells_all, told) = (true, reply.members.len());
+        let mut unknown = 0;
         for group in groups(listed).chain(others) {
             let members = || self.members.group(group);
             let start = request.nonce as usize % members().count().max(1);
             let rotated = || members().skip(start).chain(members().take(start)).filter(is_unknown);
-            unknown += rotated().count();
             left -= membership.fill_cards(rotated(), now, left, &mut reply.members);
+            // Only who joins wants to know, and counting costs more than filling.
+            if request.joins && tells_all {
+                unknown += rotated().count();
+                tells_all = reply.members.len() - told == unknown;
+            }
         }
-        reply.members.len() - told == unknown
+        tells_all
     }
 
     /// Takes in what a packet says of members, and keeps on disk whom to look for after a restart.

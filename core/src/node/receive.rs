@@ -63,9 +63,11 @@ impl Node {
     }
 
     fn requested(&mut self, from: Addr, packet: &Packet, now: Time, effects: &mut Effects) {
-        if !packet.joins {
-            self.take_in(packet, now, effects);
+        if packet.joins {
+            self.asked_to_join(from, packet, now, effects);
+            return;
         }
+        self.take_in(packet, now, effects);
         if self.phase == Phase::Joining {
             // An empty node has nothing to answer with, and its digest would only draw traffic.
             return;
@@ -74,11 +76,7 @@ impl Node {
         reply.reset(PacketKind::Reply, self.me.node);
         let room = self.config.room().min(self.config.reply_bytes);
         let room = self.repair.reply_room(room) as usize;
-        if packet.joins {
-            self.introduce_self(now, &mut reply);
-        }
-        let tells_all = self.answer_members(packet, now, room / 2, &mut reply);
-        reply.joins = packet.joins && tells_all;
+        self.answer_members(packet, now, room / 2, &mut reply);
         let local = repair_local!(self, now);
         fill_reply(local, packet, room, &mut self.scratch, &mut reply);
         self.fill_news(now, &mut reply);
@@ -89,12 +87,28 @@ impl Node {
         Heartbeats::fill_overdue(&packet.overdue, fresh, rhythm, now, bytes, &mut reply.beats);
         effects.send(from, reply);
         let is_ahead = |window: &&Window| self.state.is_behind_in(**window, packet.listed(**window));
-        if let Some(window) = packet.windows.iter().find(is_ahead).filter(|_| !packet.joins)
+        if let Some(window) = packet.windows.iter().find(is_ahead)
             && let Some(member) = self.members.get(packet.sender)
             && !self.config.planted.is(Mutant::IgnoreAhead)
         {
             self.repair.note_ahead(member.addr, window.shard);
         }
+    }
+
+    /// Answers one who is no member yet. Anyone can ask like that, so the question must be worth its answer, the answers
+    /// have a budget of their own, and what is meant for members stays out of them.
+    fn asked_to_join(&mut self, from: Addr, packet: &Packet, now: Time, effects: &mut Effects) {
+        let room = self.config.room().min(self.config.reply_bytes);
+        if self.phase == Phase::Joining || !packet.has_digest || !self.repair.take_join_reply(room) {
+            return;
+        }
+        let mut reply = effects.packet();
+        reply.reset(PacketKind::Reply, self.me.node);
+        self.introduce_self(now, &mut reply);
+        reply.joins = self.answer_members(packet, now, room as usize / 2, &mut reply);
+        let local = repair_local!(self, now);
+        fill_reply(local, packet, room as usize, &mut self.scratch, &mut reply);
+        effects.send(from, reply);
     }
 
     fn replied(&mut self, from: Addr, packet: &Packet, now: Time, effects: &mut Effects) {

@@ -175,6 +175,7 @@ impl Node {
             self.journal.write(Record::Member, effects);
         }
         (self.join.next, self.join.ask, self.join.give_up) = (Time::NEVER, Time::NEVER, Time::NEVER);
+        self.repair.forget_awaited();
         self.enter(phase, effects);
         if phase != Phase::Leaving {
             self.say_hello(now);

@@ -31,11 +31,8 @@ pub struct MemberRepair {
 impl MemberRepair {
     /// Notes a reply, and whether anything was learned since the request before it.
     pub fn replied(&mut self, reply: &Packet, members: &Members, is_news: bool) {
-        let mismatch = match (reply.agrees, reply.has_digest) {
-            (true, _) => 0,
-            (false, true) => differing_members(reply, members),
-            (false, false) => reply.member_mask,
-        };
+        // Where states agree the mask is empty, unless the asker joins and they agree on all but the members.
+        let mismatch = if reply.has_digest { differing_members(reply, members) } else { reply.member_mask };
         self.suspects = if is_news { mismatch & self.last_mismatch } else { mismatch };
         self.last_mismatch = mismatch;
     }

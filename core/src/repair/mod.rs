@@ -27,6 +27,8 @@ use crate::time::{Span, Time};
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
+/// Anyone may say that it joins: this part of the budget of replies is the most that all who do so can take.
+const JOIN_SHARE: u32 = 4;
 /// Requests of earlier rounds that are remembered for a late reply, at most.
 const LATE_LIMIT: usize = 64;
 
@@ -66,6 +68,8 @@ pub struct Repair {
     too_large: bool,
     gap_asks_left: u32,
     reply_bytes_left: u32,
+    /// What replies to nodes that are no members may still cost in this round.
+    join_bytes_left: u32,
     /// The same for the list of members.
     members: MemberRepair,
     /// How many exchanges get through, pooled over all peers.
@@ -96,6 +100,7 @@ impl Repair {
             too_large: false,
             gap_asks_left: config.gap_asks,
             reply_bytes_left: config.reply_budget,
+            join_bytes_left: config.reply_budget / JOIN_SHARE,
             members: MemberRepair::default(),
             loss: LossMeter::new(),
             planted: config.planted,
@@ -116,6 +121,7 @@ impl Repair {
         }
         self.gap_asks_left = config.gap_asks;
         self.reply_bytes_left = config.reply_budget;
+        self.join_bytes_left = config.reply_budget / JOIN_SHARE;
         self.next_round += config.repair_interval;
         if self.next_round <= now {
             // The node slept over whole rounds: it does not make up for them.
@@ -140,6 +146,21 @@ impl Repair {
     /// Takes what a reply came to from what replies may cost in this round.
     pub const fn charge_reply(&mut self, bytes: u32) {
         self.reply_bytes_left = self.reply_bytes_left.saturating_sub(bytes);
+    }
+
+    /// The same for a reply to a node that joins, which takes nothing from what members share.
+    pub const fn take_join_reply(&mut self, bytes: u32) -> bool {
+        let granted = self.join_bytes_left >= bytes;
+        if granted {
+            self.join_bytes_left -= bytes;
+        }
+        granted
+    }
+
+    /// Forgets what this node asked while it joined: those who join themselves do not answer, and silence of theirs is
+    /// no loss.
+    pub fn forget_awaited(&mut self) {
+        self.awaited.clear();
     }
 
     /// Notes a reply. False when no request awaits it, not even one of the last rounds.

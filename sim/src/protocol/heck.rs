@@ -182,6 +182,7 @@ impl Message for Packet {
                 word = mix(mix(word, writer.node.0 ^ writer.boot.0), counter);
             }
         }
+        word = self.overdue.iter().fold(word ^ u64::from(self.joins), |word, node| mix(word, node.0));
         let sizes = [self.filter.len(), self.window_lanes.len(), self.answer_lanes.len()];
         sizes.iter().fold(word, |word, &size| mix(word, size as u64))
     }
