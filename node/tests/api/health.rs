@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Runtime};
 
 /// Where the server of a test runs, whatever the test itself waits for.
@@ -162,6 +162,33 @@ fn a_check_can_be_had_now_from_any_node() {
     }
     nodes[0].post("/v1/origins/none/check").is(404);
     until_state(&nodes[1], "web", "healthy");
+}
+
+#[test]
+fn what_a_node_checks_itself_is_as_old_as_the_last_check_of_that_origin() {
+    let (dir, runtime) = (tempfile::tempdir().unwrap(), servers());
+    let (early, late) = (switched(&runtime).0, switched(&runtime).0);
+    let node = &cluster(&["a"], dir.path())[0];
+    let check = |name: &str, origin: &Origin| {
+        // Nothing but these checks is due within the test.
+        let document = json!({"url": origin.url("/"), "interval": "1d", "confirmers": 0});
+        node.put(&format!("/v1/origins/{name}"), &document).is(201);
+        let (asked, begun) = (origin.asked(), Instant::now());
+        let check = format!("/v1/origins/{name}/check");
+        until("it was checked", || node.post(&check).is(202), |_| origin.asked() > asked);
+        until_state(node, name, "healthy");
+        (begun, Instant::now())
+    };
+    let age = |name: &str| {
+        Duration::from_millis(node.get(&format!("/v1/health/{name}")).json()["age_ms"].as_u64().unwrap())
+    };
+    let (_, early_checked) = check("early", &early);
+    until("it has aged", || age("early"), |age| *age >= Duration::from_millis(1_500));
+    let (late_begun, _) = check("late", &late);
+    until("the later one is younger", || (age("late"), late_begun.elapsed()), |(age, most)| age <= most);
+    let (least, age) = (early_checked.elapsed(), age("early"));
+    // Times are told in whole milliseconds.
+    assert!(age + Duration::from_millis(2) >= least, "{age:?}, and it was checked {least:?} ago");
 }
 
 #[test]

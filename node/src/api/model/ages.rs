@@ -1,4 +1,6 @@
 //! How old answers are: one sample for each writer and interval, which ages by itself until the next.
+//!
+//! What this node says itself is as old as its own last check of that origin: such an origin has a sample of its own.
 
 use super::health::{Group, HealthRow};
 use super::table::Table;
@@ -34,8 +36,8 @@ pub(crate) struct Ages {
 pub(crate) type Witness = (Group, Name);
 
 impl Ages {
-    /// The age of a group's answers now. A sample taken some time ago can overstate it by that time, as a newer
-    /// heartbeat may have come since.
+    /// The age of a group's answers now. A sample taken some time ago misses the heartbeat, or the check of this node's
+    /// own, that has come since.
     pub(crate) fn age(&self, group: &Group) -> Option<Age> {
         let sample = self.samples.get(group)?;
         let since_us = u64::try_from(sample.taken.elapsed().as_micros()).unwrap_or(u64::MAX);
@@ -56,8 +58,10 @@ impl Ages {
     pub(super) fn witnesses(health: &Table<HealthRow>) -> Vec<Witness> {
         let mut witnesses = BTreeMap::new();
         for (name, row) in health.after(None) {
-            if let Some(group) = row.value.group {
-                witnesses.entry(group).or_insert_with(|| name.clone());
+            if let Some(group) = &row.value.group
+                && !witnesses.contains_key(group)
+            {
+                witnesses.insert(group.clone(), name.clone());
             }
         }
         witnesses.into_iter().collect()
@@ -65,7 +69,7 @@ impl Ages {
 
     /// Forgets groups that no origin is in.
     pub(super) fn keep(&mut self, witnesses: &[Witness]) {
-        self.samples.retain(|group, _| witnesses.binary_search_by_key(group, |(group, _)| *group).is_ok());
+        self.samples.retain(|group, _| witnesses.binary_search_by(|(other, _)| other.cmp(group)).is_ok());
     }
 
     /// What a witness says now; nothing when it has gone over to another group meanwhile.
@@ -73,7 +77,7 @@ impl Ages {
         let scope = view.own_scope();
         let ask = |(group, name): &Witness| {
             let health = view.health(scope, name, now)?;
-            (health.writer == group.writer && health.hold == Hold::Held).then_some((*group, health))
+            (health.writer == group.writer && health.hold == Hold::Held).then(|| (group.clone(), health))
         };
         witnesses.iter().filter_map(ask).collect()
     }
@@ -88,5 +92,48 @@ impl Ages {
                 None => _ = self.samples.remove(&group),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use heck_core::entry::{Confirmation, HealthState};
+    use heck_core::id::{Boot, NodeId, Writer};
+    use heck_core::time::Span;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_node_says_itself_has_an_age_and_is_stale_by_origin() {
+        let writer = Writer { node: NodeId::of(&Name::new("n").unwrap()), boot: Boot(1) };
+        let interval = Span::from_secs(60);
+        let group = |origin: Option<&str>| Group {
+            writer,
+            interval,
+            origin: origin.map(|name| Name::new(name).unwrap()),
+        };
+        let health = |secs, is_stale| Health {
+            state: HealthState::Healthy,
+            previous: HealthState::Unknown,
+            writer,
+            hold: Hold::Held,
+            confirmation: Confirmation::default(),
+            cause: None,
+            since: Time::ZERO,
+            owner: None,
+            age: Some(Span::from_secs(secs)),
+            age_bound: Span::ZERO,
+            is_stale,
+        };
+        let (own, late, theirs) = (group(Some("a")), group(Some("b")), group(None));
+        let mut ages = Ages::default();
+        let read = [(own.clone(), health(1, false)), (late.clone(), health(500, true))];
+        ages.put(Instant::now(), read);
+        tokio::time::advance(std::time::Duration::from_secs(1)).await;
+        assert_eq!(ages.age(&own).map(|age| age.age_ms), Some(2_000));
+        assert_eq!(ages.age(&late).map(|age| age.age_ms), Some(501_000));
+        let stale = [&own, &late, &theirs].map(|group| ages.is_stale(group));
+        assert_eq!(stale, [Some(false), Some(true), None]);
+        ages.keep(&[(late.clone(), Name::new("b").unwrap())]);
+        assert_eq!([&own, &late].map(|group| ages.is_stale(group)), [None, Some(true)]);
     }
 }

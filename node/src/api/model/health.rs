@@ -7,11 +7,14 @@ use heck_core::probe::Reply;
 use heck_core::time::{Span, Time};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-/// Answers of one writer for origins of one interval: they are of one age, and stale together.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+/// Answers of one writer for origins of one interval: they are of one age, and stale together. An answer of this node
+/// itself is a group of its own.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) struct Group {
     pub writer: Writer,
     pub interval: Span,
+    /// The origin, where this node is the writer.
+    pub origin: Option<Name>,
 }
 
 /// The health of one origin.
@@ -58,14 +61,19 @@ impl HealthRow {
             is_stale: true,
         };
         if let Some(health) = health {
-            let group = Group { writer: health.writer, interval: spec.policy.interval };
+            let is_said_here = health.writer == view.writer();
+            let group = || Group {
+                writer: health.writer,
+                interval: spec.policy.interval,
+                origin: is_said_here.then(|| origin.clone()),
+            };
             row.state = health.state;
             row.since = Some(health.since);
             row.hold = health.hold;
             row.confirmation = health.confirmation;
             row.cause = health.cause;
             row.said_by = name_of(health.writer.node);
-            row.group = (health.hold == Hold::Held).then_some(group);
+            row.group = (health.hold == Hold::Held).then(group);
             row.is_stale = health.is_stale;
         }
         Some(row)

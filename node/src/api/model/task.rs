@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep_until};
 
 /// How long changes gather before they are read: what a burst touches is read once.
 const GATHER: Duration = Duration::from_millis(10);
-/// Time between two samples of ages: an age is overstated by that much at most.
+/// Time between two samples of ages: an age is that of so long ago at most, and has gone on since.
 const TICK: Duration = Duration::from_secs(1);
 /// Least time between two readings of everything, unless somebody waits for one.
 const SPACING: Duration = Duration::from_secs(1);
@@ -211,8 +211,9 @@ impl Task {
                 for (name, found) in rows {
                     changed |= match found {
                         Some(health) => {
-                            let unsampled = health.group.filter(|group| ages.is_stale(group).is_none());
-                            witnesses.extend(unsampled.map(|group| (group, name.clone())));
+                            let unsampled =
+                                health.group.as_ref().filter(|group| ages.is_stale(group).is_none());
+                            witnesses.extend(unsampled.map(|group| (group.clone(), name.clone())));
                             let print = health.print();
                             table.set(name, health, print)
                         }
@@ -222,6 +223,8 @@ impl Task {
                 changed
             });
         }
+        // Otherwise the next change would copy them all.
+        drop(ages);
         // A writer not heard of before has no age yet.
         self.sample(witnesses.into_iter().collect()).await
     }
