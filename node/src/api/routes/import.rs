@@ -164,13 +164,44 @@ async fn wait_for_peers(app: &App, spread: &Spread, results: &mut [Done]) {
     stream::iter(written)
         .for_each_concurrent(WAITING_AT_ONCE, |(result, dot)| async move {
             // Whoever has no turn in time has not been asked about, which is no more than that.
-            let waited = timeout_at(deadline, spread.wait(app, Some(dot))).await;
-            let detail = match waited {
-                Ok(Ok(())) => None,
-                Ok(Err(problem)) => Some(problem.detail),
-                Err(_) => Some("the write is kept here; by how many others is not known so far".to_owned()),
+            let detail = match begun_by(deadline, spread.wait(app, Some(dot))).await {
+                Some(Ok(())) => None,
+                Some(Err(problem)) => Some(problem.detail),
+                None => Some("the write is kept here; by how many others is not known so far".to_owned()),
             };
             (result.spread, result.detail) = (Some(detail.is_none()), detail);
         })
         .await;
+}
+
+/// What comes of it by the deadline. After that it is not even begun: a timeout polls what it bounds before it looks at
+/// the time, and the node would go on waiting for a client who does not.
+async fn begun_by<T>(deadline: Instant, work: impl Future<Output = T>) -> Option<T> {
+    if Instant::now() >= deadline {
+        return None;
+    }
+    timeout_at(deadline, work).await.ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+    use std::future::pending;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_whose_turn_comes_too_late_is_not_begun() {
+        let begun = Cell::new(0);
+        let wait = || async {
+            begun.set(begun.get() + 1);
+            pending::<()>().await;
+        };
+        let deadline = Instant::now() + Duration::from_secs(1);
+        stream::iter(0..3)
+            .for_each_concurrent(2, |_| async {
+                assert_eq!(begun_by(deadline, wait()).await, None);
+            })
+            .await;
+        assert_eq!(begun.get(), 2, "the third has its turn when the time is over");
+    }
 }
