@@ -2,7 +2,8 @@
 //!
 //! It keeps the duties that `heck_core::Node::step` names, and one more: a life's name is on disk before
 //! anything that was minted in that life leaves the node. It never waits for the disk: until such a name is there, what
-//! the node says to its peers is lost, as datagrams may be at any time.
+//! the node says to its peers is lost, as datagrams may be at any time. When that lasts, because the disk is full or hangs, it is
+//! told.
 
 use crate::clock::Clock;
 use crate::counters::{Count, Counters};
@@ -23,10 +24,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::mem;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::sleep_until;
-use tracing::info;
+use tracing::{info, warn};
 
 /// How long the disk may take for the last records of a node that stops.
 const LAST_PATIENCE: Duration = Duration::from_secs(10);
@@ -43,6 +45,8 @@ pub(crate) struct Parts {
     pub looks: mpsc::Receiver<Look>,
     pub events: broadcast::Sender<Event>,
     pub counters: Arc<Counters>,
+    /// Where others see that peers hear nothing of the node, as the disk does not take its life's name.
+    pub is_mute: Arc<AtomicBool>,
     /// Bytes of records that may wait for the disk before nothing is taken in that writes more.
     pub journal_backlog_bytes: usize,
 }
@@ -126,6 +130,7 @@ impl Driver {
 
     async fn wait(&mut self) -> Happening {
         self.start_batch();
+        self.tell_of_silence();
         let keeps_up = self.keeps_up();
         let Parts { node, clock, udp, streams, store, probes, requests, looks, .. } = &mut self.parts;
         // While the disk is behind, what would write more waits: it would only gather in memory. A node without any
@@ -152,6 +157,7 @@ impl Driver {
     fn persisted(&mut self, up_to: u64) {
         if self.unnamed.is_some_and(|record| record <= up_to) {
             self.unnamed = None;
+            self.parts.is_mute.store(false, Ordering::Relaxed);
             info!("the new life is on disk: peers hear of the node again");
         }
         while let Some((_, answer)) = self.syncing.pop_front_if(|(record, _)| *record <= up_to) {
@@ -260,6 +266,19 @@ impl Driver {
                 StreamEffect::Frame { stream, .. } => self.parts.streams.cut(*stream),
                 StreamEffect::Close { stream } => self.parts.streams.close(*stream),
             }
+        }
+    }
+
+    /// Tells once that the node is silent for longer than a disk takes that does what it should.
+    fn tell_of_silence(&self) {
+        let Parts { store, is_mute, .. } = &self.parts;
+        if self.unnamed.is_none() || !(store.is_full() || store.watch().stalled().is_some()) {
+            return;
+        }
+        if !is_mute.swap(true, Ordering::Relaxed) {
+            warn!(
+                "the disk does not take the name of the node's new life: peers hear nothing of it until then"
+            );
         }
     }
 

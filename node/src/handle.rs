@@ -12,6 +12,7 @@ use heck_core::node::View;
 use heck_core::time::Time;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
@@ -66,6 +67,7 @@ pub(crate) struct Observed {
     pub(crate) counters: Arc<Counters>,
     pub(crate) probes: Arc<Places>,
     pub(crate) disk: DiskWatch,
+    pub(crate) is_mute: Arc<AtomicBool>,
 }
 
 impl NodeHandle {
@@ -121,6 +123,12 @@ impl NodeHandle {
     /// How the node's disk does.
     pub(crate) const fn disk(&self) -> &DiskWatch {
         &self.observed.disk
+    }
+
+    /// Whether peers hear nothing of the node: it has begun a new life, and the disk does not take its name.
+    #[must_use]
+    pub fn is_mute(&self) -> bool {
+        self.observed.is_mute.load(Ordering::Relaxed)
     }
 
     /// How the node's probes do.

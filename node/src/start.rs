@@ -77,7 +77,12 @@ fn run(
     let (ended_sender, ended) = watch::channel(None);
     let probes = Runner::new(&config.probes, counters.clone(), life.clock);
     let store = Store::new(journal, config.limits.compact_above_bytes, counters.clone());
-    let observed = Observed { counters: counters.clone(), probes: probes.places(), disk: store.watch() };
+    let observed = Observed {
+        counters: counters.clone(),
+        probes: probes.places(),
+        disk: store.watch(),
+        is_mute: Arc::default(),
+    };
     let driver = Driver::new(Parts {
         node: new_node(config, life, snapshot),
         clock: life.clock,
@@ -89,6 +94,7 @@ fn run(
         looks,
         events: events.clone(),
         counters,
+        is_mute: observed.is_mute.clone(),
         journal_backlog_bytes: config.limits.journal_backlog_bytes,
     });
     let jumps = tokio::spawn(tell_jumps(life.clock, observed.counters.clone()));

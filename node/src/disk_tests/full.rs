@@ -118,3 +118,32 @@ async fn a_removal_that_is_repeated_is_not_called_done_before_the_first_is_on_di
     }
     handle.shutdown().await.unwrap();
 }
+
+#[tokio::test]
+async fn a_node_that_cannot_write_down_its_new_life_is_not_ready_until_it_can() {
+    let dir = tempfile::tempdir().unwrap();
+    let peer = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let addr = peer.local_addr().unwrap();
+    let (handle, disk) = node(dir.path(), |config| {
+        config.members = vec![Member::new(name("peer"), to_core(addr))];
+        config.start = Start::Formed;
+    })
+    .await;
+    let api = api(&handle, ApiLimits::default());
+    let ready = || ask(api.addr(), "GET", "/readyz", "");
+    disk.set_full(true);
+    let waiting = write_on(&handle, put(2), 1).await;
+    assert!(ready().await.unwrap().starts_with("HTTP/1.1 200 "), "a full disk alone does not make it mute");
+    assert!(!handle.is_mute());
+    begin_another_life(&peer, &handle).await;
+    until_mute(&handle).await;
+    let mute = ready().await.unwrap();
+    assert!(mute.starts_with("HTTP/1.1 503 ") && mute.contains("peers hear nothing"), "{mute}");
+    assert!(ask(api.addr(), "GET", "/livez", "").await.unwrap().starts_with("HTTP/1.1 200 "));
+    disk.set_full(false);
+    waiting.await.unwrap().unwrap();
+    timeout(PATIENCE, handle.synced()).await.unwrap().unwrap();
+    assert!(ready().await.unwrap().starts_with("HTTP/1.1 200 "));
+    ping(&peer, handle.addr()).await;
+    handle.shutdown().await.unwrap();
+}

@@ -3,11 +3,7 @@
 use super::*;
 use crate::counters::Count;
 use crate::error::NodeError;
-use heck_core::effects::Event;
 use heck_core::entry::Body;
-use heck_core::member::{Life as Lives, Standing};
-use heck_core::packet::MemberUpdate;
-use heck_core::time::Span;
 use tokio::net::TcpListener;
 
 /// Waits until the node takes its disk for one that does not answer.
@@ -121,32 +117,8 @@ async fn a_new_life_is_not_heard_of_before_its_name_is_on_disk_and_the_node_goes
     })
     .await;
     ping(&peer, handle.addr()).await;
-    let mut events = handle.subscribe();
     let hang = disk.hang();
-    let later = Lives { boot: Boot(handle.boot().0 + 1_000), incarnation: 0 };
-    let me = NodeId::of(&name("n"));
-    let news = MemberUpdate {
-        node: me,
-        life: later,
-        standing: Standing::Alive,
-        age: Span::ZERO,
-        accuser: me,
-        card: None,
-    };
-    say(
-        &peer,
-        Packet { kind: PacketKind::Ping, nonce: 5, members: vec![news], ..Packet::default() },
-        handle.addr(),
-    )
-    .await;
-    let taken = async {
-        loop {
-            if let Ok(Some(Event::NewBoot(boot))) = events.next().await {
-                return boot;
-            }
-        }
-    };
-    assert!(timeout(PATIENCE, taken).await.expect("another life is begun") > later.boot);
+    begin_another_life(&peer, &handle).await;
     // What was sent before is on its way, and nothing follows it.
     let mut bytes = [0; 2_048];
     while peer.try_recv_from(&mut bytes).is_ok() {}
@@ -155,8 +127,11 @@ async fn a_new_life_is_not_heard_of_before_its_name_is_on_disk_and_the_node_goes
     let heard = timeout(Duration::from_millis(500), peer.recv_from(&mut bytes)).await;
     assert!(heard.is_err(), "the node is silent");
     timeout(PATIENCE, handle.view(|view, _| view.hash())).await.expect("it can be looked at").unwrap();
+    until_stalled(&handle).await;
+    until_mute(&handle).await;
     drop(hang);
     timeout(PATIENCE, handle.synced()).await.unwrap().unwrap();
+    assert!(!handle.is_mute());
     ping(&peer, handle.addr()).await;
     handle.shutdown().await.unwrap();
 }

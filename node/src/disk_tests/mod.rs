@@ -8,9 +8,12 @@ use crate::api::{ApiConfig, ApiLimits, ApiServer, Token, TokenScope, serve};
 use crate::error::CommandError;
 use crate::journal::TestDisk;
 use heck_core::codec::{decode_packet, encode_packet};
+use heck_core::effects::Event;
 use heck_core::id::{Dot, Name, NodeId};
-use heck_core::packet::{Packet, PacketKind};
+use heck_core::member::{Life as Lives, Standing};
+use heck_core::packet::{MemberUpdate, Packet, PacketKind};
 use heck_core::rng::Seed;
+use heck_core::time::Span;
 use std::path::Path;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -98,4 +101,40 @@ async fn ping(peer: &UdpSocket, to: SocketAddr) {
         }
     };
     timeout(PATIENCE, acked).await.expect("a ping is answered");
+}
+
+/// Tells a node as its peer of a later life of its own, and waits until it has begun another one.
+async fn begin_another_life(peer: &UdpSocket, handle: &NodeHandle) {
+    let mut events = handle.subscribe();
+    let later = Lives { boot: Boot(handle.boot().0 + 1_000), incarnation: 0 };
+    let me = NodeId::of(&name("n"));
+    let news = MemberUpdate {
+        node: me,
+        life: later,
+        standing: Standing::Alive,
+        age: Span::ZERO,
+        accuser: me,
+        card: None,
+    };
+    let packet = Packet { kind: PacketKind::Ping, nonce: 5, members: vec![news], ..Packet::default() };
+    say(peer, packet, handle.addr()).await;
+    let taken = async {
+        loop {
+            if let Ok(Some(Event::NewBoot(boot))) = events.next().await {
+                return boot;
+            }
+        }
+    };
+    assert!(timeout(PATIENCE, taken).await.expect("another life is begun") > later.boot);
+}
+
+/// Waits until the node knows that nobody hears of it.
+async fn until_mute(handle: &NodeHandle) {
+    let told = async {
+        while !handle.is_mute() {
+            handle.view(|view, _| view.hash()).await.unwrap();
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, told).await.expect("the node knows that it is mute");
 }

@@ -54,7 +54,7 @@ pub(crate) async fn livez(State(app): State<App>) -> Result<Json<Life>, Problem>
     look(&app).await.map(|(life, _)| Json(life))
 }
 
-/// Whether the node takes part, and can be asked and written to.
+/// Whether the node takes part, is heard by its peers, and can be asked and written to.
 #[utoipa::path(
     get, path = "/readyz", tag = "node",
     responses((status = 200, body = Life), (status = 503, body = Problem))
@@ -64,6 +64,13 @@ pub(crate) async fn readyz(State(app): State<App>) -> Result<Json<Life>, Problem
     if phase != Phase::Serving {
         return Err(Problem::new(Kind::NotServing, format!("the node is {}", life.phase))
             .next("It is ready once it has the state of a peer, or has waited for one for long enough."));
+    }
+    if app.node.is_mute() {
+        return Err(Problem::new(
+            Kind::NotServing,
+            "peers hear nothing of the node: it has begun a new life, and the disk does not take its name",
+        )
+        .next("Make room on the disk, or mend it: the node is heard again by itself."));
     }
     Ok(Json(life))
 }
