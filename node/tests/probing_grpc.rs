@@ -183,6 +183,9 @@ async fn errors_of_grpc_and_what_is_no_grpc_are_failures_that_say_why() {
         (Says::Message(Vec::new(), "0"), "no message"),
         (Says::Message(vec![1, 0, 0, 0, 2, 8, 1], "0"), "compressed"),
         (Says::Message(vec![0; 100_000], "0"), "gRPC status"),
+        (health(4), "none that the protocol has"),
+        // As a status of HTTP it would be a healthy one.
+        (Says::Message(vec![0, 0, 0, 0, 3, 8, 0xc8, 1], "0"), "none that the protocol has"),
     ] {
         let server = Server::start(says, None).await;
         let report = probe(&format!("grpc://{}", server.addr)).await;

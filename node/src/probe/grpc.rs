@@ -1,6 +1,6 @@
 //! gRPC checks: one call of `grpc.health.v1.Health/Check` over a connection of its own, by h2 alone.
 
-use super::grpc_message::{ANSWER_LIMIT, Serving, answer, code_name, request};
+use super::grpc_message::{ANSWER_LIMIT, HealthStatus, answer, code_name, request};
 use super::http::{AGENT, own_headers};
 use super::plan::{Exchange, Plan};
 use super::prober::{Prober, Progress, Stage};
@@ -52,10 +52,10 @@ pub(super) async fn check(
         call(stream, request, service, progress).await
     };
     let serving = serving?;
-    if serving == Serving::SERVING {
+    if serving == HealthStatus::Serving {
         return Ok(Reply::Connected);
     }
-    let status = u16::try_from(serving.0).unwrap_or(u16::MAX);
+    let status = serving as u16;
     progress.status = Some(status);
     progress.remark = Some(format!("the service is {}", serving.name()).into());
     Ok(Reply::Status(status))
@@ -126,7 +126,7 @@ async fn call(
     request: Request<()>,
     body: Bytes,
     progress: &mut Progress,
-) -> Result<Serving, Fault> {
+) -> Result<HealthStatus, Fault> {
     progress.enter(Stage::Answer);
     let begun = client::Builder::new()
         .enable_push(false)
@@ -189,7 +189,7 @@ async fn next_data(body: &mut RecvStream, read: usize) -> Result<Option<Bytes>, 
 }
 
 impl Received {
-    fn judge(&self) -> Result<Serving, Fault> {
+    fn judge(&self) -> Result<HealthStatus, Fault> {
         let fault = |text: &str| Err(Fault::origin(Failure::Protocol, text));
         let (status, headers) = (self.head.status(), self.head.headers());
         let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();

@@ -8,22 +8,26 @@ const PREFIX_LEN: usize = 5;
 /// Most bytes of an answer that are read: its one field takes two.
 pub(super) const ANSWER_LIMIT: usize = 1_024;
 
-/// What a server says of a service.
+/// What a server says of a service, with its number in the protocol.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Serving(pub u64);
-
-impl Serving {
+pub(super) enum HealthStatus {
+    Unknown = 0,
     /// It can be used.
-    pub(super) const SERVING: Self = Self(1);
+    Serving = 1,
+    NotServing = 2,
+    ServiceUnknown = 3,
+}
+
+impl HealthStatus {
+    const ALL: [Self; 4] = [Self::Unknown, Self::Serving, Self::NotServing, Self::ServiceUnknown];
 
     /// The name of the status in the protocol.
     pub(super) const fn name(self) -> &'static str {
-        match self.0 {
-            0 => "UNKNOWN",
-            1 => "SERVING",
-            2 => "NOT_SERVING",
-            3 => "SERVICE_UNKNOWN",
-            _ => "a status of a later version",
+        match self {
+            Self::Unknown => "UNKNOWN",
+            Self::Serving => "SERVING",
+            Self::NotServing => "NOT_SERVING",
+            Self::ServiceUnknown => "SERVICE_UNKNOWN",
         }
     }
 }
@@ -71,7 +75,7 @@ pub(super) fn request(service: &str) -> Vec<u8> {
 ///
 /// # Errors
 /// What is wrong with it.
-pub(super) fn answer(bytes: &[u8]) -> Result<Serving, &'static str> {
+pub(super) fn answer(bytes: &[u8]) -> Result<HealthStatus, &'static str> {
     let Some((prefix, mut message)) = bytes.split_first_chunk::<PREFIX_LEN>() else {
         return Err("the answer holds no message");
     };
@@ -83,16 +87,18 @@ pub(super) fn answer(bytes: &[u8]) -> Result<Serving, &'static str> {
         return Err("the message has another length than it says");
     }
     let broken = "the message is no answer of the health protocol";
-    let mut status = Serving(0);
+    let mut status = 0;
     while !message.is_empty() {
         let key = varint(&mut message).ok_or(broken)?;
         match (key >> 3, key & 7) {
-            (1, 0) => status = Serving(varint(&mut message).ok_or(broken)?),
+            (1, 0) => status = varint(&mut message).ok_or(broken)?,
             (0, _) => return Err(broken),
             (_, kind) => skip(kind, &mut message).ok_or(broken)?,
         }
     }
-    Ok(status)
+    // Another number would be taken for a status of HTTP further on, 200 for a healthy one.
+    let known = HealthStatus::ALL.into_iter().find(|serving| *serving as u64 == status);
+    known.ok_or("its health status is none that the protocol has")
 }
 
 fn skip(kind: u64, message: &mut &[u8]) -> Option<()> {
@@ -138,14 +144,14 @@ mod tests {
         assert_eq!(request(""), [0, 0, 0, 0, 0]);
         assert_eq!(request("a.B"), [0, 0, 0, 0, 5, 0x0a, 3, b'a', b'.', b'B']);
         assert_eq!(request(&"x".repeat(200))[..8], [0, 0, 0, 0, 203, 0x0a, 0xc8, 1]);
-        assert_eq!(answer(&[0, 0, 0, 0, 2, 8, 1]), Ok(Serving::SERVING));
+        assert_eq!(answer(&[0, 0, 0, 0, 2, 8, 1]), Ok(HealthStatus::Serving));
         assert_eq!(answer(&[0, 0, 0, 0, 2, 8, 2]).unwrap().name(), "NOT_SERVING");
         assert_eq!(answer(&[0, 0, 0, 0, 0]).unwrap().name(), "UNKNOWN", "what is 0 is left out");
         // A field 2 with a length, a field 3 of four bytes, one of eight and a number, all of a later version.
         let later = [0x12, 1, 9, 0x1d, 1, 2, 3, 4, 0x21, 1, 2, 3, 4, 5, 6, 7, 8, 0x28, 0x96, 1, 8, 1];
         assert_eq!(
             answer(&[&[0, 0, 0, 0, later.len() as u8], later.as_slice()].concat()),
-            Ok(Serving::SERVING)
+            Ok(HealthStatus::Serving)
         );
     }
 
@@ -160,6 +166,8 @@ mod tests {
             (&[0, 0, 0, 0, 2, 0, 1], "no answer"),
             (&[0, 0, 0, 0, 2, 0x0b, 1], "no answer"),
             (&[0, 0, 0, 0, 3, 0x12, 9, 1], "no answer"),
+            (&[0, 0, 0, 0, 2, 8, 4], "none that the protocol has"),
+            (&[0, 0, 0, 0, 3, 8, 0xc8, 1], "none that the protocol has"),
         ] {
             assert!(answer(bytes).unwrap_err().contains(why), "{bytes:?}");
         }
