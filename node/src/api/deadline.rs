@@ -80,8 +80,7 @@ fn late(app: &App, limit: Duration) -> Problem {
 
 /// How long a long poll waits by itself, a write for other nodes, and how much longer an import may take.
 fn asked_to_wait(uri: &Uri) -> Duration {
-    let query = uri.query().unwrap_or_default();
-    let waits_for_peers = query.split('&').any(|part| part.starts_with("wait_peers="));
+    let waits_for_peers = extract::parameter(uri, "wait_peers").is_some();
     let spread = if waits_for_peers { Duration::from_micros(WAIT_LIMIT.as_us()) } else { Duration::ZERO };
     if uri.path().ends_with(":import") {
         return extract::LONGEST_WAIT + spread;
@@ -89,6 +88,24 @@ fn asked_to_wait(uri: &Uri) -> Duration {
     if waits_for_peers {
         return spread;
     }
-    let wait = query.split('&').find_map(|part| part.strip_prefix("wait="));
-    extract::wait(wait).ok().flatten().unwrap_or_default()
+    let wait = extract::parameter(uri, "wait");
+    extract::wait(wait.as_deref()).ok().flatten().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_has_its_time_however_its_name_is_encoded() {
+        let spread = Duration::from_micros(WAIT_LIMIT.as_us());
+        for (uri, wait) in [
+            ("/v1/health?%77ait=20s", Duration::from_secs(20)),
+            ("/v1/kv/k?wait%5Fpeers=2", spread),
+            ("/v1/origins:import?wait%5fpeers=2", extract::LONGEST_WAIT + spread),
+            ("/v1/health?waited=20s", Duration::ZERO),
+        ] {
+            assert_eq!(asked_to_wait(&Uri::from_static(uri)), wait, "{uri}");
+        }
+    }
 }

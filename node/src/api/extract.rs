@@ -6,10 +6,12 @@ use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
 use heck_core::id::Name;
 use serde::de::DeserializeOwned;
+use std::borrow::Cow;
 use std::time::Duration;
+use url::form_urlencoded;
 
 /// The name in the path.
 pub(crate) struct Named(pub Name);
@@ -130,6 +132,12 @@ pub(crate) fn wants_events(headers: &HeaderMap) -> bool {
         .any(|kind| kind.split(';').next().is_some_and(|kind| kind.trim() == "text/event-stream"))
 }
 
+/// The first value of a parameter of the query, decoded as the routes decode it.
+pub(crate) fn parameter<'a>(uri: &'a Uri, name: &str) -> Option<Cow<'a, str>> {
+    let mut pairs = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
+    pairs.find_map(|(key, value)| (key == name).then_some(value))
+}
+
 /// The longest that a long poll waits.
 pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(300);
 
@@ -156,6 +164,20 @@ mod tests {
         assert_eq!(wait(Some("250ms")).unwrap(), Some(Duration::from_millis(250)));
         for wrong in ["301s", "-1", "soon", ""] {
             assert_eq!(wait(Some(wrong)).unwrap_err().status(), StatusCode::UNPROCESSABLE_ENTITY, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_parameter_is_found_however_it_is_encoded() {
+        for (uri, found) in [
+            ("/?wait=30s", Some("30s")),
+            ("/?%77ait=300s", Some("300s")),
+            ("/?a=b&w%61it=30%73&wait=1s", Some("30s")),
+            ("/?wait", Some("")),
+            ("/?waits=1s&x=wait=1s", None),
+            ("/", None),
+        ] {
+            assert_eq!(parameter(&Uri::from_static(uri), "wait").as_deref(), found, "{uri}");
         }
     }
 

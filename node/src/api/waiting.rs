@@ -15,10 +15,9 @@ use std::time::Duration;
 
 /// Whether an answer to this may take its time.
 fn waits(request: &Request) -> bool {
-    let wait =
-        request.uri().query().unwrap_or_default().split('&').find_map(|part| part.strip_prefix("wait="));
+    let wait = extract::parameter(request.uri(), "wait");
     // A wait that makes no sense is refused by its route.
-    let is_poll = extract::wait(wait).ok().flatten().is_some_and(|wait| !wait.is_zero());
+    let is_poll = extract::wait(wait.as_deref()).ok().flatten().is_some_and(|wait| !wait.is_zero());
     is_poll || extract::wants_events(request.headers())
 }
 

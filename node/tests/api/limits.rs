@@ -120,6 +120,7 @@ fn a_client_has_its_share_of_event_streams_and_long_polls_and_leaves_the_rest_to
     let more = api.send(api.client.get(api.url("/v1/messages")).header("accept", "text/event-stream"));
     assert_eq!(more.is(429).header("retry-after"), "5");
     assert_eq!(api.get_again("/v1/health?wait=20s", &etag).is(429).header("retry-after"), "5");
+    api.get_again("/v1/health?%77ait=20s", &etag).is(429);
     assert!(api.node.handle.counters().get(Count::WaitingRefused) >= 2);
     api.get("/v1/health").is(200);
     api.get_again("/v1/health?wait=0s", &etag).is(304);
