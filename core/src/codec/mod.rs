@@ -14,8 +14,8 @@ pub use body::{decode_entry, encode_entry, entry_len};
 pub use input::{decode_input, encode_input};
 pub use member::member_len;
 pub use packet::{
-    HEADER_LEN, SECTION_OVERHEAD, WINDOW_LEN, answer_lane_len, beat_len, beats_len, carried_len,
-    decode_packet, encode_packet, lane_seen_len, packet_len,
+    HEADER_LEN, SECTION_OVERHEAD, WINDOW_LEN, answer_lane_len, beat_len, carried_len, decode_packet,
+    encode_packet, freshness_len, lane_seen_len, packet_len,
 };
 pub use record::{decode_record, encode_record};
 
@@ -202,16 +202,17 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn heartbeats_add_to_a_packet_what_is_said_of_them() {
+    fn heartbeats_and_the_wish_for_them_add_to_a_packet_what_is_said_of_them() {
         let mut packet = crate::packet::Packet::default();
-        assert_eq!(beats_len(&packet), 0);
+        assert_eq!(freshness_len(&packet), 0);
         let bare = packet_len(&packet);
         for number in [1_u32, 200, 70_000] {
             let writer =
                 crate::id::Writer { node: crate::id::NodeId(number.into()), boot: crate::id::Boot(1) };
             let age = crate::time::Span::from_ms(number.into());
             packet.beats.push(crate::packet::Beat { writer, number, serial: 0, age, hops: 3 });
-            assert_eq!(packet_len(&packet) - bare, beats_len(&packet));
+            packet.overdue.push(writer.node);
+            assert_eq!(packet_len(&packet) - bare, freshness_len(&packet));
         }
     }
 

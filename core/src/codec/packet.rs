@@ -136,13 +136,23 @@ pub fn beat_len(beat: &Beat) -> usize {
 }
 
 /// The bytes that all heartbeats of a packet add to its encoding.
-#[must_use]
-pub fn beats_len(packet: &Packet) -> usize {
+fn beats_len(packet: &Packet) -> usize {
     if packet.beats.is_empty() {
         return 0;
     }
     let content: usize = packet.beats.iter().map(beat_len).sum();
     1 + varint_len(content as u64) + content
+}
+
+/// The bytes that knowing how old answers are adds to a packet: its heartbeats, and whose are overdue.
+#[must_use]
+pub fn freshness_len(packet: &Packet) -> usize {
+    beats_len(packet) + overdue_len(packet)
+}
+
+fn overdue_len(packet: &Packet) -> usize {
+    let content = 8 * packet.overdue.len();
+    if content == 0 { 0 } else { 1 + varint_len(content as u64) + content }
 }
 
 /// Splits off the lanes of the next shard: they stand in the order of the listed shards.
@@ -349,10 +359,7 @@ pub fn packet_len(packet: &Packet) -> usize {
         put_dot(&mut count, dot);
         len += len_of(count.0);
     }
-    if !packet.overdue.is_empty() {
-        len += len_of(8 * packet.overdue.len());
-    }
-    len
+    len + overdue_len(packet)
 }
 
 fn read_digest(reader: &mut Reader<'_>, packet: &mut Packet) -> Result<(), DecodeError> {

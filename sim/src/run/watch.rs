@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use heck_core::codec::beats_len;
+use heck_core::codec::freshness_len;
 use heck_core::effects::Event;
 use heck_core::id::Dot;
 use heck_core::node::Node;
@@ -208,7 +208,7 @@ impl Watch {
                 _ => &mut self.traffic.reply,
             };
             // Heartbeats ride on packets that would be sent anyway: they are bytes, and no datagrams.
-            let beats = beats_len(sent.packet) as u32;
+            let beats = freshness_len(sent.packet) as u32;
             let bytes = copies * u64::from(sent.len_bytes - beats + self.sealing_bytes);
             *category = Sent { count: category.count + copies, bytes: category.bytes + bytes };
             self.traffic.beat.bytes += copies * u64::from(beats);
