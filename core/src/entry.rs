@@ -75,6 +75,24 @@ pub enum HealthState {
     Draining = 4,
 }
 
+impl HealthState {
+    /// All there are.
+    pub const ALL: [Self; 5] =
+        [Self::Unknown, Self::Healthy, Self::Unhealthy, Self::Degraded, Self::Draining];
+
+    /// What people and programs call it, in lower case.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Healthy => "healthy",
+            Self::Unhealthy => "unhealthy",
+            Self::Degraded => "degraded",
+            Self::Draining => "draining",
+        }
+    }
+}
+
 /// Who was asked about an origin that is unhealthy, and what they said.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Confirmation {

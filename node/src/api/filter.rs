@@ -6,20 +6,6 @@ use heck_core::entry::{Body, HealthState};
 use heck_core::id::Name;
 use std::sync::Arc;
 
-/// The states by the names that clients use.
-pub(crate) const STATES: [(HealthState, &str); 5] = [
-    (HealthState::Unknown, "unknown"),
-    (HealthState::Healthy, "healthy"),
-    (HealthState::Unhealthy, "unhealthy"),
-    (HealthState::Degraded, "degraded"),
-    (HealthState::Draining, "draining"),
-];
-
-/// The name of a state.
-pub(crate) fn state_name(state: HealthState) -> &'static str {
-    STATES.iter().find(|(known, _)| *known == state).map_or("unknown", |(_, name)| name)
-}
-
 /// A filter: an origin has to meet all that is set.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Filter {
@@ -37,9 +23,9 @@ impl Filter {
         source: Option<String>,
     ) -> Result<Self, Problem> {
         let states = state.iter().flat_map(|list| list.split(',')).map(|name| {
-            let known = STATES.iter().find(|(_, known)| *known == name.trim());
-            known.map(|(state, _)| *state).ok_or_else(|| {
-                let all = STATES.map(|(_, name)| name).join(", ");
+            let known = HealthState::ALL.into_iter().find(|state| state.name() == name.trim());
+            known.ok_or_else(|| {
+                let all = HealthState::ALL.map(HealthState::name).join(", ");
                 Problem::new(Kind::Invalid, format!("`state` is `{name}`, allowed are {all}"))
             })
         });

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use heck_core::entry::{Body, Claim, Entry, HealthState, Hold};
+use heck_core::entry::{Body, Claim, Entry, Hold};
 use heck_core::id::{Dot, Lane, Name, NodeId, Store, Writer};
 use heck_core::interval::{IntervalSet, Range};
 use heck_core::member::{Life, Standing};
@@ -76,13 +76,7 @@ impl Names {
 }
 
 fn claimed(claim: &Claim) -> String {
-    let state = match claim.state {
-        HealthState::Unknown => "unknown",
-        HealthState::Healthy => "healthy",
-        HealthState::Unhealthy => "unhealthy",
-        HealthState::Degraded => "degraded",
-        HealthState::Draining => "draining",
-    };
+    let state = claim.state.name();
     let hold = match claim.hold {
         Hold::Held => "",
         Hold::Released => ", released",

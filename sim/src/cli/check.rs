@@ -3,9 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::find::find;
-use super::{Exit, Output, complain};
-use crate::scenario::{LoadError, ScenarioFile};
+use super::{Exit, Output, load};
 
 /// Check scenario files without running them.
 #[derive(clap::Args, Debug)]
@@ -28,29 +26,14 @@ pub struct Args {
 pub(super) fn run(args: &Args, output: &mut Output<'_>) -> io::Result<Exit> {
     let mut worst = Exit::Success;
     for given in &args.files {
-        let path = match find(given) {
-            Ok(path) => path,
-            Err(unknown) => {
-                writeln!(output.err, "{unknown}")?;
-                worst = worst.max(Exit::BadInput);
-                continue;
-            }
-        };
-        match ScenarioFile::load(&path, &args.sets) {
-            Ok(file) if args.resolved => write!(output.out, "{}", file.scenario.resolved_toml())?,
+        match load(given, &args.sets, output)? {
+            Ok((_, file)) if args.resolved => write!(output.out, "{}", file.scenario.resolved_toml())?,
             Ok(_) if args.quiet => {}
-            Ok(file) => {
+            Ok((path, file)) => {
                 let curves = if file.points.len() == 1 { "curve" } else { "curves" };
                 writeln!(output.out, "{}: ok, {} {curves}", path.display(), file.points.len())?;
             }
-            Err(error) => {
-                worst = worst.max(complain(&error, output)?);
-                if let LoadError::Invalid(report) = &error {
-                    let count = report.problems.len();
-                    let problems = if count == 1 { "problem" } else { "problems" };
-                    writeln!(output.err, "{}: {count} {problems}", path.display())?;
-                }
-            }
+            Err(refused) => worst = worst.max(refused),
         }
     }
     Ok(worst)

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::{Exit, Output, complain};
+use super::{Exit, Output, load_file};
 use crate::scenario::ScenarioFile;
 
 /// List the scenarios of a folder with their questions and what is expected.
@@ -46,9 +46,9 @@ pub(super) fn run(args: &Args, output: &mut Output<'_>) -> io::Result<Exit> {
     let mut worst = Exit::Success;
     let mut entries = Vec::with_capacity(paths.len());
     for path in paths {
-        match ScenarioFile::load(&path, &[]) {
+        match load_file(&path, &[], output)? {
             Ok(file) => entries.push(Entry::new(&path, file)),
-            Err(error) => worst = worst.max(complain(&error, output)?),
+            Err(refused) => worst = worst.max(refused),
         }
     }
     if args.json {

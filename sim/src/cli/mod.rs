@@ -12,11 +12,12 @@ mod theory;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal as _, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::scenario::LoadError;
+use crate::scenario::{LoadError, ScenarioFile};
 
 /// How a command ended; the number is the exit code of the process.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -99,16 +100,40 @@ pub fn run<I: IntoIterator<Item = T>, T: Into<OsString> + Clone>(args: I, output
     done.unwrap_or(Exit::Io)
 }
 
-/// Writes why a scenario file cannot be used.
-fn complain(error: &LoadError, output: &mut Output<'_>) -> io::Result<Exit> {
-    match error {
-        LoadError::Io { .. } => {
-            writeln!(output.err, "{error}")?;
-            Ok(Exit::Io)
+/// The scenario that is meant, or how bad it is that there is none, after saying why.
+fn load(
+    given: &Path,
+    sets: &[String],
+    output: &mut Output<'_>,
+) -> io::Result<Result<(PathBuf, ScenarioFile), Exit>> {
+    let path = match find::find(given) {
+        Ok(path) => path,
+        Err(unknown) => {
+            writeln!(output.err, "{unknown}")?;
+            return Ok(Err(Exit::BadInput));
         }
-        LoadError::Invalid(report) => {
+    };
+    Ok(load_file(&path, sets, output)?.map(|file| (path, file)))
+}
+
+/// The scenario of a file, or how bad it is that it cannot be used, after saying why.
+fn load_file(
+    path: &Path,
+    sets: &[String],
+    output: &mut Output<'_>,
+) -> io::Result<Result<ScenarioFile, Exit>> {
+    match ScenarioFile::load(path, sets) {
+        Ok(file) => Ok(Ok(file)),
+        Err(error @ LoadError::Io { .. }) => {
+            writeln!(output.err, "{error}")?;
+            Ok(Err(Exit::Io))
+        }
+        Err(LoadError::Invalid(report)) => {
             write!(output.err, "{}", report.render(output.color, 100))?;
-            Ok(Exit::BadInput)
+            let count = report.problems.len();
+            let problems = if count == 1 { "problem" } else { "problems" };
+            writeln!(output.err, "{}: {count} {problems}", path.display())?;
+            Ok(Err(Exit::BadInput))
         }
     }
 }

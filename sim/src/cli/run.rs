@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::find::find;
-use super::{Exit, Output, complain};
+use super::{Exit, Output, load};
 use crate::report::outcome::{Expectation, Outcome, Verdict};
 use crate::report::{json, store, table, write};
 use crate::run::{Options, RunError, expectations, run_count, run_scenario};
@@ -77,17 +76,9 @@ pub(super) fn run(args: &Args, output: &mut Output<'_>) -> io::Result<Exit> {
     let mut files = Vec::new();
     let mut worst = Exit::Success;
     for given in &args.files {
-        let path = match find(given) {
-            Ok(path) => path,
-            Err(unknown) => {
-                writeln!(output.err, "{unknown}")?;
-                worst = worst.max(Exit::BadInput);
-                continue;
-            }
-        };
-        match ScenarioFile::load(&path, &sets) {
-            Ok(file) => files.push((path, file)),
-            Err(error) => worst = worst.max(complain(&error, output)?),
+        match load(given, &sets, output)? {
+            Ok(read) => files.push(read),
+            Err(refused) => worst = worst.max(refused),
         }
     }
     for (_, file) in &files {

@@ -4,7 +4,7 @@ use super::to_json;
 use crate::api::App;
 use crate::api::etag::Conditions;
 use crate::api::extract::{Named, Params, wait, wants_events};
-use crate::api::filter::{Filter, state_name};
+use crate::api::filter::Filter;
 use crate::api::model::{Age, Ages, HealthRow, OriginRow, Row, Table};
 use crate::api::page;
 use crate::api::problem::Problem;
@@ -154,7 +154,7 @@ fn summary<'a>(name: &'a Name, row: &'a HealthRow, ages: &Ages) -> HealthSummary
     let age: Option<Age> = row.group.as_ref().and_then(|group| ages.age(group));
     HealthSummary {
         name: name.as_str(),
-        state: state_name(row.state),
+        state: row.state.name(),
         since: row.since.map(Moment),
         age_ms: age.map(|age| age.age_ms),
         age_bound_ms: age.map(|age| age.bound_ms),

@@ -3,7 +3,6 @@
 use super::life::phase_name;
 use super::members::standing_name;
 use crate::api::App;
-use crate::api::filter::{STATES, state_name};
 use crate::api::problem::Problem;
 use crate::metrics::{OriginSample, Sample, encode};
 use axum::extract::State;
@@ -47,7 +46,7 @@ pub(crate) async fn metrics(State(app): State<App>) -> Result<impl IntoResponse,
     let mut sample = app.node.view(look).await?;
     let health = app.model.health.borrow().clone();
     let count = |state| health.after(None).filter(|(_, row)| row.value.state == state).count() as u64;
-    sample.origins = STATES.map(|(state, name)| (name, count(state))).to_vec();
+    sample.origins = HealthState::ALL.map(|state| (state.name(), count(state))).to_vec();
     sample.origins_stale = health.after(None).filter(|(_, row)| row.value.is_stale).count() as u64;
     sample.origins_owned = health.after(None).filter(|(_, row)| row.value.is_own).count() as u64;
     sample.keys = app.model.keys.borrow().len() as u64;
@@ -58,7 +57,7 @@ pub(crate) async fn metrics(State(app): State<App>) -> Result<impl IntoResponse,
         let ages = app.model.ages();
         let each = health.after(None).map(|(name, row)| OriginSample {
             name: name.as_str().to_owned(),
-            state: state_name(row.value.state),
+            state: row.value.state.name(),
             is_healthy: row.value.state == HealthState::Healthy,
             is_stale: row.value.is_stale,
             age_ms: row.value.group.as_ref().and_then(|group| ages.age(group)).map(|age| age.age_ms),

@@ -3,7 +3,7 @@
 use super::super::say;
 use crate::handle::{Events, NodeHandle};
 use heck_core::effects::Event;
-use heck_core::entry::{Ballot, Claim, HealthState, Hold};
+use heck_core::entry::{Ballot, Claim, Hold};
 use heck_core::id::{Name, NodeId};
 use heck_core::state::Change;
 use std::collections::{BTreeMap, BTreeSet};
@@ -87,13 +87,7 @@ fn tell(
     spread: Option<Duration>,
 ) -> String {
     let by = names.get(&claim.ballot.writer.node).map_or("somebody", Name::as_str);
-    let state = match claim.state {
-        HealthState::Unknown => "unknown",
-        HealthState::Healthy => "healthy",
-        HealthState::Unhealthy => "unhealthy",
-        HealthState::Degraded => "degraded",
-        HealthState::Draining => "draining",
-    };
+    let state = claim.state.name();
     let confirmed = match claim.confirmation {
         asked if asked.answered > 0 => format!(", {} of {} others agree", asked.agreed, asked.answered),
         _ => String::new(),
