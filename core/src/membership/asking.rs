@@ -293,14 +293,14 @@ impl Membership {
             match verdict {
                 Verdict::Clear => _ = self.doubts.remove(&node),
                 Verdict::Wait if is_stale => _ = self.doubts.remove(&node),
-                Verdict::Wait => self.ask_on(&member, local, effects),
-                Verdict::Suspect => self.suspect(&member, local, effects),
+                Verdict::Wait => self.ask_on(&member, witnesses, local, effects),
+                Verdict::Suspect => self.suspect(&member, witnesses, local, effects),
                 Verdict::Bury => self.bury(&member, local, effects),
             }
         }
     }
 
-    fn suspect(&mut self, member: &Member, local: &mut Local<'_>, effects: &mut Effects) {
+    fn suspect(&mut self, member: &Member, witnesses: usize, local: &mut Local<'_>, effects: &mut Effects) {
         let Some(doubt) = self.doubts.get_mut(&member.node) else { return };
         doubt.public = Some(local.now);
         doubt.life = member.life;
@@ -309,7 +309,7 @@ impl Membership {
         if member.standing == Standing::Alive {
             self.change(suspected.clone(), Span::ZERO, local, effects);
         }
-        self.ask_on(&suspected, local, effects);
+        self.ask_on(&suspected, witnesses, local, effects);
     }
 
     fn bury(&mut self, member: &Member, local: &mut Local<'_>, effects: &mut Effects) {
@@ -319,7 +319,7 @@ impl Membership {
     }
 
     /// Asks a doubted member again, and others to ask it.
-    fn ask_on(&mut self, member: &Member, local: &mut Local<'_>, effects: &mut Effects) {
+    fn ask_on(&mut self, member: &Member, witnesses: usize, local: &mut Local<'_>, effects: &mut Effects) {
         let Some(doubt) = self.doubts.get_mut(&member.node) else { return };
         let is_public = doubt.public.is_some();
         if member.standing == Standing::Suspect && !is_public && local.now < doubt.since + OTHERS_TURN {
@@ -332,12 +332,14 @@ impl Membership {
         let is_urgent = !is_public && self.baseline.miss() >= 2 * BIT;
         let pause = doubt.pause(local.config.timeout);
         doubt.next_ask = local.now + if is_urgent { Span(pause.as_us() / 2) } else { pause };
-        let needs_help = doubt.needs_help();
+        let needs_help = doubt.needs_help(&self.baseline, witnesses);
         self.ping(member.node, member.addr, None, local, effects);
-        let (helpers, tries) = match is_public {
-            true => ((local.config.helpers * local.repeat).div_ceil(16).min(16), 4),
-            false if needs_help => (local.config.helpers, 2),
-            false => (0, 0),
+        // The way there and back is lossy too, so that whoever was reached asks the more often.
+        let tries = (2 * local.repeat * local.repeat).div_ceil(16 * 16).min(8) as u8;
+        let (helpers, tries) = match (needs_help, is_public) {
+            (true, true) => ((local.config.helpers * local.repeat).div_ceil(16).min(16), tries.max(4)),
+            (true, false) => (local.config.helpers, tries),
+            (false, _) => (0, 0),
         };
         for _ in 0..helpers {
             let is_helper = |other: &&Member| {

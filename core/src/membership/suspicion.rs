@@ -14,6 +14,8 @@ const WITNESS_LIMIT: i32 = 9 * BIT;
 const SUSPECT_AT: i32 = 10 * BIT;
 /// From here on others are asked to ask.
 const HELP_AT: i32 = 5 * BIT / 2;
+/// And after so many misses at any loss.
+const HELP_AFTER: i32 = 6;
 /// One healthy member in a hundred million attempts' worth of chance.
 const BURY_AT: i32 = 27 * BIT;
 /// As many must have found it silent, where there are as many.
@@ -170,9 +172,26 @@ impl Doubt {
         self.witnesses.iter().map(|witness| witness.score).sum()
     }
 
-    /// Whether others are to be asked to ask. Where much is lost a few misses are nothing to trouble anyone with.
-    pub fn needs_help(&self) -> bool {
-        self.public.is_some() || self.score() >= HELP_AT
+    /// Whether others are to be asked to ask, of whom so many could be heard. Where much is lost a few misses are
+    /// nothing to trouble anyone with, and so many prove little, but enough to hear what others find. Nor is there more
+    /// to hear when only time is lacking.
+    pub fn needs_help(&self, baseline: &Baseline, witnesses: usize) -> bool {
+        match self.public {
+            Some(_) => !self.is_proven(witnesses) || self.confirmations() < CONFIRMATIONS,
+            None => self.score() >= HELP_AT.min(HELP_AFTER * baseline.miss()),
+        }
+    }
+
+    /// Whether as many have found it silent as make a burial, and it only has its time to speak for itself.
+    pub fn is_proven(&self, witnesses: usize) -> bool {
+        let needed = WITNESSES.min(witnesses).max(1);
+        let is_enough = self.score() >= BURY_AT.min(WITNESS_LIMIT * needed as i32);
+        is_enough && self.silent_witnesses() >= needed
+    }
+
+    /// How many besides this node say the same.
+    fn confirmations(&self) -> usize {
+        self.silent_witnesses().saturating_sub(1) + self.accusers.len()
     }
 
     fn silent_witnesses(&self) -> usize {
@@ -200,11 +219,8 @@ impl Doubt {
             None if score >= SUSPECT_AT.min(WITNESS_LIMIT * share - BIT) => Verdict::Suspect,
             None => Verdict::Wait,
             Some(since) => {
-                let is_proven =
-                    score >= BURY_AT.min(WITNESS_LIMIT * share) && self.silent_witnesses() >= needed;
-                let confirmations = Some(self.silent_witnesses().saturating_sub(1) + self.accusers.len());
-                let is_time = now >= since + timeout(config, live, confirmations);
-                if is_proven && is_time { Verdict::Bury } else { Verdict::Wait }
+                let is_time = now >= since + timeout(config, live, Some(self.confirmations()));
+                if is_time && self.is_proven(witnesses) { Verdict::Bury } else { Verdict::Wait }
             }
         }
     }
@@ -287,6 +303,38 @@ mod tests {
         let mut baseline = Baseline::new();
         (0..500).for_each(|_| baseline.note(true));
         baseline
+    }
+
+    #[test]
+    fn others_are_asked_after_a_few_misses_whatever_is_lost() {
+        let mut poor = Baseline::new();
+        (0..500).for_each(|n| poor.note(n % 4 == 0));
+        for (baseline, misses) in [(good(), 1), (poor, HELP_AFTER as u32)] {
+            let mut doubt = Doubt::new(Life::default(), Time::ZERO);
+            doubt.testify(NodeId(1), misses - 1, 0, &baseline);
+            assert!(!doubt.needs_help(&baseline, 9), "{baseline:?}");
+            doubt.testify(NodeId(1), 1, 0, &baseline);
+            assert!(doubt.needs_help(&baseline, 9), "{baseline:?}");
+            doubt.testify(NodeId(1), 1, 1, &baseline);
+            assert!(!doubt.needs_help(&baseline, 9), "an answer outweighs them: {baseline:?}");
+        }
+    }
+
+    #[test]
+    fn nobody_is_troubled_any_more_where_only_time_is_lacking() {
+        let mut doubt = Doubt::new(Life::default(), Time::ZERO);
+        doubt.public = Some(Time::ZERO);
+        for witness in 1..=CONFIRMATIONS as u64 + 1 {
+            assert!(doubt.needs_help(&good(), 9), "{witness}");
+            doubt.testify(NodeId(witness), 100, 0, &good());
+        }
+        assert!(!doubt.needs_help(&good(), 9));
+        assert_eq!(doubt.verdict(&config(), (10, 9), Time::ZERO), Verdict::Wait);
+        assert_eq!(doubt.verdict(&config(), (10, 9), Time::ZERO + Span::from_secs(1_000)), Verdict::Bury);
+        // Those who get through put it in doubt again.
+        doubt.testify(NodeId(5), 20, 20, &good());
+        doubt.testify(NodeId(6), 20, 20, &good());
+        assert!(doubt.needs_help(&good(), 9));
     }
 
     #[test]

@@ -81,13 +81,14 @@ impl Node {
         let local = repair_local!(self, now);
         fill_request(&mut self.repair, local, &mut self.rng, &mut packet);
         let nonce = packet.nonce;
-        self.name_overdue(now, &mut packet);
         self.fill_news(now, &mut packet);
         let room = self.config.room() as usize;
         let limit = (self.config.rumour_bytes as usize)
             .min(room.saturating_sub(packet_len(&packet) + SECTION_OVERHEAD));
         fill_rumours(&mut self.recents, &self.state, &self.config, now, limit, &mut packet);
         self.fill_beats(now, &[], &mut packet);
+        // Last, as news is worth more than the age of what is known.
+        self.name_overdue(now, &mut packet);
         effects.send(peer, packet);
         nonce
     }

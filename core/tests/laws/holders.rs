@@ -48,7 +48,7 @@ pub const HELD_BY_OTHERS: Law = Law {
 
 fn held_by_others(trial: &Trial) -> Result<(), String> {
     trial.for_all(
-        &(any::<u16>(), 0..600_u32, 0..400_u64, 1..6_u16),
+        &(any::<u16>(), 0..600_u32, 0..2_000_u64, 1..6_u16),
         |(seed, loss_permille, sync_ms, count), planted| {
             let weather = Weather { loss_permille, sync: Span::from_ms(sync_ms), ..Weather::default() };
             let config = Config { planted, ..Config::default() };

@@ -154,7 +154,8 @@ pub struct Traffic {
     pub reply: Sent,
     /// Pings and acks: asking for someone who did not answer, and introductions.
     pub probe: Sent,
-    /// Heartbeats of freshness. They ride on the other packets, so they are bytes and no datagrams; those packets are
+    /// Heartbeats of freshness, and the names of the nodes whose heartbeat is asked for. They ride on the other packets,
+    /// so they are bytes and no datagrams; those packets are
     /// counted without them.
     pub beat: Sent,
     /// Stream frames (not datagrams), for state too large for one.
