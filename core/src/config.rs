@@ -171,7 +171,7 @@ pub struct Config {
     pub datagram_limit: u32,
     /// Bytes of it that are kept free for sealing. 48 unless set.
     pub sealing_reserve: u32,
-    /// Entries above this size go by stream. 1,100 unless set.
+    /// Entries above this size go by stream. 100 to 100 bytes less than a reply may have; 1,100 unless set.
     pub entry_datagram_limit: u32,
     /// Greatest one-way time of a datagram, for the bound on ages. 1 s unless set.
     pub max_transit: Span,
@@ -261,6 +261,8 @@ impl Config {
         let day_us = Span::from_secs(24 * 3_600).as_us();
         let span = |key, span: Span, min: Span, max_us: u64| (key, span.as_us(), min.as_us(), max_us);
         let ms = Span::from_ms;
+        // What is not sent by stream must fit a reply, or it never arrives where it was missed.
+        let entry_most = u64::from(self.room().min(self.reply_bytes)) - 100;
         let checks = [
             span("repair_interval", self.repair_interval, ms(10), day_us / 24),
             ("repair_fanout", self.repair_fanout.into(), 1, 16),
@@ -285,7 +287,7 @@ impl Config {
             ("frame_bytes", self.frame_bytes.into(), 4_096, 1 << 24),
             ("datagram_limit", self.datagram_limit.into(), 600, 65_000),
             ("sealing_reserve", self.sealing_reserve.into(), 0, 200),
-            ("entry_datagram_limit", self.entry_datagram_limit.into(), 100, u64::from(self.room()) - 100),
+            ("entry_datagram_limit", self.entry_datagram_limit.into(), 100, entry_most),
             span("max_transit", self.max_transit, Span::ZERO, day_us),
             ("clock_drift_ppm", self.clock_drift_ppm.into(), 0, 1_000_000),
             ("confirmers", self.ownership.confirmers.into(), 0, 16),

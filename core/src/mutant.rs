@@ -97,6 +97,8 @@ mutants! {
     ForgetBeatAge,
     /// Whoever does not answer a few times is buried, whatever is usual.
     TrustSilence,
+    /// A helper counts attempts whose time has not passed as misses when another one is answered.
+    CountPending,
     /// A burial counts although the member was heard of since.
     IgnoreHeard,
     /// A node that hears of its own death does not refute it.

@@ -146,12 +146,17 @@ impl Membership {
     /// Sends the report of an errand. One that was in vain is remembered for an answer that is only late.
     fn report(&mut self, nonce: u32, answered: bool, local: &Local<'_>, effects: &mut Effects) {
         let Some(at) = self.errands.iter().position(|errand| errand.nonce == nonce) else { return };
+        // Of attempts whose time has not passed nothing is known yet: whoever answers one of them is not silent to the
+        // others.
+        let is_over = |attempt: &&Attempt| attempt.errand == Some(nonce) && attempt.missed;
+        let missed = self.attempts.iter().filter(is_over).count() as u8;
         let errand = &mut self.errands[at];
+        let is_known = answered && !local.planted.is(Mutant::CountPending);
+        let tried = if is_known { missed + 1 } else { errand.tried };
         let mut ack = effects.packet();
         ack.reset(PacketKind::Ack, local.me);
         ack.nonce = errand.nonce;
-        ack.subject =
-            Some(Subject { node: errand.subject, tried: errand.tried, answered: u8::from(answered) });
+        ack.subject = Some(Subject { node: errand.subject, tried, answered: u8::from(answered) });
         effects.send(errand.client, ack);
         if answered {
             self.errands.swap_remove(at);

@@ -11,6 +11,7 @@ use heck_core::mutant::Mutant;
 /// Which law catches which bug.
 const KILLERS: &[(Mutant, Law)] = &[
     (Mutant::TrustSilence, membership::LOSS_IS_NOT_DEATH),
+    (Mutant::CountPending, membership::SLOW_IS_NOT_DEAD),
     (Mutant::IgnoreHeard, membership::PARTITIONS_HEAL),
     (Mutant::ForgetRefutation, membership::PARTITIONS_HEAL),
     (Mutant::TrustSleep, outages::SLEEP_IS_NOT_SILENCE),

@@ -67,6 +67,24 @@ fn loss_is_not_death(trial: &Trial) -> Result<(), String> {
     })
 }
 
+pub const SLOW_IS_NOT_DEAD: Law = Law {
+    name: "answers that come as late as the timeout, now and then, make nobody dead in three minutes",
+    seed: 83,
+    cases: 4,
+    check: slow_is_not_dead,
+};
+
+fn slow_is_not_dead(trial: &Trial) -> Result<(), String> {
+    trial.for_all(&any::<u16>(), |seed, planted| {
+        let weather = Weather { loss_permille: 10, latency_us: (1_000, 300_000), ..Weather::default() };
+        let config = Config { planted, ..Config::default() };
+        let mut cluster = Cluster::formed(20, config, weather, u64::from(seed));
+        cluster.run_for(Span::from_secs(180));
+        prop_assert_eq!(deaths(&cluster), []);
+        Ok(())
+    })
+}
+
 pub const PARTITIONS_HEAL: Law = Law {
     name: "two sides that have buried each other meet again within 30 s, and nobody buries its own side",
     seed: 82,
@@ -251,6 +269,11 @@ fn a_crash_is_known_to_everyone() {
 #[test]
 fn loss_alone_kills_nobody() {
     LOSS_IS_NOT_DEATH.hold();
+}
+
+#[test]
+fn who_answers_slowly_is_not_held_dead() {
+    SLOW_IS_NOT_DEAD.hold();
 }
 
 #[test]

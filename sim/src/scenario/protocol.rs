@@ -110,7 +110,7 @@ section! {
         datagram_limit: Bytes = default("1400B").at_least("600B").at_most("65000B"),
         /// Bytes of it that are kept free for sealing.
         sealing_reserve: Bytes = default("48B").at_most("200B"),
-        /// Entries above this size go by stream.
+        /// Entries above this size go by stream; at most 100 bytes less than `reply_bytes` and than a datagram holds.
         entry_datagram_limit: Bytes = default("1100B").at_least("100B").at_most("64900B"),
         /// Greatest one-way time of a datagram, for the bound on ages.
         max_transit: Span = default("1s").at_most("1d"),
@@ -235,12 +235,12 @@ mod tests {
     fn settings_reach_the_core() {
         let sets = [
             "cluster.protocol.broadcast=12",
-            "cluster.protocol.reply_bytes=1KiB",
+            "cluster.protocol.reply_bytes=1300B",
             "cluster.protocol.heartbeat=2s",
         ];
         let config = scenario(&sets).unwrap().cluster.protocol.config().unwrap();
         assert_eq!(config.broadcast, Broadcast::Some(12));
-        assert_eq!((config.reply_bytes, config.heartbeat), (1_024, Some(Span::from_secs(2))));
+        assert_eq!((config.reply_bytes, config.heartbeat), (1_300, Some(Span::from_secs(2))));
     }
 
     #[test]
