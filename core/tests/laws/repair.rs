@@ -51,7 +51,7 @@ fn datagrams_fit(trial: &Trial) -> Result<(), String> {
             sealing_reserve,
             reply_bytes,
             rumour_bytes,
-            entry_datagram_limit: room - 200,
+            entry_datagram_limit: room.min(reply_bytes) - 100,
             heartbeat: Some(Span::from_ms(500)),
             planted,
             ..Config::default()
@@ -92,6 +92,7 @@ fn forgetful(planted: Planted) -> Config {
         recent_limit: 16,
         rumour_bytes: 0,
         reply_bytes: 500,
+        entry_datagram_limit: 400,
         broadcast: Broadcast::None,
         membership: None,
         planted,

@@ -94,9 +94,11 @@ fn shown(state: &State, store: Store, name: &Name) -> BTreeSet<u32> {
 }
 
 fn config(rng: &mut Stream, planted: Planted) -> Config {
+    let reply_bytes = [200, 400, 1_352][rng.below(3) as usize];
     Config {
         checks: None,
-        reply_bytes: [200, 400, 1_352][rng.below(3) as usize],
+        reply_bytes,
+        entry_datagram_limit: (reply_bytes - 100).min(1_100),
         rumour_bytes: [0, 200, 600][rng.below(3) as usize],
         fence_after: FENCE_AFTER,
         retention: Retention { age: Span::from_secs(3), bytes: 10_000 },
