@@ -7,5 +7,6 @@ pub mod report;
 pub mod run;
 pub mod scenario;
 pub mod stats;
+pub mod swarm;
 pub mod theory;
 pub mod units;

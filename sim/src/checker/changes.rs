@@ -38,8 +38,12 @@ impl Checkers {
             Ok(number) => number,
             Err(detail) => return self.note(Check::UniqueDots, step.time, step.node, Some(detail)),
         };
-        let witness = &mut self.witnesses[step.node as usize];
         let is_message = dot.lane.store == Store::Log;
+        self.looked(Check::UniqueDots);
+        if is_message {
+            self.looked(Check::DeliveredOnce);
+        }
+        let witness = &mut self.witnesses[step.node as usize];
         let is_new = witness.learned.insert(number);
         if is_message {
             witness.delivered.insert(number);
@@ -76,6 +80,9 @@ impl Checkers {
             Err(detail) => return self.note(Check::UniqueDots, step.time, step.node, Some(detail)),
         };
         self.witnesses[step.node as usize].dead.insert(number);
+        if matches!(entry.body, Body::Claim(_)) {
+            self.looked(Check::NoRegress);
+        }
         let (check, detail) = match reason(&mut self.history, step.protocol.node().view().state(), entry) {
             Reason::Good => return,
             Reason::Lesser => {

@@ -37,7 +37,7 @@ use members::Standings;
 pub use members::lists_differ;
 use visit::turns;
 use witness::Witness;
-use words::Names;
+pub use words::Names;
 
 /// After this many violations a run is stopped: the first ones tell the story.
 pub const VIOLATION_LIMIT: usize = 16;
@@ -174,7 +174,12 @@ pub struct Checkers {
     checks: Option<CheckRecord>,
     /// Counts visits, so that each looks elsewhere.
     turn: usize,
+    /// How often each check had something to look at, in the order of [`Check::ALL`].
+    looks: Looks,
 }
+
+/// A count for each check, in the order of [`Check::ALL`].
+pub type Looks = [u64; Check::ALL.len()];
 
 impl Checkers {
     /// Checkers for a run that begins like this.
@@ -193,7 +198,18 @@ impl Checkers {
             bounds,
             transit_holds,
             turn: 0,
+            looks: Looks::default(),
         }
+    }
+
+    /// How often each check had something to look at.
+    #[must_use]
+    pub const fn looks(&self) -> &Looks {
+        &self.looks
+    }
+
+    const fn looked(&mut self, check: Check) {
+        self.looks[check as usize] += 1;
     }
 
     /// What was found.
@@ -209,6 +225,7 @@ impl Checkers {
     }
 
     fn note(&mut self, check: Check, time: Time, node: u32, broken: Option<String>) {
+        self.looked(check);
         if let Some(detail) = broken
             && !self.is_full()
         {
@@ -239,6 +256,7 @@ impl Checkers {
 
     /// Notes what is wrong with the lists of members after quiet, and where.
     pub fn note_lists(&mut self, time: Time, broken: Option<(u32, String)>) {
+        self.looked(Check::ListsRight);
         if let Some((index, detail)) = broken {
             self.note(Check::ListsRight, time, index, Some(detail));
         }
@@ -260,8 +278,9 @@ impl Checkers {
         clock: impl Fn(u32) -> Time,
         nodes: impl Iterator<Item = (u32, &'a Node)>,
     ) {
-        let broken =
-            self.checks.as_ref().and_then(|record| record.disputed(self.history.names(), clock, nodes));
+        let Some(record) = &self.checks else { return };
+        let broken = record.disputed(self.history.names(), clock, nodes);
+        self.looked(Check::OneOwner);
         if let Some((index, detail)) = broken {
             self.note(Check::OneOwner, time, index, Some(detail));
         }
@@ -297,6 +316,10 @@ impl Checkers {
     /// Visits a node thoroughly.
     pub fn visit(&mut self, now: Now, index: u32, node: &Node, effort: Effort) {
         self.turn = self.turn.wrapping_add(1);
+        if !self.history.minted().is_empty() {
+            self.looked(Check::NoOverClaim);
+            self.looked(Check::NoVanishing);
+        }
         if let Some((check, detail)) = self.holdings(index, node, effort.entries) {
             self.note(check, now.world, index, Some(detail));
         }
@@ -308,11 +331,11 @@ impl Checkers {
         if self.transit_holds {
             let broken = self.understated(now, node, effort.origins);
             self.note(Check::Fresh, now.world, index, broken);
-            let broken = self.checks.as_ref().and_then(|record| {
+            if let Some(record) = &self.checks {
                 let origins = turns(record.len(), effort.origins, self.turn).map(|origin| origin as u32);
-                record.understated(self.history.names(), now, node, origins)
-            });
-            self.note(Check::OnSchedule, now.world, index, broken);
+                let broken = record.understated(self.history.names(), now, node, origins);
+                self.note(Check::OnSchedule, now.world, index, broken);
+            }
         }
     }
 

@@ -8,7 +8,9 @@ mod find;
 mod list;
 mod plot;
 mod run;
+mod swarm;
 mod theory;
+mod twice;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal as _, Write};
@@ -56,6 +58,8 @@ enum Command {
     List(list::Args),
     Plot(plot::Args),
     Theory(theory::Args),
+    Swarm(swarm::Args),
+    Twice(twice::Args),
 }
 
 /// Where a command writes to.
@@ -93,6 +97,8 @@ pub fn run<I: IntoIterator<Item = T>, T: Into<OsString> + Clone>(args: I, output
         Command::Run(args) => run::run(&args, output),
         Command::Check(args) => check::run(&args, output),
         Command::List(args) => list::run(&args, output),
+        Command::Twice(args) => twice::run(&args, output),
+        Command::Swarm(args) => swarm::run(&args, output),
         Command::Plot(args) => plot::run(&args, output),
         Command::Theory(args) => theory::run(&args, output),
     };

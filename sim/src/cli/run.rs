@@ -115,7 +115,7 @@ fn run_file(
     output: &mut Output<'_>,
 ) -> io::Result<Exit> {
     let progress = progress(args, file);
-    let options = Options { wire: args.wire, replay: args.replay(path) };
+    let options = Options { wire: args.wire, replay: args.replay(path), ..Options::default() };
     let result = pool.install(|| run_scenario(file, &options, &|| progress.inc(1)));
     progress.finish_and_clear();
     let outcome = match result {

@@ -6,6 +6,7 @@ use heck_core::time::Time;
 
 use super::outbox::Outbox;
 use super::protocol::Protocol;
+use super::trace::TraceEvent;
 
 /// One step of a node, after it was taken and before its effects leave the node.
 pub struct Step<'a, P: Protocol> {
@@ -13,6 +14,8 @@ pub struct Step<'a, P: Protocol> {
     pub time: Time,
     /// The node's index.
     pub node: u32,
+    /// What woke it.
+    pub cause: &'a TraceEvent,
     /// Its state after the step.
     pub protocol: &'a P,
     /// What it wants done: datagrams with sizes and destinations, records, events.

@@ -75,6 +75,12 @@ impl Trace {
         self.count
     }
 
+    /// The last event; before the first one, one of no content.
+    #[must_use]
+    pub fn last(&self) -> &TraceEvent {
+        &self.recent[self.count.saturating_sub(1) as usize % RECENT]
+    }
+
     /// The last events, oldest first, at most [`RECENT`].
     pub fn recent(&self) -> impl Iterator<Item = &TraceEvent> {
         let first = self.count.saturating_sub(RECENT as u64);

@@ -344,7 +344,8 @@ impl<P: Protocol, Q: EventQueue> World<P, Q> {
     #[inline]
     fn finish_step<O: Observer<P>>(&mut self, node: u32, not_before: Time, observer: &mut O) {
         let Some(protocol) = &self.protocols[node as usize] else { return };
-        let step = Step { time: self.now, node, protocol, outbox: &self.outbox };
+        let cause = self.trace.last();
+        let step = Step { time: self.now, node, cause, protocol, outbox: &self.outbox };
         if observer.after_step(&step, &mut self.observed).is_break() {
             self.halt = Some(Halt::Observer);
         }

@@ -36,9 +36,9 @@ const ENTRY_SIZE: f64 = 12.5;
 const REMARK_SIZE: f64 = 11.0;
 const GRID: Colour = Colour(0xe2, 0xe2, 0xe2);
 
-type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+pub(super) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 /// Writing into a string fails only where plotters itself is wrong.
-type Drawn = Result<(), DrawingAreaErrorKind<std::io::Error>>;
+pub(super) type Drawn = Result<(), DrawingAreaErrorKind<std::io::Error>>;
 
 /// Why a figure could not be drawn.
 #[derive(Debug, thiserror::Error)]
@@ -60,10 +60,8 @@ pub fn svg_of(figure: &Figure) -> Result<String, DrawError> {
     let panels: f64 = figure.panels.iter().map(|panel| f64::from(panel.height) + BELOW).sum();
     let width = 2.0 * MARGIN + left + PANEL_WIDTH + legend_width;
     let height = head + panels.max(legend_height(figure)) + 6.0;
-    let mut svg = String::new();
-    let mut draw = || -> Drawn {
-        let area =
-            SVGBackend::with_string(&mut svg, (fine(width) as u32, fine(height) as u32)).into_drawing_area();
+    drawn((width, height), |svg, size| {
+        let area = SVGBackend::with_string(svg, size).into_drawing_area();
         area.fill(&WHITE)?;
         let mut y = MARGIN;
         for line in &title {
@@ -81,8 +79,17 @@ pub fn svg_of(figure: &Figure) -> Result<String, DrawError> {
         }
         legend(&area, figure, (MARGIN + left + PANEL_WIDTH + LEGEND_GAP, head))?;
         area.present()
-    };
-    draw().map_err(|error| DrawError(error.to_string()))?;
+    })
+}
+
+/// An SVG of this size in pixels, drawn by `draw` at the finer size that it is given.
+pub(super) fn drawn(
+    (width, height): (f64, f64),
+    draw: impl FnOnce(&mut String, (u32, u32)) -> Drawn,
+) -> Result<String, DrawError> {
+    let mut svg = String::new();
+    draw(&mut svg, (fine(width) as u32, fine(height) as u32))
+        .map_err(|error| DrawError(error.to_string()))?;
     let fine_size = format!("<svg width=\"{}\" height=\"{}\"", fine(width), fine(height));
     Ok(svg.replacen(&fine_size, &format!("<svg width=\"{width:.0}\" height=\"{height:.0}\""), 1))
 }
@@ -100,7 +107,7 @@ fn rgb(colour: Colour) -> RGBColor {
 }
 
 /// How a text is set.
-struct Style {
+pub(super) struct Style {
     size: f64,
     colour: Colour,
     bold: bool,
@@ -109,22 +116,22 @@ struct Style {
 }
 
 impl Style {
-    const fn new(size: f64, colour: Colour) -> Self {
+    pub(super) const fn new(size: f64, colour: Colour) -> Self {
         Self { size, colour, bold: false, at: Pos { h_pos: HPos::Left, v_pos: VPos::Top }, upwards: false }
     }
 
-    const fn bold(mut self) -> Self {
+    pub(super) const fn bold(mut self) -> Self {
         self.bold = true;
         self
     }
 
-    const fn at(mut self, h_pos: HPos, v_pos: VPos) -> Self {
+    pub(super) const fn at(mut self, h_pos: HPos, v_pos: VPos) -> Self {
         self.at = Pos { h_pos, v_pos };
         self
     }
 }
 
-fn text(area: &Area<'_>, content: &str, at: (f64, f64), style: &Style) -> Drawn {
+pub(super) fn text(area: &Area<'_>, content: &str, at: (f64, f64), style: &Style) -> Drawn {
     let mut font = font::of_size(style.size * FINE, style.bold);
     if style.upwards {
         font = font.transform(FontTransform::Rotate270);
@@ -134,7 +141,7 @@ fn text(area: &Area<'_>, content: &str, at: (f64, f64), style: &Style) -> Drawn 
     area.draw(&Text::new(content.to_owned(), fine_point(at), set))
 }
 
-fn line(area: &Area<'_>, points: &[(f64, f64)], stroke: &Stroke) -> Drawn {
+pub(super) fn line(area: &Area<'_>, points: &[(f64, f64)], stroke: &Stroke) -> Drawn {
     let style = ShapeStyle::from(&rgb(stroke.colour)).stroke_width(fine(stroke.width) as u32);
     for piece in dash::cut(points, stroke.dashes) {
         let piece: Vec<(i32, i32)> = piece.into_iter().map(fine_point).collect();
@@ -144,7 +151,7 @@ fn line(area: &Area<'_>, points: &[(f64, f64)], stroke: &Stroke) -> Drawn {
 }
 
 /// Lines of at most `width`, broken between words.
-fn wrap(content: &str, size: f64, bold: bool, width: f64) -> Vec<String> {
+pub(super) fn wrap(content: &str, size: f64, bold: bool, width: f64) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in content.split_whitespace() {
         match lines.last_mut() {

@@ -2,7 +2,8 @@
 
 use super::answers::Answers;
 use super::outcome::{
-    ModelParameters, Opinions, Outcome, PointOutcome, RunOutcome, Sent, Traffic, UpdateOutcome, Violation,
+    ModelParameters, Opinions, Outcome, PointOutcome, RunOutcome, Sent, Steps, Traffic, UpdateOutcome,
+    Violation,
 };
 use heck_core::rng::{Seed, Stream};
 
@@ -79,6 +80,9 @@ fn run(seed: u64, loss: f64, nodes: u32) -> RunOutcome {
         list_lengths: 0,
         peak_overlay: 300 + seed,
         removed: 0,
+        met: Vec::new(),
+        steps: Steps::default(),
+        last: Vec::new(),
         violations: Vec::<Violation>::new(),
     }
 }

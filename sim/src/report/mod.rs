@@ -16,6 +16,7 @@ pub mod outcome;
 pub mod plot;
 pub mod raster;
 pub mod rows;
+pub mod sequence;
 pub mod store;
 pub mod table;
 pub mod tabulate;

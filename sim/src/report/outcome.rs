@@ -79,6 +79,12 @@ pub struct RunOutcome {
     pub checks: Option<CheckOutcome>,
     /// The answers of nodes about origins that some node checks, where nodes check.
     pub answers: Answers,
+    /// What of the checkers and of the core the run met, if that was asked for.
+    pub met: Vec<Met>,
+    /// The steps of the run, marked, if that was asked for.
+    pub steps: Steps,
+    /// The last moments of the run, if that was asked for.
+    pub last: Vec<Moment>,
     /// What the checkers found; empty in a good run.
     pub violations: Vec<Violation>,
 }
@@ -123,6 +129,52 @@ pub struct CheckOutcome {
     pub late_claims: u64,
     /// Claims that an origin is unhealthy which had been well all the time.
     pub false_unhealthy: u64,
+}
+
+/// The steps of a run, to hold against those of another.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Steps {
+    /// The hash of all steps so far, now and then and at the end.
+    pub marks: Vec<u64>,
+    /// Some of the steps, in words.
+    pub kept: Vec<String>,
+}
+
+/// A step of a node, as a picture of messages shows it.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Moment {
+    /// When, in microseconds of simulated time.
+    pub time_us: u64,
+    /// Where.
+    pub node: u32,
+    /// A word that tells the datagram that it heard from others, if it was one that woke it.
+    pub heard: Option<u64>,
+    /// What it sent.
+    pub letters: Vec<Letter>,
+    /// What it reported, in words.
+    pub reports: Vec<String>,
+}
+
+/// A datagram that was sent, to one or many.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Letter {
+    /// The word of its content.
+    pub content: u64,
+    /// What it is.
+    pub what: String,
+    /// To which nodes.
+    pub to: Vec<u32>,
+}
+
+/// How often a run met something that it may well not meet.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Met {
+    /// What kind of thing: `checker` or `branch`.
+    pub kind: &'static str,
+    /// Which.
+    pub name: &'static str,
+    /// How often.
+    pub count: u64,
 }
 
 /// One update, followed from the node where it happened to all others.

@@ -1,6 +1,7 @@
 //! Running scenarios: every point under every seed, in parallel over both, each run by itself deterministic.
 
 mod answers;
+pub mod branches;
 mod checks;
 mod deaths;
 pub mod expectations;
@@ -10,8 +11,11 @@ pub mod one;
 mod origins;
 pub mod plan;
 pub mod setup;
+pub mod steps;
+mod tape;
 mod watch;
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use heck_core::rng::Seed;
@@ -26,6 +30,12 @@ use setup::Setup;
 pub struct Options {
     /// Encode and decode every packet and frame on its way.
     pub wire: bool,
+    /// Count what of the checkers and of the core a run meets ([`RunOutcome::met`]).
+    pub count_met: bool,
+    /// Keep the last moments ([`RunOutcome::last`]), and end the run with the first thing that breaks.
+    pub tape: bool,
+    /// Mark the steps of the run, and keep those with these numbers ([`RunOutcome::steps`]).
+    pub steps: Option<Range<u64>>,
     /// The words that replay a run, up to its seed: `heck-sim run FILE --set …`.
     pub replay: String,
 }

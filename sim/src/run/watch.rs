@@ -10,9 +10,12 @@ use heck_core::packet::PacketKind;
 use heck_core::state::Change;
 use heck_core::time::Time;
 
+use super::branches::Branches;
 use super::checks::CheckWatch;
 use super::deaths::Deaths;
 use super::plan::Followed;
+use super::steps::Recorder;
+use super::tape::Tape;
 use crate::checker::Checkers;
 use crate::engine::observer::{Commands, Observer, Step};
 use crate::protocol::heck::{Heck, HeckCommand};
@@ -48,6 +51,12 @@ pub struct Watch {
     pub checkers: Checkers,
     /// How origins are checked.
     checks: Option<CheckWatch>,
+    /// Which branches of the core were met, where that is asked for.
+    pub branches: Option<Branches>,
+    /// The last moments, where they are asked for.
+    pub tape: Option<Tape>,
+    /// What marks the steps, where that is asked for.
+    pub steps: Option<Recorder>,
 }
 
 /// What looks on beside the curves.
@@ -58,6 +67,12 @@ pub struct Parts {
     pub checkers: Checkers,
     /// How origins are checked, where they are.
     pub checks: Option<CheckWatch>,
+    /// Which branches of the core are met, where that is asked for.
+    pub branches: Option<Branches>,
+    /// The last moments, where they are asked for.
+    pub tape: Option<Tape>,
+    /// What marks the steps, where that is asked for.
+    pub steps: Option<Recorder>,
 }
 
 impl Track {
@@ -77,7 +92,7 @@ impl Watch {
         nodes: u32,
         sealing_bytes: u32,
         warm: Time,
-        Parts { deaths, checkers, checks }: Parts,
+        Parts { deaths, checkers, checks, branches, tape, steps }: Parts,
     ) -> Self {
         let track = |followed: Followed| {
             let mut reached = vec![true; nodes as usize];
@@ -90,7 +105,21 @@ impl Watch {
         let missing = tracks.iter().map(|track| 1 + track.others() as u64).sum();
         let traffic = Traffic::default();
         let hashes = vec![0; nodes as usize];
-        Self { tracks, sealing_bytes, traffic, from, until: None, missing, hashes, deaths, checkers, checks }
+        Self {
+            tracks,
+            sealing_bytes,
+            traffic,
+            from,
+            until: None,
+            missing,
+            hashes,
+            deaths,
+            checkers,
+            checks,
+            branches,
+            tape,
+            steps,
+        }
     }
 
     /// Whether every node has every followed update.
@@ -260,6 +289,18 @@ impl Observer<Heck> for Watch {
         }
         self.check(step, commands);
         self.checkers.after_step(step);
+        if let Some(branches) = &mut self.branches {
+            branches.after_step(step);
+        }
+        if let Some(steps) = &mut self.steps {
+            steps.after_step(step.cause, hash);
+        }
+        if let Some(tape) = &mut self.tape {
+            tape.after_step(step);
+            if !self.checkers.findings().is_empty() {
+                return ControlFlow::Break(());
+            }
+        }
         if self.checkers.is_full() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 }

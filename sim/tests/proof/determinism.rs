@@ -2,8 +2,12 @@
 //! encoding every packet on its way.
 
 use crate::{contents, ended, heck_sim, load, path, run_planted};
-use heck_core::mutant::Planted;
+use heck_core::config::Config;
+use heck_core::mutant::{Mutant, Planted};
+use heck_core::rng::Seed;
 use heck_sim::run::Options;
+use heck_sim::run::setup::Setup;
+use heck_sim::run::steps::compare;
 
 #[track_caller]
 fn assert_same_bytes(scenario: &str) {
@@ -68,4 +72,24 @@ fn another_seed_is_another_run() {
     let file = load("formed-loss", &[]);
     let hash = |seed| run_planted(&file, seed, Planted::NONE, &Options::default()).trace_hash;
     assert_ne!(hash(1), hash(2));
+}
+
+#[test]
+fn of_two_runs_that_should_be_equal_and_are_not_the_first_step_that_differs_is_named() {
+    let file = load("mutants", &[]);
+    let scenario = &file.points[0].scenario;
+    let config = |planted| Config { planted, ..scenario.cluster.protocol.config().expect("good settings") };
+    let sound = Setup::new(scenario, config(Planted::NONE));
+    let broken = Setup::new(scenario, config(Planted::new(Mutant::DotlessRemove)));
+    let (by_value, wire) = (Options::default(), Options { wire: true, ..Options::default() });
+    let compared = |ways| compare(scenario, ways, Seed(2)).expect("they can be run");
+    assert_eq!(compared([(&sound, &by_value), (&sound, &wire)]), None);
+    let parted = compared([(&sound, &by_value), (&broken, &by_value)]).expect("a removal has no dot");
+    let (first, second) = (parted.first.expect("a step"), parted.second.expect("a step"));
+    // The command that removes something is the same; what it does is not.
+    let cause = |step: &str| step.split(", then").next().map(str::to_owned);
+    assert!(
+        first.contains("Command") && cause(&first) == cause(&second) && first != second,
+        "{first}; {second}"
+    );
 }

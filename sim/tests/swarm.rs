@@ -1,0 +1,162 @@
+//! The swarm finds planted bugs by itself, and makes what it finds small enough to read.
+
+use std::collections::BTreeSet;
+
+use heck_core::mutant::{Mutant, Planted};
+use heck_sim::report::raster::png_of;
+use heck_sim::report::sequence::{Sequence, svg_of};
+use heck_sim::scenario::{Fault, ScenarioFile};
+use heck_sim::swarm::judge::Verdict;
+use heck_sim::swarm::shrink::Small;
+use heck_sim::swarm::{Coverage, Failure, draw, judge, last_moments, shrink};
+use rayon::prelude::*;
+use toml::{Table, Value};
+
+/// Within so many seeds, from 1 on, the swarm finds each of these bugs.
+const SEEDS: u64 = 64;
+/// A sample for every day.
+const SAMPLE: &[Mutant] = &[
+    Mutant::AdoptTruncatedAnswer,
+    Mutant::SeenThoughRefused,
+    Mutant::DotlessRemove,
+    Mutant::Resurrect,
+    Mutant::ClaimByArrival,
+    Mutant::StaleFingerprint,
+    Mutant::IgnoreDatagramLimit,
+    Mutant::UnboundFreshness,
+    Mutant::BelieveOldNews,
+];
+/// What takes longer to find or to make small.
+const SLOW: &[Mutant] = &[
+    Mutant::ForgetSequence,
+    Mutant::LoseDelta,
+    Mutant::ForgetBeatAge,
+    Mutant::ReuseBoot,
+    Mutant::ForgetRefutation,
+    Mutant::OmitMembers,
+    Mutant::AbandonDead,
+    Mutant::KeepLostOwner,
+    Mutant::SilentGap,
+    Mutant::NeverHandOver,
+    Mutant::UnboundedLog,
+];
+/// The longest that making a find small may take, in runs.
+const RUNS: u32 = 240;
+
+/// The first of so many seeds whose scenario falls, with what fell.
+fn first_failure(planted: Planted, seeds: u64) -> Option<(u64, Table, Failure)> {
+    (1..=seeds).into_par_iter().find_map_first(|seed| {
+        let file = draw(seed);
+        match judge(&file, planted) {
+            Verdict::Failed(failure) => Some((seed, file, failure)),
+            _ => None,
+        }
+    })
+}
+
+fn nodes_and_faults(file: &Table) -> (i64, usize) {
+    let nodes = file["cluster"]["nodes"].as_integer().expect("a number of nodes");
+    (nodes, file.get("fault").and_then(Value::as_array).map_or(0, Vec::len))
+}
+
+#[test]
+fn whatever_is_drawn_is_a_scenario_and_all_kinds_of_faults_are_drawn() {
+    let mut coverage = Coverage::default();
+    for seed in 1..=2_000 {
+        let file = draw(seed);
+        if let Err(report) = ScenarioFile::parse("drawn.toml", &file.to_string(), &[]) {
+            panic!("seed {seed}: {report}");
+        }
+        assert_eq!(draw(seed), file, "seed {seed} draws the same twice");
+        coverage.add_file(&file);
+    }
+    let never: Vec<_> = coverage.never().collect();
+    assert_eq!(never, []);
+    let faults: BTreeSet<&str> =
+        coverage.rows().filter(|(kind, ..)| *kind == "fault").map(|(_, name, _)| name).collect();
+    let known: BTreeSet<&str> = Fault::KINDS.iter().copied().collect();
+    assert!(faults.is_subset(&known), "{faults:?}");
+}
+
+#[test]
+#[cfg_attr(
+    debug_assertions,
+    ignore = "takes minutes unoptimised: cargo test --release -p heck-sim --test swarm"
+)]
+fn nothing_falls_without_a_planted_bug() {
+    let fallen: Vec<_> = (1..=96_u64)
+        .into_par_iter()
+        .filter_map(|seed| match judge(&draw(seed), Planted::NONE) {
+            Verdict::Passed { .. } => None,
+            verdict => Some((seed, verdict)),
+        })
+        .collect();
+    assert_eq!(fallen, []);
+}
+
+/// Finds each bug, makes the find small, and holds the sizes in the median to what a person can read.
+fn find_and_make_small(mutants: &[Mutant]) {
+    let (mut sizes, mut missed) = (Vec::new(), Vec::new());
+    for &mutant in mutants {
+        let planted = Planted::new(mutant);
+        let Some((seed, file, failure)) = first_failure(planted, SEEDS) else {
+            missed.push(mutant);
+            continue;
+        };
+        let Small { file: small, failure: kept, runs } = shrink(&file, &failure, planted, RUNS);
+        assert_eq!(kept.check, failure.check, "{mutant:?}: something else broke on the way");
+        assert_eq!(
+            judge(&small, planted),
+            Verdict::Failed(kept.clone()),
+            "{mutant:?}: the small file replays"
+        );
+        let (nodes, faults) = nodes_and_faults(&small);
+        println!("{mutant:?}: seed {seed}, {}: {nodes} nodes, {faults} faults after {runs} runs", kept.check);
+        sizes.push((nodes, faults));
+    }
+    assert_eq!(missed, [], "not found in {SEEDS} seeds");
+    let median = |mut values: Vec<i64>| {
+        values.sort_unstable();
+        values[values.len() / 2]
+    };
+    assert!(median(sizes.iter().map(|size| size.0).collect()) <= 5, "{sizes:?}");
+    assert!(median(sizes.iter().map(|size| size.1 as i64).collect()) <= 3, "{sizes:?}");
+}
+
+#[test]
+#[cfg_attr(
+    debug_assertions,
+    ignore = "takes minutes unoptimised: cargo test --release -p heck-sim --test swarm"
+)]
+fn planted_bugs_are_found_and_made_small() {
+    find_and_make_small(SAMPLE);
+}
+
+#[test]
+#[ignore = "takes minutes: cargo test --release -p heck-sim --test swarm -- --include-ignored"]
+fn bugs_that_hide_better_are_found_and_made_small() {
+    find_and_make_small(SLOW);
+}
+
+#[test]
+#[cfg_attr(
+    debug_assertions,
+    ignore = "takes minutes unoptimised: cargo test --release -p heck-sim --test swarm"
+)]
+fn making_small_twice_gives_the_same_file_and_the_picture_shows_what_broke() {
+    let planted = Planted::new(Mutant::Resurrect);
+    let (_, file, failure) = first_failure(planted, 8).expect("a find");
+    let small = shrink(&file, &failure, planted, 120);
+    assert_eq!(shrink(&file, &failure, planted, 120), small);
+    let run = last_moments(&small.file, planted).expect("it can be run");
+    let violation = run.violations.first().expect("it breaks");
+    assert_eq!(violation.check, failure.check);
+    let picture = svg_of(&Sequence { moments: &run.last, violation }).expect("a picture");
+    let broken = format!("node {}", violation.node.expect("a node"));
+    // For whoever wants to look at it: it goes where the build goes.
+    let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("sequence.png");
+    std::fs::write(path, png_of(&picture, 1.5).expect("pixels")).expect("a file");
+    for words in [violation.check.as_str(), &broken, "request"] {
+        assert!(picture.contains(words), "{words} is not in the picture");
+    }
+}
