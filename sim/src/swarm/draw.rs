@@ -86,6 +86,10 @@ pub fn draw(seed: u64) -> Table {
     if has_churn || faults.iter().any(|fault| fault.contains_key("crash")) {
         faults.retain(|fault| !fault.contains_key("copy_disk"));
     }
+    // Whoever stalls again and again is in quarantine for twice as long each time, and for longer than is waited for.
+    if faults.iter().any(|fault| fault.contains_key("starve")) {
+        set(&mut file, "cluster.protocol.quarantine", "1s");
+    }
     if !faults.is_empty() {
         set(&mut file, "fault", Value::Array(faults.into_iter().map(Value::Table).collect()));
     }
