@@ -110,8 +110,12 @@ fn starve(dice: &mut Dice, shape: &Shape, lasts_ms: u64, fault: &mut Table) {
 }
 
 fn weigh(dice: &mut Dice, shape: &Shape, _: u64, fault: &mut Table) {
-    set(fault, "weigh.nodes", few(dice, shape));
-    set(fault, "weigh.weight", dice.pick(&[0, 1, 30, 400]));
+    let nodes = few(dice, shape);
+    // Node 0 stays, and takes at least a little: where nobody takes anything there is no owner.
+    let has_first = nodes.as_array().and_then(|nodes| nodes.first()?.as_integer()) == Some(0);
+    let weights = if has_first { [1, 1, 30, 400] } else { [0, 1, 30, 400] };
+    set(fault, "weigh.nodes", nodes);
+    set(fault, "weigh.weight", dice.pick(&weights));
 }
 
 /// Never node 0: somebody stays.
