@@ -118,14 +118,27 @@ impl Membership {
     }
 
     /// Someone wants to know whether a member lives.
-    pub fn take_errand(&mut self, client: Addr, nonce: u32, subject: Subject, local: &Local<'_>) {
+    pub fn take_errand(
+        &mut self,
+        client: Addr,
+        nonce: u32,
+        subject: Subject,
+        local: &Local<'_>,
+        effects: &mut Effects,
+    ) {
         let is_open = |errand: &&Errand| !errand.is_reported;
         let is_same = |errand: &Errand| errand.client == client && errand.subject == subject.node;
         let mut open = self.errands.iter().filter(is_open);
         if open.clone().count() >= ERRANDS || open.any(is_same) {
             return;
         }
-        let Some(member) = local.members.get(subject.node) else { return };
+        let Some(member) = local.members.get(subject.node) else {
+            // Nobody asks who was forgotten here; whoever does not know that it is gone could ask for ever.
+            if let Some(word) = self.gone(subject.node, local.members, local.now) {
+                tell(client, [word], local.me, effects);
+            }
+            return;
+        };
         self.errands.push(Errand {
             client,
             nonce,

@@ -206,7 +206,7 @@ impl Node {
         }
         if let Some(subject) = packet.subject {
             if let Some((membership, local)) = lend!(self, now) {
-                membership.take_errand(from, packet.nonce, subject, &local);
+                membership.take_errand(from, packet.nonce, subject, &local, effects);
             }
             return;
         }

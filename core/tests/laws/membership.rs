@@ -194,6 +194,21 @@ fn who_was_forgotten_stays_dead() {
 }
 
 #[test]
+fn who_comes_back_with_an_old_list_hears_who_was_forgotten_meanwhile() {
+    for seed in 0..3 {
+        let mut cluster = formed(10, 300, seed, &forgetful());
+        cluster.run_for(Span::from_secs(20));
+        cluster.crash(5);
+        cluster.crash(3);
+        cluster.run_for(Span::from_secs(120));
+        cluster.start(5, true);
+        cluster.run_for(Span::from_secs(60));
+        let lists: Vec<usize> = cluster.running().map(|node| node.view().members().len()).collect();
+        assert_eq!(lists, [9; 9], "seed {seed}");
+    }
+}
+
+#[test]
 fn sides_that_have_forgotten_each_other_meet_again() {
     for seed in 0..3 {
         let mut cluster = formed(12, 50, seed, &forgetful());

@@ -30,7 +30,7 @@ use setup::Setup;
 pub struct Options {
     /// Encode and decode every packet and frame on its way.
     pub wire: bool,
-    /// Count what of the checkers and of the core a run meets ([`RunOutcome::met`]).
+    /// Count what of the checkers and of the core a run meets ([`RunOutcome::met`](crate::report::outcome::RunOutcome::met)).
     pub count_met: bool,
     /// Keep the last moments ([`RunOutcome::last`]), and end the run with the first thing that breaks.
     pub tape: bool,

@@ -1,9 +1,9 @@
 //! Swarm testing: random scenarios under all checkers, and every one that fails made small enough to read.
 //!
-//! A scenario is drawn from a seed as the file that a person would write ([`draw`]), with each feature switched on or
+//! A scenario is drawn from a seed as the file that a person would write ([`mod@draw`]), with each feature switched on or
 //! off for the whole run, as what never happens together is what hides bugs (Groce et al. 2012, "Swarm Testing"). Its
 //! faults end, and a quiet time follows that is long enough, by its settings, for all to agree. It is run by the same
-//! runner as every other scenario ([`judge`]), and made small as a file ([`shrink`]), so that the result replays.
+//! runner as every other scenario ([`mod@judge`]), and made small as a file ([`mod@shrink`]), so that the result replays.
 
 pub mod coverage;
 pub mod draw;
