@@ -9,8 +9,10 @@ use rayon::prelude::*;
 use toml::Table;
 
 use super::{Exit, Output};
+use crate::report::met::{MetRow, csv_of};
 use crate::report::raster::png_of;
 use crate::report::sequence::{Sequence, svg_of};
+use crate::swarm::coverage::Seen;
 use crate::swarm::judge::Verdict;
 use crate::swarm::shrink::Small;
 use crate::swarm::{Coverage, Failure, draw, judge, last_moments, shrink};
@@ -142,12 +144,13 @@ fn sum_up(
     let Tally { tried, failed, events, coverage } = tally;
     let path = args.out.join("coverage.csv");
     std::fs::create_dir_all(&args.out)?;
-    let mut table = csv::Writer::from_path(&path)?;
-    table.write_record(["kind", "name", "scenarios", "times"])?;
-    for (kind, name, seen) in coverage.rows() {
-        table.write_record([kind, name, &seen.scenarios.to_string(), &seen.times.to_string()])?;
-    }
-    table.flush()?;
+    let row = |(kind, name, seen): (_, _, Seen)| MetRow {
+        kind,
+        name,
+        scenarios: seen.scenarios,
+        times: seen.times,
+    };
+    std::fs::write(&path, csv_of(coverage.rows().map(row)).map_err(io::Error::other)?)?;
     let never: Vec<String> = coverage.never().map(|(kind, name)| format!("{kind} {name:?}")).collect();
     let never = if never.is_empty() { "nothing".to_owned() } else { never.join(", ") };
     writeln!(

@@ -12,6 +12,7 @@ pub mod font;
 pub mod frontier;
 pub mod json;
 pub mod manifest;
+pub mod met;
 pub mod outcome;
 pub mod plot;
 pub mod raster;
