@@ -244,7 +244,7 @@ fn checks(dice: &mut Dice, file: &mut Table) {
     if dice.chance(20) {
         set(file, "checks.claims_per_s", dice.pick(&[5, 50]));
     }
-    if dice.chance(20) && file.contains_key("cluster") {
+    if dice.chance(20) {
         set(file, "checks.scope", "zones");
     }
 }

@@ -1,14 +1,11 @@
 //! The swarm finds planted bugs by itself, and makes what it finds small enough to read.
 
-use std::collections::BTreeSet;
-
 use heck_core::mutant::{Mutant, Planted};
 use heck_sim::report::raster::png_of;
 use heck_sim::report::sequence::{Sequence, svg_of};
-use heck_sim::scenario::{Fault, ScenarioFile};
 use heck_sim::swarm::judge::Verdict;
 use heck_sim::swarm::shrink::Small;
-use heck_sim::swarm::{Coverage, Failure, draw, judge, last_moments, shrink};
+use heck_sim::swarm::{Failure, draw, judge, last_moments, shrink};
 use rayon::prelude::*;
 use toml::{Table, Value};
 
@@ -26,7 +23,7 @@ const SAMPLE: &[Mutant] = &[
     Mutant::UnboundFreshness,
     Mutant::BelieveOldNews,
 ];
-/// What takes longer to find or to make small.
+/// What takes longer to find or to make small, and is looked for when `HECK_SWARM` is set.
 const SLOW: &[Mutant] = &[
     Mutant::ForgetSequence,
     Mutant::LoseDelta,
@@ -60,29 +57,6 @@ fn nodes_and_faults(file: &Table) -> (i64, usize) {
 }
 
 #[test]
-fn whatever_is_drawn_is_a_scenario_and_all_kinds_of_faults_are_drawn() {
-    let mut coverage = Coverage::default();
-    for seed in 1..=2_000 {
-        let file = draw(seed);
-        if let Err(report) = ScenarioFile::parse("drawn.toml", &file.to_string(), &[]) {
-            panic!("seed {seed}: {report}");
-        }
-        assert_eq!(draw(seed), file, "seed {seed} draws the same twice");
-        coverage.add_file(&file);
-    }
-    let never: Vec<_> = coverage.never().collect();
-    assert_eq!(never, []);
-    let faults: BTreeSet<&str> =
-        coverage.rows().filter(|(kind, ..)| *kind == "fault").map(|(_, name, _)| name).collect();
-    let known: BTreeSet<&str> = Fault::KINDS.iter().copied().collect();
-    assert!(faults.is_subset(&known), "{faults:?}");
-}
-
-#[test]
-#[cfg_attr(
-    debug_assertions,
-    ignore = "takes minutes unoptimised: cargo test --release -p heck-sim --test swarm"
-)]
 fn nothing_falls_without_a_planted_bug() {
     let fallen: Vec<_> = (1..=96_u64)
         .into_par_iter()
@@ -124,25 +98,14 @@ fn find_and_make_small(mutants: &[Mutant]) {
 }
 
 #[test]
-#[cfg_attr(
-    debug_assertions,
-    ignore = "takes minutes unoptimised: cargo test --release -p heck-sim --test swarm"
-)]
 fn planted_bugs_are_found_and_made_small() {
-    find_and_make_small(SAMPLE);
+    // All of them take minutes: `HECK_SWARM=all cargo test --release -p heck-sim --test swarm`.
+    let all = std::env::var_os("HECK_SWARM").is_some();
+    let mutants = if all { [SAMPLE, SLOW].concat() } else { SAMPLE.to_vec() };
+    find_and_make_small(&mutants);
 }
 
 #[test]
-#[ignore = "takes minutes: cargo test --release -p heck-sim --test swarm -- --include-ignored"]
-fn bugs_that_hide_better_are_found_and_made_small() {
-    find_and_make_small(SLOW);
-}
-
-#[test]
-#[cfg_attr(
-    debug_assertions,
-    ignore = "takes minutes unoptimised: cargo test --release -p heck-sim --test swarm"
-)]
 fn making_small_twice_gives_the_same_file_and_the_picture_shows_what_broke() {
     let planted = Planted::new(Mutant::Resurrect);
     let (_, file, failure) = first_failure(planted, 8).expect("a find");
