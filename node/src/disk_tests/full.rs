@@ -124,11 +124,7 @@ async fn a_node_that_cannot_write_down_its_new_life_is_not_ready_until_it_can() 
     let dir = tempfile::tempdir().unwrap();
     let peer = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let addr = peer.local_addr().unwrap();
-    let (handle, disk) = node(dir.path(), |config| {
-        config.members = vec![Member::new(name("peer"), to_core(addr))];
-        config.start = Start::Formed;
-    })
-    .await;
+    let (handle, disk) = node(dir.path(), |config| know(config, addr)).await;
     let api = api(&handle, ApiLimits::default());
     let ready = || ask(api.addr(), "GET", "/readyz", "");
     disk.set_full(true);

@@ -42,8 +42,7 @@ async fn gossip_checks_and_reads_go_on_writes_are_told_and_what_was_acknowledged
     let web = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = peer.local_addr().unwrap();
     let (handle, disk) = node(dir.path(), |config| {
-        config.members = vec![Member::new(name("peer"), to_core(addr))];
-        config.start = Start::Formed;
+        know(config, addr);
         config.probes.guard.loopback = true;
         // The peer answers nothing, and must not come to be the owner.
         config.members[0].weight = 0;
@@ -111,11 +110,7 @@ async fn a_new_life_is_not_heard_of_before_its_name_is_on_disk_and_the_node_goes
     let dir = tempfile::tempdir().unwrap();
     let peer = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let addr = peer.local_addr().unwrap();
-    let (handle, disk) = node(dir.path(), |config| {
-        config.members = vec![Member::new(name("peer"), to_core(addr))];
-        config.start = Start::Formed;
-    })
-    .await;
+    let (handle, disk) = node(dir.path(), |config| know(config, addr)).await;
     ping(&peer, handle.addr()).await;
     let hang = disk.hang();
     begin_another_life(&peer, &handle).await;

@@ -50,12 +50,17 @@ async fn node(dir: &Path, change: impl FnOnce(&mut NodeConfig)) -> (NodeHandle, 
     (handle, disk)
 }
 
+/// Lets a node know a peer, as of a cluster that stands.
+fn know(config: &mut NodeConfig, peer: SocketAddr) {
+    config.members = vec![Member::new(name("peer"), to_core(peer))];
+    config.start = Start::Formed;
+}
+
 /// A node that knows a peer at `peer` and takes in no more than one write at a time.
 fn with_peer(peer: SocketAddr) -> impl FnOnce(&mut NodeConfig) {
     move |config| {
         config.limits.journal_backlog_bytes = 0;
-        config.members = vec![Member::new(name("peer"), to_core(peer))];
-        config.start = Start::Formed;
+        know(config, peer);
     }
 }
 

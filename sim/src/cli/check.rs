@@ -1,19 +1,14 @@
 //! `heck-sim check`: validates scenario files and runs nothing.
 
 use std::io;
-use std::path::PathBuf;
 
-use super::{Exit, Output, load};
+use super::{Exit, Files, Output, load};
 
 /// Check scenario files without running them.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// Scenarios: files, or names as in `partition/split-and-heal`, looked up in `scenarios/` here.
-    #[arg(required = true, value_name = "FILE or NAME")]
-    files: Vec<PathBuf>,
-    /// Change a key before checking, as in `network.loss=50%`; may be given several times.
-    #[arg(long = "set", value_name = "SECTION.KEY=VALUE")]
-    sets: Vec<String>,
+    #[command(flatten)]
+    files: Files,
     /// Print each scenario with all its options, defaults included.
     #[arg(long)]
     resolved: bool,
@@ -25,8 +20,8 @@ pub struct Args {
 /// Checks every file, and returns the worst outcome.
 pub(super) fn run(args: &Args, output: &mut Output<'_>) -> io::Result<Exit> {
     let mut worst = Exit::Success;
-    for given in &args.files {
-        match load(given, &args.sets, output)? {
+    for given in &args.files.files {
+        match load(given, &args.files.sets, output)? {
             Ok((_, file)) if args.resolved => write!(output.out, "{}", file.scenario.resolved_toml())?,
             Ok(_) if args.quiet => {}
             Ok((path, file)) => {

@@ -106,6 +106,29 @@ pub fn run<I: IntoIterator<Item = T>, T: Into<OsString> + Clone>(args: I, output
     done.unwrap_or(Exit::Io)
 }
 
+/// Which scenarios, and what of them is changed.
+#[derive(clap::Args, Debug)]
+struct Files {
+    /// Scenarios: files, or names as in `partition/split-and-heal`, looked up in `scenarios/` here.
+    #[arg(required = true, value_name = "FILE or NAME")]
+    files: Vec<PathBuf>,
+    /// Change a key first, as in `network.loss=50%`; may be given several times.
+    #[arg(long = "set", value_name = "SECTION.KEY=VALUE")]
+    sets: Vec<String>,
+}
+
+/// So many threads, or as many as there are processors; or how bad it is that there are none, after saying why.
+fn pool(jobs: Option<u16>, output: &mut Output<'_>) -> io::Result<Result<rayon::ThreadPool, Exit>> {
+    let threads = jobs.map_or(0, usize::from);
+    match rayon::ThreadPoolBuilder::new().num_threads(threads).build() {
+        Ok(pool) => Ok(Ok(pool)),
+        Err(error) => {
+            writeln!(output.err, "cannot start threads: {error}")?;
+            Ok(Err(Exit::Io))
+        }
+    }
+}
+
 /// The scenario that is meant, or how bad it is that there is none, after saying why.
 fn load(
     given: &Path,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{Exit, Output, load};
+use super::{Exit, Output, load, pool};
 use crate::report::outcome::{Expectation, Outcome, Verdict};
 use crate::report::{json, store, table, write};
 use crate::run::{Options, RunError, expectations, run_count, run_scenario};
@@ -93,13 +93,9 @@ pub(super) fn run(args: &Args, output: &mut Output<'_>) -> io::Result<Exit> {
     if worst != Exit::Success {
         return Ok(worst);
     }
-    let threads = args.jobs.map_or(0, usize::from);
-    let pool = match rayon::ThreadPoolBuilder::new().num_threads(threads).build() {
+    let pool = match pool(args.jobs, output)? {
         Ok(pool) => pool,
-        Err(error) => {
-            writeln!(output.err, "cannot start threads: {error}")?;
-            return Ok(Exit::Io);
-        }
+        Err(refused) => return Ok(refused),
     };
     for (path, file) in &files {
         worst = worst.max(run_file(args, path, file, &pool, output)?);

@@ -8,7 +8,7 @@ use heck_core::mutant::Planted;
 use rayon::prelude::*;
 use toml::Table;
 
-use super::{Exit, Output};
+use super::{Exit, Output, pool};
 use crate::report::met::{MetRow, csv_of};
 use crate::report::raster::png_of;
 use crate::report::sequence::{Sequence, svg_of};
@@ -63,13 +63,9 @@ pub(super) fn run(args: &Args, output: &mut Output<'_>) -> io::Result<Exit> {
         write!(output.out, "{}", draw(args.seed))?;
         return Ok(Exit::Success);
     }
-    let threads = args.jobs.map_or(0, usize::from);
-    let pool = match rayon::ThreadPoolBuilder::new().num_threads(threads).build() {
+    let pool = match pool(args.jobs, output)? {
         Ok(pool) => pool,
-        Err(error) => {
-            writeln!(output.err, "cannot start threads: {error}")?;
-            return Ok(Exit::Io);
-        }
+        Err(refused) => return Ok(refused),
     };
     std::panic::set_hook(Box::new(QUIET_PANICS));
     let began = Instant::now();

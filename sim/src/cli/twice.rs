@@ -1,12 +1,11 @@
 //! `heck-sim twice`: two runs of each seed that have to be equal, and the first step that differs if they are not.
 
 use std::io;
-use std::path::PathBuf;
 
 use heck_core::rng::Seed;
 use rayon::prelude::*;
 
-use super::{Exit, Output, load};
+use super::{Exit, Files, Output, load};
 use crate::run::setup::Setup;
 use crate::run::steps::{Divergence, compare};
 use crate::run::{Options, RunError};
@@ -16,19 +15,15 @@ use crate::scenario::ScenarioFile;
 /// the two differ.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// Scenarios: files, or names as in `partition/split-and-heal`, looked up in `scenarios/` here.
-    #[arg(required = true, value_name = "FILE or NAME")]
-    files: Vec<PathBuf>,
-    /// Change a key, as in `run.runs=2`; may be given several times.
-    #[arg(long = "set", value_name = "SECTION.KEY=VALUE")]
-    sets: Vec<String>,
+    #[command(flatten)]
+    files: Files,
 }
 
 /// Compares every run of every file, and returns the worst outcome.
 pub(super) fn run(args: &Args, output: &mut Output<'_>) -> io::Result<Exit> {
     let mut worst = Exit::Success;
-    for given in &args.files {
-        match load(given, &args.sets, output)? {
+    for given in &args.files.files {
+        match load(given, &args.files.sets, output)? {
             Ok((path, file)) => {
                 let path = path.display().to_string();
                 worst = worst.max(compare_file(&path, &file, output)?);
