@@ -12,7 +12,7 @@ mod tick;
 mod view;
 mod witness;
 
-pub use view::{Health, View};
+pub use view::{AnswerAge, Health, View};
 
 use self::checks::Checks;
 use self::fence::EarlyFence;

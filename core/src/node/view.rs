@@ -51,6 +51,21 @@ pub struct Health {
     pub is_stale: bool,
 }
 
+/// How old an answer is, and whose it is. Its fields are those of [`Health`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct AnswerAge {
+    /// Who says so.
+    pub writer: Writer,
+    /// Whether it still vouches for it.
+    pub hold: Hold,
+    /// How old the answer is, where that is known.
+    pub age: Option<Span>,
+    /// The most by which `age` may understate.
+    pub age_bound: Span,
+    /// Whether the answer is older than it should be.
+    pub is_stale: bool,
+}
+
 impl<'a> View<'a> {
     pub(super) const fn new(node: &'a Node) -> Self {
         Self { node }
@@ -139,6 +154,29 @@ impl<'a> View<'a> {
     #[must_use]
     pub fn health(&self, scope: Scope, origin: &Name, now: Time) -> Option<Health> {
         let claim = self.claim(scope, origin)?;
+        let AnswerAge { writer, hold, age, age_bound, is_stale } = self.age_of(claim, scope, origin, now)?;
+        Some(Health {
+            confirmation: claim.confirmation,
+            cause: claim.cause,
+            since: claim.since,
+            owner: self.owner(scope, origin, now),
+            state: claim.state,
+            previous: claim.previous,
+            writer,
+            hold,
+            age,
+            age_bound,
+            is_stale,
+        })
+    }
+
+    /// The part of [`View::health`] that changes while nothing happens, at a fraction of its cost.
+    #[must_use]
+    pub fn answer_age(&self, scope: Scope, origin: &Name, now: Time) -> Option<AnswerAge> {
+        self.age_of(self.claim(scope, origin)?, scope, origin, now)
+    }
+
+    fn age_of(&self, claim: &Claim, scope: Scope, origin: &Name, now: Time) -> Option<AnswerAge> {
         let config = &self.node.config;
         let writer = claim.ballot.writer;
         let drift_ppm = config.clock_drift_ppm.into();
@@ -146,7 +184,7 @@ impl<'a> View<'a> {
         let vouched = claim.hold == Hold::Held;
         // What this node checks itself is as old as its last check, once it was checked since it was gained.
         let is_own = writer == self.writer() && scope == self.own_scope();
-        let checked = self.check(origin).filter(|status| is_own && status.claimed.is_some());
+        let checked = is_own.then(|| self.check(origin)).flatten().filter(|status| status.claimed.is_some());
         let age = match checked {
             Some(status) => Some((now.since(status.told), Span::ZERO)),
             None => self.node.freshness.age(writer, now, config.max_transit, drift_ppm),
@@ -157,18 +195,12 @@ impl<'a> View<'a> {
             _ => Span::ZERO,
         };
         let patience = (interval + config.heartbeat_period(self.node.members.len())).times(3);
-        Some(Health {
-            confirmation: claim.confirmation,
-            cause: claim.cause,
-            since: claim.since,
-            owner: self.owner(scope, origin, now),
-            is_stale: age.is_none_or(|(age, _)| age > patience),
-            state: claim.state,
-            previous: claim.previous,
+        Some(AnswerAge {
             writer,
             hold: claim.hold,
             age: age.map(|(age, _)| age),
             age_bound: age.map_or(Span::ZERO, |(_, bound)| bound),
+            is_stale: age.is_none_or(|(age, _)| age > patience),
         })
     }
 

@@ -6,7 +6,7 @@ use super::health::{Group, HealthRow};
 use super::table::Table;
 use heck_core::entry::Hold;
 use heck_core::id::Name;
-use heck_core::node::{Health, View};
+use heck_core::node::{AnswerAge, View};
 use heck_core::time::Time;
 use std::collections::BTreeMap;
 use tokio::time::Instant;
@@ -73,21 +73,21 @@ impl Ages {
     }
 
     /// What a witness says now; nothing when it has gone over to another group meanwhile.
-    pub(super) fn read(view: View<'_>, now: Time, witnesses: &[Witness]) -> Vec<(Group, Health)> {
+    pub(super) fn read(view: View<'_>, now: Time, witnesses: &[Witness]) -> Vec<(Group, AnswerAge)> {
         let scope = view.own_scope();
         let ask = |(group, name): &Witness| {
-            let health = view.health(scope, name, now)?;
-            (health.writer == group.writer && health.hold == Hold::Held).then(|| (group.clone(), health))
+            let answer = view.answer_age(scope, name, now)?;
+            (answer.writer == group.writer && answer.hold == Hold::Held).then(|| (group.clone(), answer))
         };
         witnesses.iter().filter_map(ask).collect()
     }
 
-    pub(super) fn put(&mut self, taken: Instant, read: impl IntoIterator<Item = (Group, Health)>) {
-        for (group, health) in read {
-            match health.age {
+    pub(super) fn put(&mut self, taken: Instant, read: impl IntoIterator<Item = (Group, AnswerAge)>) {
+        for (group, answer) in read {
+            match answer.age {
                 Some(age) => {
-                    let (age_us, bound_us) = (age.as_us(), health.age_bound.as_us());
-                    self.samples.insert(group, Sample { taken, age_us, bound_us, is_stale: health.is_stale });
+                    let (age_us, bound_us) = (age.as_us(), answer.age_bound.as_us());
+                    self.samples.insert(group, Sample { taken, age_us, bound_us, is_stale: answer.is_stale });
                 }
                 None => _ = self.samples.remove(&group),
             }
@@ -98,7 +98,6 @@ impl Ages {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use heck_core::entry::{Confirmation, HealthState};
     use heck_core::id::{Boot, NodeId, Writer};
     use heck_core::time::Span;
 
@@ -111,22 +110,16 @@ mod tests {
             interval,
             origin: origin.map(|name| Name::new(name).unwrap()),
         };
-        let health = |secs, is_stale| Health {
-            state: HealthState::Healthy,
-            previous: HealthState::Unknown,
+        let answer = |secs, is_stale| AnswerAge {
             writer,
             hold: Hold::Held,
-            confirmation: Confirmation::default(),
-            cause: None,
-            since: Time::ZERO,
-            owner: None,
             age: Some(Span::from_secs(secs)),
             age_bound: Span::ZERO,
             is_stale,
         };
         let (own, late, theirs) = (group(Some("a")), group(Some("b")), group(None));
         let mut ages = Ages::default();
-        let read = [(own.clone(), health(1, false)), (late.clone(), health(500, true))];
+        let read = [(own.clone(), answer(1, false)), (late.clone(), answer(500, true))];
         ages.put(Instant::now(), read);
         tokio::time::advance(std::time::Duration::from_secs(1)).await;
         assert_eq!(ages.age(&own).map(|age| age.age_ms), Some(2_000));
