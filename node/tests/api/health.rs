@@ -3,7 +3,10 @@
 use crate::common::{Process, config, members, sockets, until};
 use crate::origin::{Origin, answer};
 use crate::served::{Served, api_config};
+use heck_core::entry::Scope;
 use heck_core::id::Name;
+use heck_core::member::Member;
+use heck_core::settings::Scoping;
 use heck_node::{NodeConfig, Start};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -20,11 +23,18 @@ fn servers() -> Runtime {
 
 /// Nodes of one cluster that may check loopback, each with its API.
 fn cluster(names: &[&str], dir: &Path) -> Vec<Served> {
+    cluster_with(names, dir, |_, _| {})
+}
+
+/// The same, with further settings for each, given the members.
+fn cluster_with(names: &[&str], dir: &Path, set: impl Fn(&mut NodeConfig, &mut Vec<Member>)) -> Vec<Served> {
     let all: Vec<_> = names.iter().map(|_| sockets()).collect();
     let members = members(names, &all);
     let start = |(name, sockets): (&&str, _)| {
-        let mut formed =
-            NodeConfig { members: members.clone(), start: Start::Formed, ..config(name, dir, 7) };
+        let mut members = members.clone();
+        let mut formed = NodeConfig { start: Start::Formed, ..config(name, dir, 7) };
+        set(&mut formed, &mut members);
+        formed.members = members;
         formed.probes.guard.loopback = true;
         Served::start(sockets, formed, api_config())
     };
@@ -90,6 +100,49 @@ fn the_owner_tells_all_of_its_checks_and_others_what_was_claimed() {
     until_state(other, "web", "healthy");
     let text = String::from_utf8(owner.get("/metrics").body).unwrap();
     assert!(text.contains("heck_origins{state=\"healthy\"} 1"), "{text}");
+}
+
+#[test]
+fn any_node_tells_what_another_zone_says_of_an_origin() {
+    let (dir, runtime) = (tempfile::tempdir().unwrap(), servers());
+    let (origin, status) = switched(&runtime);
+    // Each node is a zone of its own, of the same name.
+    let zone = |name: &Name| Scope::of_zone(name);
+    let nodes = cluster_with(&["east", "west"], dir.path(), |config, members| {
+        config.zone = zone(&config.name);
+        config.protocol.ownership.scoping = Scoping::Zones;
+        members.iter_mut().for_each(|member| member.zone = zone(&member.name));
+    });
+    nodes[0].put("/v1/origins/web", &fast(&origin.url("/"))).is(201);
+    for (code, state) in [(200, "healthy"), (503, "unhealthy")] {
+        status.store(code, Ordering::SeqCst);
+        for (node, own, other) in [(&nodes[0], "east", "west"), (&nodes[1], "west", "east")] {
+            let here = until_state(node, "web", state);
+            assert_eq!((&here["owner"], &here["said_by"]), (&json!(own), &json!(own)), "{here}");
+            let path = format!("/v1/health/web?zone={other}");
+            let there = until(
+                "the other zone has said so",
+                || node.get(&path).is(200).json(),
+                |health| health["state"] == state && health["age_ms"].is_u64(),
+            );
+            assert_eq!((&there["owner"], &there["said_by"]), (&json!(other), &json!(other)), "{there}");
+            assert_eq!(there["latency_ms"], Value::Null, "only who checks it knows: {there}");
+            let same = node.get(&format!("/v1/health/web?zone={own}")).is(200);
+            assert!(!same.etag().is_empty() && same.json()["said_by"] == own);
+        }
+    }
+    let none = nodes[0].get("/v1/health/web?zone=north").is(200).json();
+    assert_eq!((&none["state"], &none["owner"]), (&json!("unknown"), &Value::Null), "nobody is there");
+    nodes[0].get("/v1/health/none?zone=west").is(404);
+    nodes[0].get("/v1/health/web?zone=west&wait=1s").is(422);
+}
+
+#[test]
+fn where_the_cluster_has_one_owner_its_answer_is_that_of_every_zone() {
+    let api = Served::new();
+    api.put_origins(1);
+    until("it is known", || api.get("/v1/health").json(), |all| all["health"][0]["name"] == "o0");
+    assert_eq!(api.get("/v1/health/o0?zone=west").is(200).json()["owner"], "n");
 }
 
 #[test]

@@ -26,6 +26,14 @@ struct Sample {
     is_stale: bool,
 }
 
+impl Age {
+    /// What the node says now of an answer; nothing when its age is unknown.
+    pub(crate) fn of(answer: &AnswerAge) -> Option<Self> {
+        let age_ms = answer.age?.as_us() / 1_000;
+        Some(Self { age_ms, bound_ms: answer.age_bound.as_us().div_ceil(1_000) + 1 })
+    }
+}
+
 /// The ages of all groups.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Ages {

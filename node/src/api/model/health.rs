@@ -1,6 +1,6 @@
 //! The health of one origin as this node knows it, without what goes on changing between two events.
 
-use heck_core::entry::{Admin, Body, Confirmation, HealthState, Hold};
+use heck_core::entry::{Admin, Body, Confirmation, HealthState, Hold, Scope};
 use heck_core::id::{Name, Writer};
 use heck_core::node::View;
 use heck_core::probe::Reply;
@@ -40,10 +40,9 @@ pub(crate) struct HealthRow {
 }
 
 impl HealthRow {
-    /// Reads it at `now`; none when there is no such origin.
-    pub(crate) fn read(view: View<'_>, origin: &Name, now: Time) -> Option<Self> {
+    /// Reads what holds in a scope at `now`; none when there is no such origin.
+    pub(crate) fn read(view: View<'_>, scope: Scope, origin: &Name, now: Time) -> Option<Self> {
         let Body::Origin { spec, .. } = &view.origin(origin)?.body else { return None };
-        let scope = view.own_scope();
         let name_of = |node| view.members().get(node).map(|member| member.name.clone());
         let health = view.health(scope, origin, now);
         let owner = health.map_or_else(|| view.owner(scope, origin, now), |health| health.owner);

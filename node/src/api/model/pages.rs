@@ -20,7 +20,7 @@ pub(super) fn origins(view: View<'_>, now: Time, names: &[Name]) -> Vec<Read> {
 
 fn origin(view: View<'_>, now: Time, name: &Name) -> Option<(Arc<Entry>, HealthRow)> {
     let entry = view.origin(name)?.clone();
-    Some((entry, HealthRow::read(view, name, now)?))
+    Some((entry, HealthRow::read(view, view.own_scope(), name, now)?))
 }
 
 /// Reads these keys.

@@ -7,15 +7,15 @@ use crate::api::extract::{Named, Params, wait, wants_events};
 use crate::api::filter::Filter;
 use crate::api::model::{Age, Ages, HealthRow, OriginRow, Row, Table};
 use crate::api::page;
-use crate::api::problem::Problem;
+use crate::api::problem::{Kind, Problem};
 use crate::api::tail;
 use crate::api::time::Moment;
 use crate::probe::{LastProbe, Report};
 use axum::extract::State;
-use axum::http::HeaderMap;
-use axum::response::Response;
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::{IntoResponse, Response};
 use heck_core::check::Status;
-use heck_core::entry::{Admin, HealthState, Hold};
+use heck_core::entry::{Admin, HealthState, Hold, Scope};
 use heck_core::id::Name;
 use heck_core::probe::{Failure, Reply};
 use heck_core::time::{Span, Time};
@@ -150,8 +150,11 @@ pub(crate) const fn admin_name(admin: Admin) -> &'static str {
     }
 }
 
-fn summary<'a>(name: &'a Name, row: &'a HealthRow, ages: &Ages) -> HealthSummary<'a> {
-    let age: Option<Age> = row.group.as_ref().and_then(|group| ages.age(group));
+fn age(row: &HealthRow, ages: &Ages) -> Option<Age> {
+    row.group.as_ref().and_then(|group| ages.age(group))
+}
+
+fn summary<'a>(name: &'a Name, row: &'a HealthRow, age: Option<Age>) -> HealthSummary<'a> {
     HealthSummary {
         name: name.as_str(),
         state: row.state.name(),
@@ -189,7 +192,7 @@ const fn status(reply: Option<Reply>) -> Option<u16> {
 
 fn item<'a>(name: &'a Name, row: &'a HealthRow, ages: &Ages) -> HealthItem<'a> {
     HealthItem {
-        summary: summary(name, row, ages),
+        summary: summary(name, row, age(row, ages)),
         failure_reason: reason(row),
         status_code: status(row.cause),
     }
@@ -214,7 +217,7 @@ struct Check {
     last: LastProbe,
 }
 
-fn health<'a>(name: &'a Name, row: &'a HealthRow, ages: &Ages, check: &Check) -> Health<'a> {
+fn health<'a>(name: &'a Name, row: &'a HealthRow, age: Option<Age>, check: &Check) -> Health<'a> {
     let report = check.last.report.as_ref().map(|(_, report)| report);
     let not_after = report.and_then(|report| u64::try_from(report.cert_not_after?).ok());
     let asked = row.confirmation;
@@ -235,7 +238,7 @@ fn health<'a>(name: &'a Name, row: &'a HealthRow, ages: &Ages, check: &Check) ->
         last_check: check.status.filter(|status| status.consecutive > 0).map(|status| Moment(status.told)),
         consecutive: check.status.map(|status| status.consecutive),
     };
-    Health { summary: summary(name, row, ages), details }
+    Health { summary: summary(name, row, age), details }
 }
 
 /// What this node knows of the last checks of its own origins among these.
@@ -332,7 +335,10 @@ pub(crate) async fn list(
     let (checks, none) = (checks(&app, own.collect()).await?, Check::default());
     let health = rows
         .iter()
-        .map(|(name, row)| health(name, &row.value, &ages, checks.get(*name).unwrap_or(&none)))
+        .map(|(name, row)| {
+            let age = age(&row.value, &ages);
+            health(name, &row.value, age, checks.get(*name).unwrap_or(&none))
+        })
         .collect();
     Ok(tail::tagged(&tag, to_json(&HealthList { health, next })?))
 }
@@ -361,6 +367,9 @@ impl Select {
 pub(crate) struct One {
     /// Long poll: with the last ETag in If-None-Match, waits for up to so long (`30s`) until something changes.
     wait: Option<String>,
+    /// The zone to answer for, where each zone has an owner; that of the node unless set. Of another zone there is no
+    /// ETag and no long poll. Where the cluster has one owner, its answer is that of every zone.
+    zone: Option<String>,
 }
 
 /// The health of one origin, with all that this node knows of it.
@@ -378,6 +387,18 @@ pub(crate) async fn get(
     Named(name): Named,
     Params(query): Params<One>,
 ) -> Result<Response, Problem> {
+    if let Some(zone) = &query.zone {
+        let asked = Scope::of_zone(&crate::api::extract::name(zone)?);
+        let own = app.node.view(|view, _| view.own_scope()).await?;
+        if own != Scope::CLUSTER && own != asked {
+            if query.wait.is_some() {
+                let detail =
+                    format!("`wait` goes with the node's own zone, not with `{zone}`; nothing was changed");
+                return Err(Problem::new(Kind::Invalid, detail));
+            }
+            return elsewhere(&app, &name, asked).await;
+        }
+    }
     let (conditions, wait) = (Conditions::of(&headers)?, wait(query.wait.as_deref())?);
     let print = |table: &Table<HealthRow>| tail::print(table.get(&name).map(|row| (&name, row)).into_iter());
     let Some((tag, table)) = tail::changed(app.model.health.clone(), &conditions, wait, print).await? else {
@@ -386,6 +407,22 @@ pub(crate) async fn get(
     let row = table.get(&name).ok_or_else(|| Problem::missing("origin", name.as_str()))?;
     let own = row.value.is_own.then(|| name.clone());
     let (checks, none) = (checks(&app, own.into_iter().collect()).await?, Check::default());
-    let ages = app.model.ages();
-    Ok(tail::tagged(&tag, to_json(&health(&name, &row.value, &ages, checks.get(&name).unwrap_or(&none)))?))
+    let age = age(&row.value, &app.model.ages());
+    Ok(tail::tagged(&tag, to_json(&health(&name, &row.value, age, checks.get(&name).unwrap_or(&none)))?))
+}
+
+/// What another zone than the node's says of an origin, read from the replicated state as it is now.
+async fn elsewhere(app: &App, origin: &Name, zone: Scope) -> Result<Response, Problem> {
+    let name = origin.clone();
+    let look = app.node.view(move |view, now| {
+        let row = HealthRow::read(view, zone, &name, now)?;
+        Some((row, view.answer_age(zone, &name, now)))
+    });
+    let (row, answer) = look.await?.ok_or_else(|| Problem::missing("origin", origin.as_str()))?;
+    let body = health(origin, &row, answer.as_ref().and_then(Age::of), &Check::default());
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    ];
+    Ok((headers, to_json(&body)?).into_response())
 }

@@ -18,6 +18,9 @@ pub(in crate::cli) struct Args {
     /// Goes on to show each change.
     #[arg(long, conflicts_with = "name")]
     watch: bool,
+    /// What this zone says of the origin, where each zone has an owner; that of the node unless given.
+    #[arg(long, value_name = "ZONE", requires = "name")]
+    zone: Option<String>,
     #[command(flatten)]
     filter: Filter,
     #[command(flatten)]
@@ -26,7 +29,7 @@ pub(in crate::cli) struct Args {
 
 pub(in crate::cli) fn run(args: &Args) -> Exit {
     with(&args.client, async |node| match &args.name {
-        Some(name) => one(node, name).await,
+        Some(name) => one(node, name, args.zone.as_deref()).await,
         None if args.watch => watch(node, &args.filter).await,
         None => all(node, &args.filter).await,
     })
@@ -39,8 +42,9 @@ fn exit<'a>(rows: impl IntoIterator<Item = &'a Value>) -> Exit {
     if counted.any(is_bad) { Exit::Unhealthy } else { Exit::Success }
 }
 
-async fn one(node: &Connection, name: &str) -> Result<Exit, Failure> {
-    let health = node.get(&["v1", "health", name], &[]).await?;
+async fn one(node: &Connection, name: &str, zone: Option<&str>) -> Result<Exit, Failure> {
+    let query = zone.map(|zone| ("zone", zone));
+    let health = node.get(&["v1", "health", name], query.as_slice()).await?;
     match node.output {
         Output::Json => say_json(&health),
         Output::Table => {
@@ -100,13 +104,17 @@ async fn watch(node: &Connection, filter: &Filter) -> Result<Exit, Failure> {
 pub(in crate::cli) struct OwnerArgs {
     /// The origin.
     name: String,
+    /// Who checks it for this zone, where each zone has an owner; that of the node unless given.
+    #[arg(long, value_name = "ZONE")]
+    zone: Option<String>,
     #[command(flatten)]
     client: ClientArgs,
 }
 
 pub(in crate::cli) fn owner(args: &OwnerArgs) -> Exit {
     with(&args.client, async |node| {
-        let owner = node.get(&["v1", "owner", &args.name], &[]).await?;
+        let query = args.zone.as_deref().map(|zone| ("zone", zone));
+        let owner = node.get(&["v1", "owner", &args.name], query.as_slice()).await?;
         match node.output {
             Output::Json => say_json(&owner),
             Output::Table => {
