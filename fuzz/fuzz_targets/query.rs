@@ -1,4 +1,4 @@
-//! Any text is a query, cursor, position, tag or wait of a client, or an error that says why.
+//! Texts of clients: see `heck_node::fuzzing::query`.
 #![no_main]
 
 use heck_node::fuzzing::query;

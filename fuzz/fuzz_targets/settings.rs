@@ -1,19 +1,7 @@
-//! Any text is a file of settings or an error that says why; what can be read can be shown.
+//! Files of settings: see `heck_node::fuzzing::settings`.
 #![no_main]
 
-use heck_node::seal::Key;
-use heck_node::settings::{Sources, settings};
+use heck_node::fuzzing::settings;
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|text: &str| {
-    let _ = Key::parse(text);
-    let sources = Sources { file: Some(("heck.toml".to_owned(), text.to_owned())), ..Sources::default() };
-    match sources.read() {
-        Ok((read, _)) => {
-            for setting in settings() {
-                let _ = setting.show(&read);
-            }
-        }
-        Err(problems) => assert!(!problems.to_string().is_empty()),
-    }
-});
+fuzz_target!(|text: &str| settings(text));

@@ -44,7 +44,7 @@ mod driver;
 mod error;
 mod files;
 mod frame;
-#[cfg(fuzzing)]
+#[cfg(any(fuzzing, test))]
 pub mod fuzzing;
 mod handle;
 mod journal;

@@ -28,6 +28,8 @@ pub struct Work {
     pub origins: u32,
     pub interval: Duration,
     pub port: u16,
+    /// Where the certificate of the origins' authority is.
+    pub ca: String,
 }
 
 impl Work {
@@ -36,13 +38,14 @@ impl Work {
     }
 
     fn as_arguments(&self, verb: &str) -> Vec<String> {
-        let Self { kind, origins, interval, port } = self;
+        let Self { kind, origins, interval, port, ca } = self;
         vec![
             verb.into(),
             kind.clone(),
             origins.to_string(),
             interval.as_millis().to_string(),
             port.to_string(),
+            ca.clone(),
         ]
     }
 
@@ -58,11 +61,12 @@ impl Work {
 
     fn read(arguments: &[String], verb: &str) -> Option<Self> {
         match arguments {
-            [given, kind, origins, interval, port] if given == verb => Some(Self {
+            [given, kind, origins, interval, port, ca] if given == verb => Some(Self {
                 kind: kind.clone(),
                 origins: origins.parse().ok()?,
                 interval: Duration::from_millis(interval.parse().ok()?),
                 port: port.parse().ok()?,
+                ca: ca.clone(),
             }),
             _ => None,
         }
@@ -79,6 +83,12 @@ impl Work {
         match self.kind.as_str() {
             "tcp" => format!("tcp://{addr}"),
             "keep-alive" => format!(r#"{{"url":"http://{addr}/health","keep_alive":true}}"#),
+            "https" | "https keep-alive" => {
+                let (name, ca, keeps) = (server::NAME, &self.ca, self.kind == "https keep-alive");
+                format!(
+                    r#"{{"url":"https://{addr}/health","host":"{name}","ca":"{ca}","keep_alive":{keeps}}}"#
+                )
+            }
             _ => format!("http://{addr}/health"),
         }
     }

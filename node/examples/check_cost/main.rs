@@ -1,5 +1,7 @@
 //! What checks cost: see `node/REFERENCE.md`, "Cost of checks". Linux only; loopback only; ends by itself.
 
+#[path = "../../tests/common/authority.rs"]
+mod authority;
 mod checker;
 mod child;
 mod cpu;
@@ -16,6 +18,20 @@ use tokio::time::sleep;
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
 const SERVE: &str = "--serve";
+const HAPROXY: &str = "haproxy ";
+/// Who checks how, in the order in which it is measured.
+const KINDS: [&str; 10] = [
+    "bare-tcp",
+    "tcp",
+    "haproxy tcp",
+    "bare-http",
+    "http",
+    "haproxy http",
+    "reqwest",
+    "keep-alive",
+    "https",
+    "https keep-alive",
+];
 const USAGE: &str = "usage: check_cost [cost | start | load]...  (all unless some are named)";
 
 /// One thread: what is measured is a node on one core.
@@ -41,18 +57,31 @@ async fn main() -> Outcome<()> {
         return Err(USAGE.into());
     }
     let is_wanted = |part: &str| arguments.is_empty() || arguments.iter().any(|argument| argument == part);
-    let (_origin, addr) = Process::start_self(&[SERVE.to_owned()])?;
-    let addr: SocketAddr = addr.parse()?;
+    let (_origin, said) = Process::start_self(&[SERVE.to_owned()])?;
+    let (addr, ca) = said.split_once(' ').ok_or("the origin did not say where it is")?;
+    let origin = Origin { addr: addr.parse()?, ca: ca.to_owned() };
     if is_wanted("cost") {
-        cost(addr).await?;
+        cost(&origin).await?;
     }
     if is_wanted("start") {
-        cold_start(addr).await?;
+        cold_start(&origin).await?;
     }
     if is_wanted("load") {
-        load(addr).await?;
+        load(&origin).await?;
     }
     Ok(())
+}
+
+/// Where the origins are, and the certificate of their authority.
+struct Origin {
+    addr: SocketAddr,
+    ca: String,
+}
+
+impl Origin {
+    fn work(&self, kind: &str, origins: u32, interval: Duration) -> Work {
+        Work { kind: kind.to_owned(), origins, interval, port: self.addr.port(), ca: self.ca.clone() }
+    }
 }
 
 /// What a process used while so many checks arrived.
@@ -65,9 +94,9 @@ struct Used {
 }
 
 /// Lets a process settle, and says what it uses after that.
-async fn measure(process: &Process, origin: SocketAddr, settle: u64, seconds: u64) -> Outcome<Used> {
+async fn measure(process: &Process, origin: &Origin, settle: u64, seconds: u64) -> Outcome<Used> {
     sleep(Duration::from_secs(settle)).await;
-    server::bins(origin).await?;
+    server::bins(origin.addr).await?;
     let gone = "it has ended, or there is no /proc";
     let opened = cpu::opened().ok_or(gone)?;
     let before = cpu::cpu_s(process.id()).ok_or(gone)?;
@@ -78,7 +107,7 @@ async fn measure(process: &Process, origin: SocketAddr, settle: u64, seconds: u6
     let opened = cpu::opened().ok_or(gone)? - opened;
     // A check that resets its connection before it stands is not seen by the origin, and one over a connection that
     // was kept opens none.
-    let arrived: u32 = server::bins(origin).await?.iter().sum();
+    let arrived: u32 = server::bins(origin.addr).await?.iter().sum();
     let checks = opened.max(arrived.into());
     let resident_mb = cpu::resident_mb(process.id()).ok_or(gone)?;
     Ok(Used {
@@ -91,29 +120,23 @@ async fn measure(process: &Process, origin: SocketAddr, settle: u64, seconds: u6
 }
 
 /// CPU seconds for 10,000 checks, by who makes them.
-async fn cost(origin: SocketAddr) -> Outcome<()> {
-    println!("CPU-s per 10,000 checks; 4,000 origins at 1 s, for 10 s each, one thread");
+async fn cost(origin: &Origin) -> Outcome<()> {
+    println!("CPU-s per 10,000 checks; 4,000 origins at 1 s (500 with TLS), for 10 s each, one thread");
     println!("{:24} {:>8} {:>8} {:>8} {:>10}", "", "user", "system", "sum", "checks");
     let dir = tempfile::tempdir()?;
-    let work = |kind: &str| Work {
-        kind: kind.to_owned(),
-        origins: 4_000,
-        interval: Duration::from_secs(1),
-        port: origin.port(),
-    };
-    for kind in
-        ["bare-tcp", "tcp", "haproxy tcp", "bare-http", "http", "haproxy http", "reqwest", "keep-alive"]
-    {
-        let process = match kind.strip_prefix("haproxy ") {
+    for kind in KINDS {
+        let origins = if kind.starts_with("https") { 500 } else { 4_000 };
+        let work = origin.work(kind.trim_start_matches(HAPROXY), origins, Duration::from_secs(1));
+        let process = match kind.strip_prefix(HAPROXY) {
             Some(_) if !haproxy::is_there() => {
                 println!("{kind:24} is not installed");
                 continue;
             }
-            Some(kind) => {
-                let arguments = haproxy::configure(&work(kind), dir.path())?;
+            Some(_) => {
+                let arguments = haproxy::configure(&work, dir.path())?;
                 Process::start("haproxy", &arguments, false)?.0
             }
-            None => Process::start_self(&work(kind).to_arguments())?.0,
+            None => Process::start_self(&work.to_arguments())?.0,
         };
         let used = measure(&process, origin, 4, 10).await?;
         let per = |seconds: f64| seconds * 10_000.0 / used.checks.max(1.0);
@@ -124,12 +147,13 @@ async fn cost(origin: SocketAddr) -> Outcome<()> {
 }
 
 /// How first checks spread, and what a node with 10,000 origins takes of memory.
-async fn cold_start(origin: SocketAddr) -> Outcome<()> {
+async fn cold_start(origin: &Origin) -> Outcome<()> {
     let interval = Duration::from_secs(5);
-    let work = Work { kind: "http".into(), origins: 10_000, interval, port: origin.port() };
+    let work = origin.work("http", 10_000, interval);
     let (node, _) = Process::start_self(&work.to_arguments())?;
     sleep(Duration::from_millis(5_500)).await;
-    let bins: Vec<u32> = server::bins(origin).await?.chunks(10).map(|tenths| tenths.iter().sum()).collect();
+    let bins: Vec<u32> =
+        server::bins(origin.addr).await?.chunks(10).map(|tenths| tenths.iter().sum()).collect();
     let first = bins.iter().position(|count| *count > 0).unwrap_or(0);
     let seen = &bins[first..bins.len().min(first + 50)];
     let (sum, most) = (seen.iter().sum::<u32>(), seen.iter().max().copied().unwrap_or(0));
@@ -147,9 +171,9 @@ async fn cold_start(origin: SocketAddr) -> Outcome<()> {
 }
 
 /// Whether one core checks 20,000 origins at 5 s; the node complains when one of them shows as down or stale.
-async fn load(origin: SocketAddr) -> Outcome<()> {
+async fn load(origin: &Origin) -> Outcome<()> {
     let interval = Duration::from_secs(5);
-    let work = Work { kind: "http".into(), origins: 20_000, interval, port: origin.port() };
+    let work = origin.work("http", 20_000, interval);
     println!("20,000 origins at 5 s, one thread, 30 s");
     let (node, _) = Process::start_self(&work.to_arguments())?;
     let used = measure(&node, origin, 25, 30).await?;

@@ -1,11 +1,20 @@
-//! An origin to be checked. It counts what arrives, in bins of 10 ms, and tells on request.
+//! An origin to be checked, with TLS for those who begin with it. It counts what arrives, in bins of 10 ms, and tells on
+//! request.
 
+use crate::authority::Authority;
+use rustls::ServerConfig;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio_rustls::TlsAcceptor;
+
+/// The name in the certificate.
+pub const NAME: &str = "origin.test";
+/// The first byte of whoever begins with TLS: a record of a handshake.
+const HANDSHAKE: u8 = 0x16;
 
 /// The bins that are kept: ten minutes.
 const BINS: usize = 60_000;
@@ -26,19 +35,25 @@ impl Arrivals {
     }
 }
 
-/// Serves on all of loopback's IPv4 addresses until standard input ends, after it has said on which port.
+/// Serves on all of loopback's IPv4 addresses until standard input ends, after it has said on which port, and where the
+/// certificate of its authority is.
 pub async fn serve() -> io::Result<()> {
+    rustls::crypto::ring::default_provider().install_default().map_err(|_| io::ErrorKind::AlreadyExists)?;
+    let authority = Authority::new();
+    let (certificate, key) = authority.certificate(NAME, 2_100);
+    let tls = ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certificate], key);
+    let tls = TlsAcceptor::from(Arc::new(tls.map_err(io::Error::other)?));
     let arrivals = Arc::new(Mutex::new(Arrivals { start: Instant::now(), bins: Vec::new() }));
     let socket = TcpSocket::new_v4()?;
     socket.bind("0.0.0.0:0".parse().map_err(io::Error::other)?)?;
     let listener: TcpListener = socket.listen(16_384)?;
-    println!("127.0.0.1:{}", listener.local_addr()?.port());
+    println!("127.0.0.1:{} {}", listener.local_addr()?.port(), authority.path().display());
     tokio::spawn(async move {
         loop {
             match listener.accept().await {
                 Ok((stream, peer)) if peer.ip().is_loopback() => {
                     arrivals.lock().unwrap_or_else(PoisonError::into_inner).count();
-                    tokio::spawn(answer(stream, arrivals.clone()));
+                    tokio::spawn(welcome(stream, tls.clone(), arrivals.clone()));
                 }
                 _ => tokio::task::yield_now().await,
             }
@@ -49,7 +64,18 @@ pub async fn serve() -> io::Result<()> {
     Ok(())
 }
 
-async fn answer(mut stream: TcpStream, arrivals: Arc<Mutex<Arrivals>>) -> io::Result<()> {
+async fn welcome(stream: TcpStream, tls: TlsAcceptor, arrivals: Arc<Mutex<Arrivals>>) -> io::Result<()> {
+    let mut first = [0];
+    if stream.peek(&mut first).await? == 1 && first == [HANDSHAKE] {
+        return answer(tls.accept(stream).await?, arrivals).await;
+    }
+    answer(stream, arrivals).await
+}
+
+async fn answer(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    arrivals: Arc<Mutex<Arrivals>>,
+) -> io::Result<()> {
     let mut request = vec![0; 1_024];
     let (mut filled, mut is_first) = (0, true);
     loop {

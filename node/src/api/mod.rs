@@ -12,7 +12,7 @@ mod deadline;
 mod etag;
 mod extract;
 mod filter;
-#[cfg(fuzzing)]
+#[cfg(any(fuzzing, test))]
 pub(crate) mod fuzzing;
 mod log;
 mod model;

@@ -10,7 +10,7 @@
 //! An origin answers for what an origin did. Whatever this machine lacked (descriptors, ports, a resolver that answers,
 //! a file) is a [`Hindrance`] and tells nothing of the origin.
 
-#[cfg(fuzzing)]
+#[cfg(any(fuzzing, test))]
 pub(crate) mod fuzzing;
 mod grpc;
 mod grpc_message;
