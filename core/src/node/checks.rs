@@ -241,7 +241,9 @@ impl Node {
         let me = Some(self.me.node);
         let owned = checks.assignment.iter().filter(|(_, owner)| *owner == me);
         let owned: Vec<Name> = owned.map(|(name, _)| name.clone()).collect();
-        owned.iter().for_each(|name| self.gain(checks, name, now));
+        // Claims of this life can be older than its checks only in a fleet that begins as one that has run for long: it
+        // goes on with them.
+        owned.iter().for_each(|name| self.gain(checks, name, true, now));
     }
 
     /// Says how many members are known, alive, and there to confirm.
@@ -301,14 +303,14 @@ impl Node {
                 checks.checker.contested(&moved.origin, claim.state, claim.hold, now);
             }
         } else if moved.to == me {
-            self.gain(checks, &moved.origin, now);
+            self.gain(checks, &moved.origin, false, now);
         } else if moved.from == me && moved.to != me {
             self.hand_over(checks, &moved.origin, now);
         }
     }
 
-    /// Checks an origin from now on, or as its entry now says.
-    fn gain(&self, checks: &mut Checks, name: &Name, now: Time) {
+    /// Checks an origin from now on, or as its entry now says; `goes_on` when what this life claimed of it still counts.
+    fn gain(&self, checks: &mut Checks, name: &Name, goes_on: bool, now: Time) {
         let Some(Body::Origin { spec, .. }) = self.state.read(Store::Registry, name).map(|entry| &entry.body)
         else {
             return;
@@ -316,7 +318,8 @@ impl Node {
         let standing = self.state.claim(checks.assignment.scope(), name);
         let carried = standing.map_or(HealthState::Unknown, |claim| claim.state);
         // What was given up and comes back is claimed anew after a check: its last one may be long past.
-        let went_on = checks.checker.checks(name) || self.config.planted.is(Mutant::VouchForThePast);
+        let was_given_up = !goes_on && !checks.checker.checks(name);
+        let counts = !was_given_up || self.config.planted.is(Mutant::VouchForThePast);
         checks.checker.gain(name, &valid(&spec.policy), spec.admin, carried, now);
         if !checks.checker.checks(name) && !self.config.planted.is(Mutant::ForgetLostWhileHanding) {
             checks.handing.remove(name);
@@ -324,7 +327,7 @@ impl Node {
         if let Some(claim) = standing
             && claim.ballot.writer == self.me
             && claim.hold != Hold::Released
-            && went_on
+            && counts
             && !self.config.planted.is(Mutant::ForgetOwnClaims)
         {
             checks.checker.resume(name, claim.state, claim.hold);
@@ -387,7 +390,7 @@ impl Node {
                 self.follow_move(checks, &moved, now);
             }
         } else if checks.assignment.owner(name) == Some(self.me.node) || checks.checker.checks(name) {
-            self.gain(checks, name, now);
+            self.gain(checks, name, false, now);
         }
     }
 
