@@ -43,13 +43,13 @@ fn deltas_are_the_state(trial: &Trial) -> Result<(), String> {
 }
 
 /// The writes that a state holds.
-fn held(state: &State) -> BTreeSet<Dot> {
+pub fn held(state: &State) -> BTreeSet<Dot> {
     let writes = state.entries().filter(|entry| entry.dot.lane.store.is_add_wins());
     writes.map(|entry| entry.dot).collect()
 }
 
 /// What a state must hold once all have seen everything: the writes that no later write saw.
-fn expected(fleet: &Fleet) -> BTreeSet<Dot> {
+pub fn expected(fleet: &Fleet) -> BTreeSet<Dot> {
     let is_replaced = |dot: &Dot| fleet.minted.iter().any(|later| later.saw.contains(dot));
     let writes = fleet
         .minted
@@ -59,7 +59,7 @@ fn expected(fleet: &Fleet) -> BTreeSet<Dot> {
 }
 
 /// The claims that a state must hold then: for each origin that it holds the greatest.
-fn expected_claims(fleet: &Fleet, state: &State) -> BTreeSet<Dot> {
+pub fn expected_claims(fleet: &Fleet, state: &State) -> BTreeSet<Dot> {
     let mut claims: BTreeMap<_, (&Claim, Dot)> = BTreeMap::new();
     for Minted { entry, .. } in &fleet.minted {
         let Some(claim) = entry.claim() else { continue };
@@ -98,7 +98,7 @@ fn quiet_agrees(trial: &Trial) -> Result<(), String> {
 }
 
 /// Whether it is right that a seen entry is not held any more.
-fn excused(fleet: &Fleet, state: &State, minted: &Minted) -> bool {
+pub fn excused(fleet: &Fleet, state: &State, minted: &Minted) -> bool {
     let entry = &minted.entry;
     if let Some(claim) = entry.claim() {
         let generation = claim.generation.dot(entry.dot.lane.shard, Store::Registry);

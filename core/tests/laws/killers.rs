@@ -2,9 +2,9 @@
 
 use crate::law::Law;
 use crate::{
-    assignment, claims, confirmers, deltas, detectors, fences, freshness, handover, heartbeats, holders,
-    honesty, intervals, join, joining, lists, log, membership, outages, owners, repair, schedule, streams,
-    verdicts,
+    assignment, claims, confirmers, deltas, detectors, exhaustive, fences, freshness, handover, heartbeats,
+    holders, honesty, intervals, join, joining, lists, log, membership, outages, owners, repair, schedule,
+    streams, verdicts,
 };
 use heck_core::mutant::Mutant;
 
@@ -23,6 +23,15 @@ const KILLERS: &[(Mutant, Law)] = &[
     (Mutant::ConfirmOneself, detectors::SUSPICIONS_LAST),
     (Mutant::AdoptTruncatedAnswer, deltas::NO_OVER_CLAIM),
     (Mutant::SeenThoughRefused, deltas::NO_OVER_CLAIM),
+    (Mutant::AdoptTruncatedAnswer, exhaustive::EVERY_HISTORY),
+    (Mutant::SeenThoughRefused, exhaustive::EVERY_HISTORY),
+    (Mutant::DotlessRemove, exhaustive::EVERY_HISTORY),
+    (Mutant::RemoveWins, exhaustive::EVERY_HISTORY),
+    (Mutant::ForgetSuperseded, exhaustive::EVERY_HISTORY),
+    (Mutant::Resurrect, exhaustive::EVERY_HISTORY),
+    (Mutant::StaleFingerprint, exhaustive::EVERY_HISTORY),
+    (Mutant::IgnoreLiveList, exhaustive::EVERY_HISTORY),
+    (Mutant::HastyFence, exhaustive::EVERY_HISTORY),
     (Mutant::DotlessRemove, deltas::WRITES_REPLACE),
     (Mutant::DotlessRemove, deltas::DELTAS_ARE_THE_STATE),
     (Mutant::RemoveWins, deltas::QUIET_AGREES),

@@ -8,6 +8,7 @@ mod common;
 mod confirmers;
 mod deltas;
 mod detectors;
+mod exhaustive;
 mod fences;
 mod fleet;
 mod freshness;
