@@ -74,6 +74,12 @@ impl RecordingFile {
         Ok(Self { path: path.to_owned(), aside, file })
     }
 
+    /// What a test has instead of a disk.
+    #[cfg(test)]
+    pub(super) fn of_test(file: File) -> Self {
+        Self { path: "test".into(), aside: "test.1".into(), file }
+    }
+
     /// Moves the file aside, in the place of the one before it, and begins another.
     pub(super) fn rotate(&mut self) -> io::Result<()> {
         self.file = begin(&self.path, &self.aside)?;

@@ -185,3 +185,157 @@ impl Drop for Recorder {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use heck_core::config::Config;
+    use heck_core::id::{Addr, Boot, Name};
+    use heck_core::input::Command;
+    use heck_core::node::{Base, Identity};
+    use heck_core::recording::{Reader, Replay, Taken};
+    use heck_core::rng::Seed;
+    use std::fs::File;
+    use std::path::Path;
+    use std::thread;
+
+    /// A node that refuses all commands, so that its steps are large and its state is small.
+    fn node() -> Node {
+        let identity = Identity::new(Name::new("n").unwrap(), Boot(1), Addr::default());
+        Node::new(
+            identity,
+            Arc::new(Config::default()),
+            &Arc::new(Base::default()),
+            None,
+            Seed(1),
+            Time::ZERO,
+        )
+    }
+
+    struct Recorded {
+        node: Node,
+        recorder: Recorder,
+        counters: Arc<Counters>,
+        now: Time,
+        command: Command,
+    }
+
+    impl Recorded {
+        fn new(file: File, limit_bytes: u64) -> Self {
+            let counters = Arc::new(Counters::default());
+            let recorded = crate::recording::Recorded { file: "test".into(), limit_bytes };
+            let (node, file) = (node(), RecordingFile::of_test(file));
+            let recorder = Recorder::start(file, &recorded, counters.clone(), &node, Time::ZERO).unwrap();
+            let command = Command::PutKey { name: Name::new("k").unwrap(), value: vec![7; 60_000].into() };
+            Self { node, recorder, counters, now: Time::ZERO, command }
+        }
+
+        fn step(&mut self) {
+            self.now += Span::from_ms(1);
+            let input = Input::Command { token: 1, command: &self.command };
+            let mut effects = Effects::default();
+            self.recorder.begin_step(self.now, input);
+            self.node.step(self.now, input, &mut effects);
+            self.recorder.end_step(&self.node, self.now, &effects);
+        }
+
+        /// Takes steps until the recorder is in a state.
+        fn step_until(&mut self, state: State) {
+            for _ in 0..2_000 {
+                if self.recorder.state == state {
+                    return;
+                }
+                self.step();
+                thread::sleep(Duration::from_millis(1));
+            }
+            panic!("the recorder is never {state:?}");
+        }
+
+        fn lost(&self) -> u64 {
+            self.counters.get(Count::RecordingStepsLost)
+        }
+    }
+
+    #[cfg(unix)]
+    fn fifo(dir: &Path) -> (File, std::path::PathBuf) {
+        let path = dir.join("fifo");
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+        // Open for both, it waits for no reader.
+        (File::options().read(true).write(true).open(&path).unwrap(), path)
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn steps_for_which_the_disk_is_too_slow_are_passed_over_and_the_recording_goes_on_behind_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, path) = fifo(dir.path());
+        let mut this = Recorded::new(file, 1 << 30);
+        // Nobody reads: what the system does not hold waits, and then no more is taken.
+        this.step_until(State::Behind);
+        (0..50).for_each(|_| this.step());
+        let passed_over = this.lost();
+        assert!(passed_over >= 50);
+        let reading = thread::spawn(move || std::fs::read(path).unwrap());
+        this.step_until(State::Writing);
+        let passed_over = this.lost();
+        (0..20).for_each(|_| this.step());
+        assert_eq!(this.lost(), passed_over);
+        let steps = this.counters.get(Count::RecordingSteps);
+        drop(this);
+        let bytes = reading.join().unwrap();
+        let (mut reader, mut replay) = (Reader::new(&bytes).unwrap(), Replay::default());
+        let mut taken = Vec::new();
+        while let Some(frame) = reader.next_frame().unwrap() {
+            taken.push(replay.take(&frame).unwrap());
+        }
+        let missing = |taken: &Taken| match taken {
+            Taken::Missing(missing) => Some(*missing),
+            _ => None,
+        };
+        assert_eq!(taken.iter().find_map(missing), Some(passed_over));
+        assert_eq!(taken.iter().filter(|taken| **taken == Taken::Same).count() as u64, steps);
+        assert_eq!(replay.steps(), steps + passed_over);
+    }
+
+    #[test]
+    fn a_disk_that_refuses_ends_the_recording_and_not_the_node() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("rec");
+        std::fs::write(&path, "").unwrap();
+        // It cannot be written to.
+        let mut this = Recorded::new(File::open(&path).unwrap(), 1 << 30);
+        this.step_until(State::Over);
+        let before = this.lost();
+        (0..9).for_each(|_| this.step());
+        assert_eq!(this.lost(), before + 9);
+    }
+
+    #[test]
+    fn a_state_that_is_too_large_for_the_limit_is_not_recorded() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("rec");
+        let mut this = Recorded::new(File::create(&path).unwrap(), 1_000);
+        assert_eq!(this.recorder.state, State::Over);
+        this.step();
+        assert_eq!(this.lost(), 1);
+        drop(this);
+        assert_eq!(std::fs::read(&path).unwrap(), b"");
+    }
+
+    #[test]
+    fn the_input_of_a_step_that_does_not_end_is_the_last_thing_of_a_recording() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("rec");
+        let mut this = Recorded::new(File::create(&path).unwrap(), 1 << 20);
+        this.step();
+        this.recorder.begin_step(Time(9_000), Input::Timeout);
+        drop(this);
+        let bytes = std::fs::read(&path).unwrap();
+        let (mut reader, mut replay) = (Reader::new(&bytes).unwrap(), Replay::default());
+        let mut taken = Vec::new();
+        while let Some(frame) = reader.next_frame().unwrap() {
+            taken.push(replay.take(&frame).unwrap());
+        }
+        assert_eq!(taken, [Taken::Begun, Taken::Same, Taken::CameBack]);
+    }
+}
