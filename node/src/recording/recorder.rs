@@ -61,6 +61,11 @@ impl Recorder {
         node: &Node,
         now: Time,
     ) -> io::Result<Self> {
+        info!(
+            file = %recorded.file.display(),
+            limit_bytes = recorded.limit_bytes,
+            "the node records what it takes in, the content of the cluster in the clear"
+        );
         let mut this = Self {
             // A boot is never reused, so no two recordings of a node have one session.
             scribe: Scribe::new(node.view().writer().node.0 ^ node.view().writer().boot.0),

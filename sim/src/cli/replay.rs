@@ -67,7 +67,9 @@ fn replay(path: &Path, args: &Args, output: &mut Output<'_>) -> io::Result<Exit>
         writeln!(output.out, "{what}: {missing} steps are missing before {at}: the disk did not keep up")?;
     }
     let exit = tell_end(path, &played, output)?;
+    // A node that panicked is nothing whole.
     if args.inspect
+        && !matches!(played.end, End::Panicked(..))
         && let Some(node) = played.replay.node()
     {
         let now = args.until.filter(|_| played.end == End::Until);
