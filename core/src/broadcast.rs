@@ -14,6 +14,7 @@ use alloc::vec::Vec;
 
 /// What was written here and has not been sent yet.
 #[derive(Clone, Debug, Default)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub struct Outbox {
     pending: Vec<Arc<Entry>>,
     not_before: Time,

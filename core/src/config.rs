@@ -9,6 +9,7 @@ use core::fmt;
 
 /// Who gets a new entry at once, before repair sees to the rest.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub enum Broadcast {
     /// Every member.
     All,
@@ -20,6 +21,7 @@ pub enum Broadcast {
 
 /// How a node finds out who is dead.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub enum Detector {
     /// heck's own: silence is weighed against what is usual here, by several witnesses.
     Evidence,
@@ -31,6 +33,7 @@ pub enum Detector {
 
 /// The settings of membership.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub struct MembershipConfig {
     /// How the dead are found. Evidence unless set.
     pub detector: Detector,
@@ -114,6 +117,7 @@ impl Default for MembershipConfig {
 
 /// The settings of one node's protocol. Nodes of a cluster may differ in them.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub struct Config {
     /// Time between two rounds of repair: shorter spreads sooner and costs datagrams in proportion. 10 ms to
     /// 1 h; 1 s unless set.

@@ -84,6 +84,7 @@ pub enum Record {
 
 /// The phases of a node's life. No claim is made before [`Phase::Serving`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub enum Phase {
     /// Looks for a peer and for the state.
     #[default]

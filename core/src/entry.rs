@@ -21,6 +21,7 @@ pub const LIVES_LIMIT: usize = 16;
 
 /// Whether an origin is to be checked and used.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 #[repr(u8)]
 pub enum Admin {
     /// Checked, and used when healthy.
@@ -34,6 +35,7 @@ pub enum Admin {
 
 /// An origin as its operator describes it.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub struct OriginSpec {
     /// What to probe, such as `http://10.0.0.7:8080/healthz`; at most [`TARGET_LIMIT`] bytes.
     pub target: Arc<str>,
@@ -60,6 +62,7 @@ impl OriginSpec {
 
 /// What a check found.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 #[repr(u8)]
 pub enum HealthState {
     /// Nobody has said yet.
@@ -95,6 +98,7 @@ impl HealthState {
 
 /// Who was asked about an origin that is unhealthy, and what they said.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub struct Confirmation {
     /// How many were asked.
     pub asked: u8,
@@ -106,6 +110,7 @@ pub struct Confirmation {
 
 /// Whether the writer of a claim vouches for it with its heartbeats.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 #[repr(u8)]
 pub enum Hold {
     /// Checked on schedule: the writer's heartbeat keeps the claim fresh.
@@ -119,6 +124,7 @@ pub enum Hold {
 
 /// Where a claim holds: 0 is the whole cluster, otherwise the hash of a zone's name.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub struct Scope(pub u64);
 
 impl Scope {
@@ -139,6 +145,7 @@ impl Scope {
 /// The current owner claims with the greatest epoch it saw plus one. The rank is the unweighted rendezvous
 /// hash of writer and origin, so a change of weights never reorders what is stored.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub struct Ballot {
     /// How often the origin changed hands.
     pub epoch: u64,
@@ -152,6 +159,7 @@ pub struct Ballot {
 
 /// What a node says of an origin.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub struct Claim {
     /// Where the claim holds.
     pub scope: Scope,
@@ -178,6 +186,7 @@ pub struct Claim {
 
 /// A dot whose shard and store the context tells.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub struct Minted {
     /// Who minted it.
     pub writer: Writer,
@@ -204,6 +213,7 @@ pub type Versions = SmallVec<[Minted; 1]>;
 
 /// An entry that a write saw and replaces.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub struct Replaced {
     /// Its dot.
     pub minted: Minted,
@@ -222,6 +232,7 @@ pub type Superseded = SmallVec<[Replaced; 1]>;
 
 /// Says that every dot of the writer's node in lives up to `boot` counts as seen. It counts only where that is so.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub struct Fence {
     /// The last of the lives that are over.
     pub boot: Boot,
@@ -231,6 +242,7 @@ pub struct Fence {
 
 /// How much of one past life the writer of a fence had seen.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub struct Covered {
     /// Which life.
     pub boot: Boot,
@@ -257,6 +269,7 @@ impl Fence {
 
 /// The content of an entry.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub enum Body {
     /// An origin, added or edited.
     Origin {
@@ -344,6 +357,7 @@ impl Body {
 
 /// A dot with its content: the unit that is written, sent, stored and superseded. Immutable.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub struct Entry {
     /// Which event this is.
     pub dot: Dot,

@@ -31,6 +31,7 @@ const LEAST_LEN: usize = 8 + 1 + 1 + 1 + 1 + 1;
 
 /// The schedule of own heartbeats and the queue of those to hand on.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub struct Heartbeats {
     next: Time,
     number: u32,

@@ -9,6 +9,8 @@ pub const NAME_LIMIT: usize = 255;
 
 /// A name: non-empty UTF-8 of at most [`NAME_LIMIT`] bytes, shared by reference.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "recording", serde(try_from = "alloc::string::String"))]
 pub struct Name(Arc<str>);
 
 /// Why a text is no [`Name`].
@@ -66,6 +68,16 @@ impl Name {
     }
 }
 
+/// What a recording holds of a name is held to the same limits.
+#[cfg(feature = "recording")]
+impl TryFrom<alloc::string::String> for Name {
+    type Error = NameError;
+
+    fn try_from(text: alloc::string::String) -> Result<Self, NameError> {
+        Self::new(&text)
+    }
+}
+
 impl fmt::Debug for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&*self.0, f)
@@ -80,6 +92,7 @@ impl fmt::Display for Name {
 
 /// A node, by the xxh3-64 of its name. Ten thousand names collide with probability 3e-12.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub struct NodeId(pub u64);
 
 impl NodeId {
@@ -98,10 +111,12 @@ impl fmt::Debug for NodeId {
 
 /// One life of a node. A boot is never reused: the driver supplies max(stored + 1, Unix milliseconds).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub struct Boot(pub u64);
 
 /// Who mints dots: a node in one of its lives.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub struct Writer {
     /// The node.
     pub node: NodeId,
@@ -118,6 +133,7 @@ pub const SHARDS: usize = 256;
 /// origin its health claims too. Whatever supersedes an entry is therefore in the same shard, so a shard that
 /// was answered completely can be adopted completely, and health is never adopted before its registry.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub struct Shard(pub u8);
 
 impl Shard {
@@ -136,6 +152,7 @@ impl Shard {
 
 /// Which of the replicated collections an entry belongs to.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 #[repr(u8)]
 pub enum Store {
     /// Origins: an add-wins map from name to configuration.
@@ -177,6 +194,7 @@ impl Store {
 
 /// The sequence of dots that one writer mints for one store in one shard.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub struct Lane {
     /// The part of the state.
     pub shard: Shard,
@@ -197,6 +215,7 @@ impl Lane {
 
 /// One event in the replicated state: the `counter`-th (from 1) that a writer minted in a lane.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub struct Dot {
     /// Whose sequence.
     pub lane: Lane,
@@ -206,6 +225,7 @@ pub struct Dot {
 
 /// Where a node can be reached: an IPv6 address (IPv4 mapped) and a port. The core only compares and repeats it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub struct Addr {
     /// The address; IPv4 as `::ffff:a.b.c.d`.
     pub ip: [u8; 16],
@@ -215,6 +235,7 @@ pub struct Addr {
 
 /// A reliable, ordered byte stream between two nodes, by a number that the driver hands out.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub struct StreamId(pub u64);
 
 #[cfg(test)]

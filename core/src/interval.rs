@@ -4,6 +4,7 @@ use smallvec::SmallVec;
 
 /// A range of counters, both ends included.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub struct Range {
     /// The first counter of the range.
     pub first: u64,
@@ -13,6 +14,7 @@ pub struct Range {
 
 /// A set of counters from 1 on. Sorted, disjoint, not adjacent; one range is stored inline.
 #[derive(Clone, PartialEq, Eq, Hash, Default, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub struct IntervalSet {
     ranges: SmallVec<[Range; 1]>,
 }

@@ -26,6 +26,7 @@ impl Snapshot {
 
 /// The numbers of records, and the commands whose answer waits until theirs are on disk.
 #[derive(Clone, Debug, Default)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub struct Journal {
     written: u64,
     synced: u64,
@@ -33,6 +34,7 @@ pub struct Journal {
 }
 
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 struct Waiting {
     record: u64,
     token: u64,

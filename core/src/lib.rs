@@ -33,6 +33,8 @@ pub mod packet;
 pub mod policy;
 pub mod probe;
 pub mod recent;
+#[cfg(feature = "recording")]
+pub mod recording;
 pub mod repair;
 pub mod rng;
 pub mod settings;
@@ -40,5 +42,7 @@ pub mod state;
 mod sync;
 pub mod time;
 pub mod witness;
+#[cfg(feature = "recording")]
+mod words;
 
 pub use node::Node;

@@ -6,6 +6,7 @@ use crate::time::Span;
 
 /// The settings of a node's checker. Nodes of a cluster may differ in them.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub struct Limits {
     /// Probes that may start in a second, whatever this node believes to own: with more to do, intervals stretch.
     /// 1 to 1,000,000; 5,000 unless set.

@@ -21,6 +21,7 @@ pub const INCARNATION_LIMIT: u32 = 1 << 24;
 
 /// What is held of a member. Of two opinions about one life the greater wins.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 #[repr(u8)]
 pub enum Standing {
     /// It answers.
@@ -56,6 +57,7 @@ impl Standing {
 
 /// Which word of a member about itself is the latest: its life, and within it how often it refuted others.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub struct Life {
     /// The life.
     pub boot: Boot,
@@ -65,6 +67,7 @@ pub struct Life {
 
 /// One member.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub struct Member {
     /// Its identity.
     pub node: NodeId,
@@ -146,7 +149,8 @@ pub const fn member_group(node: NodeId) -> usize {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Prints([u64; GROUPS]);
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
+struct Prints(#[cfg_attr(feature = "recording", serde(with = "crate::words"))] [u64; GROUPS]);
 
 impl Default for Prints {
     fn default() -> Self {
@@ -156,6 +160,7 @@ impl Default for Prints {
 
 /// All members in the order of their identities, those that are gone included until they are forgotten.
 #[derive(Clone, Debug, Default)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub struct Members {
     /// Sorted, and shared by many nodes.
     base: Arc<Vec<Member>>,

@@ -204,6 +204,21 @@ pub struct Planted {
     mutant: Option<Mutant>,
 }
 
+/// A planted bug is not a part of a node's state: whoever is restored from a recording is as every release is.
+#[cfg(feature = "recording")]
+impl serde::Serialize for Planted {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_unit()
+    }
+}
+
+#[cfg(feature = "recording")]
+impl<'de> serde::Deserialize<'de> for Planted {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        <()>::deserialize(deserializer).map(|()| Self::NONE)
+    }
+}
+
 impl Planted {
     /// No bug: what every release uses.
     pub const NONE: Self = Self {

@@ -16,6 +16,11 @@ pub type Shared<K, V> = Arc<Vec<(K, V)>>;
 
 /// A sorted map: `base` with `diff` laid over it; `None` in `diff` hides a key of the base.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(
+    feature = "recording",
+    serde(bound(deserialize = "K: serde::Deserialize<'de> + Ord, V: serde::Deserialize<'de>"))
+)]
 pub struct Overlay<K, V> {
     base: Shared<K, V>,
     diff: BTreeMap<K, Option<V>>,

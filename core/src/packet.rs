@@ -19,6 +19,7 @@ pub const fn group_of(shard: Shard) -> usize {
 
 /// What a packet is for.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 #[repr(u8)]
 pub enum PacketKind {
     /// New entries or heartbeats, unasked; no answer expected.
@@ -75,6 +76,7 @@ impl PacketKind {
 
 /// An entry on its way.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub struct Carried {
     /// The entry.
     pub entry: Arc<Entry>,
@@ -84,6 +86,7 @@ pub struct Carried {
 
 /// A shard of which a request lists every lane.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub struct Window {
     /// The shard.
     pub shard: Shard,
@@ -94,6 +97,7 @@ pub struct Window {
 
 /// What a node has seen of one lane.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub struct LaneSeen {
     /// The lane.
     pub lane: Lane,

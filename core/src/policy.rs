@@ -6,6 +6,7 @@ use crate::time::Span;
 
 /// Statuses of HTTP that count as good: up to four ranges from 100 to 599.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub struct StatusSet {
     /// First and last of each range; unused ones are empty.
     ranges: [(u16, u16); 4],
@@ -60,6 +61,7 @@ impl StatusSet {
 
 /// When findings change the state.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub enum Rule {
     /// So many in a row.
     Streaks {
@@ -81,6 +83,7 @@ pub enum Rule {
 
 /// How one origin is checked.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub struct Policy {
     /// Time between two checks. 100 ms to 1 day.
     pub interval: Span,
@@ -194,6 +197,7 @@ const CONFIRMERS_LIMIT: u8 = 16;
 
 /// What one check is worth.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub enum Grade {
     /// Does not answer as it should.
     Bad,

@@ -6,6 +6,7 @@ use alloc::sync::Arc;
 
 /// A probe under way, by a number that is not used again soon.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub struct ProbeId(pub u64);
 
 /// A probe to start now.
@@ -34,6 +35,7 @@ pub struct ProbeOutcome {
 
 /// How a probe ended.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub enum Reply {
     /// An answer with a status of HTTP.
     Status(u16),
@@ -45,6 +47,7 @@ pub enum Reply {
 
 /// Why there was no answer.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 #[repr(u8)]
 pub enum Failure {
     /// None in time.

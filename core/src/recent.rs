@@ -8,6 +8,7 @@ use alloc::sync::Arc;
 
 /// An entry that was learned lately.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 struct Recent {
     entry: Arc<Entry>,
     /// What short hashes are made from.
@@ -17,6 +18,7 @@ struct Recent {
 
 /// A ring of the entries learned last, newest at the back.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub struct Recents {
     ring: VecDeque<Recent>,
     limit: usize,

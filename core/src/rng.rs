@@ -9,12 +9,14 @@ use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 
 /// What a run's randomness is derived from.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub struct Seed(pub u64);
 
 const BLOCK_WORDS: usize = 16;
 
 /// One reproducible stream of random words: the words depend on (seed, name, position) alone.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub struct Stream {
     seed: Seed,
     name: u64,

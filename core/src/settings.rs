@@ -26,6 +26,7 @@ impl Default for Weight {
 
 /// Among whom an origin has one owner.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub enum Scoping {
     /// One owner in the whole cluster.
     #[default]
@@ -47,6 +48,7 @@ impl Scoping {
 
 /// What decides about ownership beside the members.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub struct Settings {
     /// Among whom an origin has one owner.
     pub scoping: Scoping,

@@ -30,6 +30,7 @@ const OPEN_TIMEOUT: Span = Span::from_secs(5);
 
 /// The stream by which this node fetches.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 enum Fetch {
     #[default]
     Idle,
@@ -50,6 +51,7 @@ enum Fetch {
 
 /// A stream that this node serves.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 struct Serving {
     windows: Vec<Window>,
     listed: Vec<LaneSeen>,
@@ -74,6 +76,7 @@ impl Serving {
 
 /// All streams of a node.
 #[derive(Clone, Debug, Default)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub struct Sync {
     fetch: Fetch,
     fetch_not_before: Time,

@@ -5,10 +5,12 @@ use core::ops::{Add, AddAssign, Sub};
 /// A moment, in microseconds since an origin that the driver chooses (the simulator: the start of the run;
 /// a node: the Unix epoch plus monotonic time). Two nodes' `Time`s are never compared with each other.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub struct Time(pub u64);
 
 /// A length of time in microseconds.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub struct Span(pub u64);
 
 impl Time {

@@ -24,6 +24,7 @@ const PROMISES_LIMIT: usize = 256;
 
 /// A write that is to be in the hands of others.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 struct Wait {
     token: u64,
     dot: Dot,
@@ -36,6 +37,7 @@ struct Wait {
 
 /// An answer that is due when a record is on disk.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 struct Promise {
     record: u64,
     to: Addr,
@@ -44,6 +46,7 @@ struct Promise {
 
 /// The writes whose holders this node looks for, and the answers that it owes others.
 #[derive(Clone, Debug, Default)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub struct Witnesses {
     waits: Vec<Wait>,
     promises: VecDeque<Promise>,

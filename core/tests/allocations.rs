@@ -19,6 +19,7 @@ use heck_core::node::{Base, Identity};
 use heck_core::packet::Packet;
 use heck_core::policy::Policy;
 use heck_core::probe::{Probe, ProbeId, ProbeOutcome, Reply};
+use heck_core::recording::Scribe;
 use heck_core::rng::Seed;
 use heck_core::time::{Span, Time};
 
@@ -32,6 +33,10 @@ struct Pair {
     now: Time,
     steps: u64,
     probes: u64,
+    /// Writes down what the first node does, if it is set.
+    scribe: Option<Scribe>,
+    written: usize,
+    bytes: Vec<u8>,
 }
 
 impl Pair {
@@ -47,7 +52,8 @@ impl Pair {
         let nodes = [node(0), node(1)];
         let (effects, under_way) = (Effects::default(), VecDeque::new());
         let ended = VecDeque::new();
-        Self { nodes, effects, under_way, ended, now: Time::ZERO, steps: 0, probes: 0 }
+        let (now, bytes) = (Time::ZERO, Vec::new());
+        Self { nodes, effects, under_way, ended, now, steps: 0, probes: 0, scribe: None, written: 0, bytes }
     }
 
     /// Steps a node; every datagram reaches the other one at once, and what that one answers comes back.
@@ -66,6 +72,12 @@ impl Pair {
     fn take(&mut self, at: usize, input: Input<'_>) {
         self.steps += 1;
         self.nodes[at].step(self.now, input, &mut self.effects);
+        if let Some(scribe) = self.scribe.as_mut().filter(|_| at == 0) {
+            self.bytes.clear();
+            scribe.begin_step(self.now, input);
+            scribe.end_step(&self.effects, &mut self.bytes);
+            self.written += self.bytes.len();
+        }
         let sent = self.effects.datagrams.drain(..).map(|datagram| (1 - at, datagram.packet));
         self.under_way.extend(sent);
         let ended = self.effects.probes.drain(..).map(|Probe { probe, .. }| {
@@ -184,4 +196,18 @@ fn a_warm_checker_of_10_000_origins_allocates_nothing() {
     let probes = checks.probes - before;
     assert!(probes > 40_000, "20 s have over 40,000 probes, not {probes}");
     assert_eq!(counted.count_total, 0, "{probes} probes");
+}
+
+#[test]
+fn writing_down_a_warm_exchange_allocates_nothing() {
+    let mut pair = Pair::new();
+    let (mut scribe, mut bytes) = (Scribe::new(1), Vec::new());
+    scribe.begin_file(&pair.nodes[0], pair.now, &mut bytes);
+    pair.scribe = Some(scribe);
+    pair.run_for(Span::from_secs(120));
+    let before = pair.written;
+    let counted = allocation_counter::measure(|| pair.run_for(Span::from_secs(600)));
+    let written = pair.written - before;
+    assert!(written > 50_000, "{written} bytes");
+    assert_eq!(counted.count_total, 0);
 }

@@ -2,6 +2,7 @@
 
 use crate::loss::InjectedLoss;
 use crate::probe::ProbeConfig;
+use crate::recording::Recorded;
 use crate::seal::Sealing;
 use heck_core::config::{Config, ConfigError, within};
 use heck_core::entry::{Scope, VALUE_LIMIT};
@@ -69,6 +70,10 @@ impl Default for Limits {
     }
 }
 
+/// Bytes of a recording: room for a small state at least, and no more than whoever replays it has memory.
+const LEAST_RECORD: u64 = 256 << 10;
+const MOST_RECORD: u64 = 16 << 30;
+
 /// The settings of a node.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct NodeConfig {
@@ -98,6 +103,8 @@ pub struct NodeConfig {
     pub limits: Limits,
     /// How origins are probed.
     pub probes: ProbeConfig,
+    /// Where the node records what it does, if it is to.
+    pub recorded: Option<Recorded>,
     /// Datagrams lost on purpose: a testing aid.
     pub loss: InjectedLoss,
 }
@@ -119,6 +126,7 @@ impl NodeConfig {
             seed,
             limits: Limits::default(),
             probes: ProbeConfig::default(),
+            recorded: None,
             loss: InjectedLoss::NONE,
         }
     }
@@ -133,7 +141,9 @@ impl NodeConfig {
         let us = |span: Duration| u64::try_from(span.as_micros()).unwrap_or(u64::MAX);
         let hour_us = us(Duration::from_secs(3_600));
         let least_frame = u64::from(self.protocol.frame_bytes) + (1 << 20).max(2 * VALUE_LIMIT as u64);
+        let record_limit = self.recorded.as_ref().map_or(LEAST_RECORD, |recorded| recorded.limit_bytes);
         within(&[
+            ("record_limit", record_limit, LEAST_RECORD, MOST_RECORD),
             ("frame_bytes", limits.frame_bytes.into(), least_frame, 1 << 30),
             ("accepted_streams", limits.accepted_streams.into(), 1, 65_536),
             ("stream_backlog_bytes", limits.stream_backlog_bytes as u64, least_frame, u64::MAX),

@@ -87,10 +87,16 @@ pub enum Count {
     WaitingRefused,
     /// Times that a name to join through had no address.
     JoinResolveFailures,
+    /// Steps that were handed to the recording.
+    RecordingSteps,
+    /// Bytes of it that were written.
+    RecordingBytes,
+    /// Steps that are missing from it, because the disk did not keep up or refused to write.
+    RecordingStepsLost,
 }
 
 impl Count {
-    pub(crate) const LEN: usize = Self::JoinResolveFailures as usize + 1;
+    pub(crate) const LEN: usize = Self::RecordingStepsLost as usize + 1;
 }
 
 /// The counters of one node. Reading them disturbs nobody.

@@ -11,6 +11,7 @@ use crate::error::NodeError;
 use crate::handle::{Answer, Ended, Look, Request};
 use crate::journal::Store;
 use crate::probe::Runner;
+use crate::recording::Recorder;
 use crate::tcp::{StreamEvent, Streams};
 use crate::udp::Udp;
 use heck_core::Node;
@@ -41,6 +42,7 @@ pub(crate) struct Parts {
     pub streams: Streams,
     pub store: Store,
     pub probes: Runner,
+    pub recorder: Option<Recorder>,
     pub requests: mpsc::Receiver<Request>,
     pub looks: mpsc::Receiver<Look>,
     pub events: broadcast::Sender<Event>,
@@ -182,7 +184,15 @@ impl Driver {
     }
 
     async fn step(&mut self, input: Input<'_>) {
-        self.parts.node.step(self.parts.clock.now(), input, &mut self.effects);
+        let Parts { node, clock, recorder, .. } = &mut self.parts;
+        let now = clock.now();
+        if let Some(recorder) = recorder.as_mut() {
+            recorder.begin_step(now, input);
+        }
+        node.step(now, input, &mut self.effects);
+        if let Some(recorder) = recorder.as_mut() {
+            recorder.end_step(node, now, &self.effects);
+        }
         self.carry_out().await;
     }
 

@@ -1,6 +1,7 @@
 //! What can go wrong with a node, and whose fault it is.
 
 use crate::journal::JournalError;
+use crate::recording::RecordingError;
 use heck_core::config::ConfigError;
 use heck_core::effects::Refusal;
 use std::io;
@@ -20,6 +21,9 @@ pub enum StartError {
     /// What an earlier life left on disk cannot be used.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// The node cannot record where it was asked to.
+    #[error(transparent)]
+    Recording(#[from] RecordingError),
     /// The sockets cannot be used.
     #[error("the sockets cannot be used: {0}")]
     Sockets(#[source] io::Error),

@@ -105,6 +105,9 @@ const COUNTERS: &[(Count, &str, &str)] = &[
         "Event streams and long polls refused because their client has as many open as it may",
     ),
     (Count::JoinResolveFailures, "join_resolve_failures", "Times that a name to join through had no address"),
+    (Count::RecordingSteps, "recording_steps", "Steps of the node that were handed to its recording"),
+    (Count::RecordingBytes, "recording_bytes", "Bytes of the recording that were written"),
+    (Count::RecordingStepsLost, "recording_steps_lost", "Steps that are missing from the recording"),
 ];
 
 /// The labels of requests.

@@ -9,6 +9,7 @@ use crate::error::StartError;
 use crate::handle::{NodeHandle, Observed, Wishes};
 use crate::journal::{JournalError, JournalFile, Recovery, Store};
 use crate::probe::Runner;
+use crate::recording::{Recorder, RecordingFile};
 use crate::sockets::Sockets;
 use crate::tcp::Streams;
 use crate::udp::Udp;
@@ -36,6 +37,10 @@ pub async fn start(sockets: Sockets, config: NodeConfig) -> Result<NodeHandle, S
     let advertised = to_core(advertised(sockets.addr(), &config)?);
     let clock = Clock::start();
     let (mut journal, mut snapshot, recovery) = JournalFile::open(&config.data_dir)?;
+    let recording = match &config.recorded {
+        Some(recorded) => Some(RecordingFile::create(&recorded.file)?),
+        None => None,
+    };
     let boot = next_boot(&snapshot, clock);
     journal
         .append_record(&Record::Boot(boot))
@@ -43,7 +48,8 @@ pub async fn start(sockets: Sockets, config: NodeConfig) -> Result<NodeHandle, S
     snapshot.records.push(Record::Boot(boot));
 
     let life = Life { clock, boot, advertised };
-    let handle = run(sockets, &config, life, journal, snapshot, recovery).map_err(StartError::Sockets)?;
+    let stored = Stored { journal, snapshot, recovery, recording };
+    let handle = run(sockets, &config, life, stored).map_err(StartError::Sockets)?;
     join(&handle, &config.start).await;
     Ok(handle)
 }
@@ -56,15 +62,17 @@ struct Life {
     advertised: Addr,
 }
 
-/// Puts the node together and sets its task going.
-fn run(
-    sockets: Sockets,
-    config: &NodeConfig,
-    life: Life,
+/// What a node finds on disk, and what it writes to.
+struct Stored {
     journal: JournalFile,
     snapshot: Snapshot,
     recovery: Recovery,
-) -> io::Result<NodeHandle> {
+    recording: Option<RecordingFile>,
+}
+
+/// Puts the node together and sets its task going.
+fn run(sockets: Sockets, config: &NodeConfig, life: Life, stored: Stored) -> io::Result<NodeHandle> {
+    let Stored { journal, snapshot, recovery, recording } = stored;
     let bound = sockets.addr();
     let counters = Arc::new(Counters::default());
     let udp = Udp::new(sockets.udp, &config.sealing, &config.loss, counters.clone())?;
@@ -83,13 +91,21 @@ fn run(
         disk: store.watch(),
         is_mute: Arc::default(),
     };
+    let node = new_node(config, life, snapshot);
+    let recorder = match recording.zip(config.recorded.as_ref()) {
+        Some((file, recorded)) => {
+            Some(Recorder::start(file, recorded, counters.clone(), &node, life.clock.now())?)
+        }
+        None => None,
+    };
     let driver = Driver::new(Parts {
-        node: new_node(config, life, snapshot),
+        node,
         clock: life.clock,
         udp,
         streams,
         store,
         probes,
+        recorder,
         requests,
         looks,
         events: events.clone(),
@@ -194,7 +210,8 @@ mod tests {
         let life = Life { clock, boot: Boot(clock.start_ms()), advertised: to_core(sockets.addr()) };
         let (mut journal, snapshot, recovery) = JournalFile::open(dir.path()).unwrap();
         journal.refuse_writes();
-        let handle = run(sockets, &config, life, journal, snapshot, recovery).unwrap();
+        let stored = Stored { journal, snapshot, recovery, recording: None };
+        let handle = run(sockets, &config, life, stored).unwrap();
         join(&handle, &Start::Bootstrap).await;
         let key = Command::PutKey { name: Name::new("k").unwrap(), value: [1].as_slice().into() };
         assert!(matches!(handle.command(key).await, Err(CommandError::Stopped)));

@@ -3,6 +3,7 @@ pub mod checker;
 pub mod cli;
 pub mod engine;
 pub mod protocol;
+pub mod replay;
 pub mod report;
 pub mod run;
 pub mod scenario;

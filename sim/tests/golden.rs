@@ -1,11 +1,15 @@
 //! Golden trace hashes: small scenarios under several seeds do on every machine, in debug and in release, exactly
 //! what they did when their hashes were written down.
 
+mod recorded;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use heck_core::time::Span;
+use heck_sim::replay::{End, Recording, play};
 use heck_sim::run::{Options, run_scenario};
 use heck_sim::scenario::ScenarioFile;
 
@@ -66,4 +70,27 @@ fn small_scenarios_do_what_they_did() {
          was, or debug and release differ, a run depends on something that it must not: a clock, an order of \
          hashing, memory, threads, floating point."
     );
+}
+
+/// The recording that is kept was written by a debug build; this test runs in release builds too.
+#[test]
+fn a_recording_of_another_build_replays_in_this_one() {
+    let path = folder().join("golden/node.rec");
+    if std::env::var_os("HECK_REWRITE").is_some() {
+        let [first, second] = recorded::recorded(Span::from_secs(15));
+        fs::write(path.with_extension("rec.1"), first).expect("the file can be written");
+        fs::write(&path, second).expect("the file can be written");
+    }
+    let recording = Recording::load(&path).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(recording.parts.len(), 2);
+    let played = play(&recording, None).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(
+        (&played.end, played.confirmed),
+        (&End::Whole, 1),
+        "step {}: the core does not do what it did when the recording was made. Where that was changed on purpose, accept \
+         it with\n  HECK_REWRITE=1 cargo test -p heck-sim --test golden\nand commit sim/tests/golden/node.rec and \
+         node.rec.1 with the change",
+        played.replay.steps()
+    );
+    assert!(played.same > 20, "{} steps", played.same);
 }

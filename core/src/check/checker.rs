@@ -48,6 +48,7 @@ impl ProbeId {
 
 /// What the checker wants done.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub enum Action {
     /// Probe an origin now, and tell [`Checker::outcome`] how it ended.
     Probe {
@@ -86,6 +87,7 @@ pub enum Action {
 
 /// What this node has to say of an origin.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub struct Finding {
     /// Of which origin.
     pub origin: Name,
@@ -118,6 +120,7 @@ pub struct Status {
 
 /// What is still to be claimed, in the order in which it came up.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub(super) enum Owed {
     /// This origin is late.
     Late(u32, Name),
@@ -127,6 +130,7 @@ pub(super) enum Owed {
 
 /// The health checks of one node. See the [module](super) for how to drive it.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub struct Checker {
     pub(super) me: NodeId,
     pub(super) limits: Limits,

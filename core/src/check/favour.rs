@@ -16,6 +16,7 @@ const KEEP: Span = Span::from_secs(1);
 
 /// Where a favour stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 enum Stage {
     /// Waits for leave to probe.
     Waiting,
@@ -41,6 +42,7 @@ pub struct Inquiry<'a> {
 }
 
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 struct Favour {
     number: u32,
     generation: Minted,
@@ -52,6 +54,7 @@ struct Favour {
 
 /// All favours of a node. Further questions get no answer where too many wait or are under way.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct Favours {
     by_name: BTreeMap<Name, Favour>,
     /// Those that wait, in the order of the questions.

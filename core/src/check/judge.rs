@@ -21,6 +21,7 @@ pub(super) enum Verdict {
 
 /// What is known of one origin.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct Judge {
     state: HealthState,
     last: Option<Grade>,

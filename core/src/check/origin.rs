@@ -13,6 +13,7 @@ use alloc::sync::Arc;
 
 /// Everything that a checker keeps of an origin.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct Origin {
     pub(super) name: Name,
     pub(super) policy: Arc<Policy>,

@@ -7,6 +7,7 @@ pub(super) const WHOLE: u64 = 1_000_000;
 
 /// A token bucket. Rates are in millionths of a token per second, so that one probe an hour still counts.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct Pacer {
     /// Millionths of a token, at `as_of`; times a million, which is what a microsecond of a rate of 1 brings.
     tokens: u128,

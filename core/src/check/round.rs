@@ -18,6 +18,7 @@ pub(super) fn rounds_limit(limits: &Limits) -> u32 {
 
 /// A question that waits for answers.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct Round {
     /// Its number; answers bear it.
     pub(super) number: u32,

@@ -9,6 +9,7 @@ const NOWHERE: u32 = u32::MAX;
 
 /// At most one time for each of many origins, by number.
 #[derive(Clone, Debug, Default)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct Timers {
     /// The earliest time first, each no later than its two children; ties by number.
     heap: Vec<(Time, u32)>,

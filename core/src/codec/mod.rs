@@ -4,6 +4,7 @@
 //! never computed by rules of its own.
 
 mod body;
+mod effects;
 mod input;
 mod member;
 mod packet;
@@ -11,6 +12,7 @@ mod record;
 mod reply;
 
 pub use body::{decode_entry, encode_entry, entry_len};
+pub use effects::effects_hash;
 pub use input::{decode_input, encode_input};
 pub use member::member_len;
 pub use packet::{

@@ -33,6 +33,7 @@ const STALE_DOUBT: Span = Span::from_secs(60);
 
 /// A packet that waits for its answer.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct Attempt {
     node: NodeId,
     nonce: u32,
@@ -47,6 +48,7 @@ pub(super) struct Attempt {
 
 /// Asking on behalf of another member.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct Errand {
     client: Addr,
     nonce: u32,

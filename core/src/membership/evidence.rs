@@ -11,6 +11,7 @@ pub const BIT: i32 = 256;
 
 /// The share of exchanges that get through between this node and all its peers: what is usual here.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub struct Baseline {
     /// In parts of 65,536.
     share: u32,

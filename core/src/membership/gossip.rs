@@ -10,6 +10,7 @@ const REFUSALS: u32 = 4;
 
 /// Whom there is news of, and how often each is still to be passed on.
 #[derive(Clone, Debug, Default)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct Gossip {
     queue: VecDeque<(NodeId, u32)>,
 }

@@ -8,6 +8,7 @@ const LIMIT: u32 = 8;
 /// A node whose probes fail may be the one that is slow. The counter goes up with each sign of that and down with each
 /// probe that is answered in time; interval and timeout of probes grow with it.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct LocalHealth(u32);
 
 impl LocalHealth {

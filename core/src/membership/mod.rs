@@ -73,6 +73,7 @@ pub struct Local<'a> {
 
 /// Someone who was buried or left, and what is remembered of it when it comes back.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 struct Gone {
     since: Time,
     /// How often it came back at once, in halves, and when last.
@@ -104,6 +105,7 @@ pub enum Learned {
 
 /// What a node does to keep its list of members.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub struct Membership {
     order: Order,
     reach: Reach,

@@ -7,6 +7,7 @@ use crate::rng::Stream;
 /// A keyed permutation of all places of the member list: a few words instead of a shuffled list in each node. It is
 /// a full cycle of x -> a x + c modulo a power of two (Hull and Dobell 1962), begun anew with other keys each time.
 #[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub struct Order {
     bits: u32,
     factor: u32,

@@ -11,6 +11,7 @@ const EVERY: u32 = 4;
 
 /// Who can be reached.
 #[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct Reach {
     silent_rounds: u32,
     heard_last: Option<NodeId>,

@@ -31,6 +31,7 @@ const SELDOM: Span = Span::from_secs(10);
 
 /// What is open about one member.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct Doubt {
     /// In which life it was silent.
     pub life: Life,
@@ -51,6 +52,7 @@ pub(super) struct Doubt {
 
 /// What one node has found out.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 struct Witness {
     node: NodeId,
     score: i32,
@@ -60,6 +62,7 @@ struct Witness {
 
 /// What a helper said, and what that was worth.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 struct Report {
     answered: bool,
     worth: i32,

@@ -36,6 +36,7 @@ const GOSSIP_TO_DEAD: Span = Span::from_secs(30);
 
 /// One member being asked.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 struct Probe {
     node: NodeId,
     nonce: u32,
@@ -47,6 +48,7 @@ struct Probe {
 
 /// One who was asked to ask.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 struct Helper {
     node: NodeId,
     nonce: u32,
@@ -55,6 +57,7 @@ struct Helper {
 
 /// A suspicion on its way to a burial.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct Suspicion {
     life: Life,
     began: Time,
@@ -99,6 +102,7 @@ impl Suspicion {
 
 /// What such a detector remembers. It stays empty where members are found dead by evidence.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct Swim {
     detector: Detector,
     health: LocalHealth,

@@ -25,6 +25,7 @@ const HANDING_INTERVALS: u64 = 3;
 
 /// What a node needs to check origins.
 #[derive(Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct Checks {
     pub(super) checker: Checker,
     pub(super) assignment: Assignment,
@@ -48,6 +49,7 @@ pub(super) struct Checks {
 
 /// What a step has changed that matters here.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 enum News {
     /// An origin was added, edited or removed.
     Registry(Name),

@@ -23,6 +23,7 @@ const HURRY_EVERY: Span = Span::from_ms(100);
 
 /// A question that waits for answers.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 struct Ask {
     kind: PacketKind,
     /// About which generation of the origin's entry; none where it is a wish to hurry.
@@ -39,6 +40,7 @@ type Key = (Name, u32);
 
 /// All questions of a node that wait for answers, and when each is next to be asked.
 #[derive(Clone, Debug, Default)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct Asks {
     open: BTreeMap<Key, Ask>,
     due: BTreeSet<(Time, Key)>,

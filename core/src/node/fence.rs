@@ -17,6 +17,7 @@ const MOST_DELAYS: u32 = 3;
 
 /// A fence that does not count here yet.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct EarlyFence {
     entry: Arc<Entry>,
     since: Time,

@@ -1,5 +1,7 @@
 //! One node: the only place where the mechanisms meet.
 
+#[cfg(feature = "recording")]
+mod checkpoint;
 mod checks;
 mod command;
 mod confirm;
@@ -12,6 +14,8 @@ mod tick;
 mod view;
 mod witness;
 
+#[cfg(feature = "recording")]
+pub use checkpoint::{CHECKPOINT_LAYOUT, CheckpointError};
 pub use view::{AnswerAge, Health, View};
 
 use self::checks::Checks;
@@ -43,6 +47,7 @@ use alloc::vec::Vec;
 
 /// Who a node is.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub struct Identity {
     /// Its name, unique in the cluster.
     pub name: Name,
@@ -101,6 +106,7 @@ impl Base {
 
 /// A node's protocol. See [`Node::step`] for the driver's duties.
 #[derive(Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub struct Node {
     identity: Identity,
     me: Writer,
@@ -124,6 +130,7 @@ pub struct Node {
     /// Fences that do not count here yet, by the node that they are about.
     early_fences: BTreeMap<NodeId, EarlyFence>,
     changes: Vec<Change>,
+    #[cfg_attr(feature = "recording", serde(skip))]
     scratch: ReplyScratch,
     /// None where nobody checks, and once the node leaves.
     checks: Option<Box<Checks>>,
@@ -131,6 +138,7 @@ pub struct Node {
 
 /// How a node looks for its cluster.
 #[derive(Clone, Debug, Default)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 struct Join {
     peers: Option<Arc<[Addr]>>,
     began: Time,

@@ -41,6 +41,7 @@ pub struct Moved {
 
 /// The owner of each origin of one scope.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub struct Assignment {
     scope: Scope,
     owners: Overlay<Name, Option<NodeId>>,

@@ -5,6 +5,7 @@ const MEMORY: u32 = 32;
 
 /// A running mean of exchanges that got through, in parts of 65,536. Integers only: it steers retransmissions.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub struct LossMeter {
     success: u32,
     seen: u32,

@@ -20,6 +20,7 @@ const MASK_BYTES: usize = 8;
 
 /// What this node remembers of how its list compared with those of others.
 #[derive(Clone, Debug, Default)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub struct MemberRepair {
     last_mismatch: u64,
     /// Groups that differed in two replies in a row, or in one while nothing was learned.

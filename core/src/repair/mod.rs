@@ -34,6 +34,7 @@ const LATE_LIMIT: usize = 64;
 
 /// The schedule and the memory of this node's own requests.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub struct Repair {
     /// When the next round is due.
     pub next_round: Time,

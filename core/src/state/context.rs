@@ -12,6 +12,7 @@ use alloc::vec::Vec;
 
 /// One writer's entries in one store, over all shards.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub struct Sequence {
     /// Who writes.
     pub writer: Writer,
@@ -21,6 +22,7 @@ pub struct Sequence {
 
 /// How far a sequence has arrived.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub struct Progress {
     /// How many of its dots were seen.
     pub count: u64,
@@ -34,6 +36,7 @@ static WHOLE: IntervalSet = IntervalSet::constant(Range { first: 1, last: NUMBER
 
 /// The causal context: interval sets per lane, fences, and fingerprints kept up to date with each change.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub struct Context {
     pub(super) seen: Overlay<Lane, IntervalSet>,
     pub(super) progress: Overlay<Sequence, Progress>,
@@ -41,6 +44,7 @@ pub struct Context {
     /// Lanes of which a peer behind a fence has told everything, while this node does not stand behind it yet: all
     /// of their dots count as seen. With each the serial up to which the writer of the fence had seen its store.
     pub(super) whole: BTreeMap<Lane, u64>,
+    #[cfg_attr(feature = "recording", serde(with = "crate::words"))]
     pub(super) fingerprints: Box<[u64; SHARDS]>,
     total: u64,
     planted: Planted,

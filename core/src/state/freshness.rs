@@ -16,6 +16,7 @@ use alloc::vec::Vec;
 
 /// The newest heartbeat that counts for a node.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub struct Fresh {
     /// Which life of the node vouched.
     pub boot: Boot,
@@ -44,6 +45,7 @@ impl Fresh {
 /// all of it: the first change copies the base's values in one piece, 32 bytes a node. Their places are looked
 /// up in the shared base, which stays in the processor's cache where a thousand private indices would not.
 #[derive(Clone, Debug, Default)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 struct Registers {
     base: Shared<NodeId, Fresh>,
     /// The values of the base's nodes, in its order, once one of them differs.
@@ -109,6 +111,7 @@ impl Registers {
 
 /// The heartbeats of all nodes.
 #[derive(Clone, Debug, Default)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub struct Freshness {
     known: Registers,
     pending: BTreeMap<NodeId, Fresh>,

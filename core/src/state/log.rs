@@ -8,6 +8,7 @@ use alloc::collections::BTreeMap;
 
 /// How long and how much of the message log a node keeps.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub struct Retention {
     /// Since a message was published.
     pub age: Span,
@@ -17,6 +18,7 @@ pub struct Retention {
 
 /// The messages held, in the order in which they expire.
 #[derive(Clone, Debug, Default)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct LogQueue {
     by_expiry: BTreeMap<(Time, Dot), u32>,
     expiries: BTreeMap<Dot, Time>,

@@ -28,6 +28,7 @@ use log::LogQueue;
 
 /// What a change did to the visible state.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub enum Change {
     /// An entry was learned, here or from a peer. For a removal: it took effect.
     Learned(Arc<Entry>),
@@ -58,6 +59,7 @@ pub enum Applied {
 
 /// What live entries are found by.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Key {
     store: Store,
     name: Name,
@@ -66,6 +68,7 @@ pub(crate) struct Key {
 
 /// The replicated state of one node.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub struct State {
     context: Context,
     live: Overlay<Dot, Arc<Entry>>,

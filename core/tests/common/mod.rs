@@ -53,6 +53,9 @@ type Origins = dyn Fn(usize, &Probe, Time) -> Option<(Reply, Span)>;
 /// Whether a packet from the first to the second node that is sent at a time arrives.
 type Passes = dyn Fn(usize, usize, &Packet, Time) -> bool;
 
+/// What sees each step of each node: the node after it, the input, and what it wants. It may put another in its place.
+type Watch = dyn FnMut(usize, &mut Node, Time, Input<'_>, &Effects);
+
 /// Settings of the network.
 #[derive(Clone, Copy, Debug)]
 pub struct Weather {
@@ -96,6 +99,8 @@ pub struct Cluster {
     pub paused: BTreeMap<usize, Time>,
     /// What probes meet. Nothing answers unless set.
     pub origins: Box<Origins>,
+    /// What sees each step of each node.
+    pub watch: Box<Watch>,
     /// All probes: when, by whom, of which origin.
     pub probes: Vec<(Time, usize, Name)>,
     base: Arc<Base>,
@@ -141,6 +146,7 @@ impl Cluster {
             far: None,
             paused: BTreeMap::new(),
             origins: Box::new(|_, _, _| None),
+            watch: Box::new(|_, _, _, _, _| {}),
             probes: Vec::new(),
             base,
             config: Arc::new(config),
@@ -343,25 +349,26 @@ impl Cluster {
 
     /// Gives a node a command with a token.
     pub fn command_as(&mut self, node: usize, token: u64, command: &Command) {
-        self.step(node, |node, now, effects| node.step(now, Input::Command { token, command }, effects));
+        self.step(node, Input::Command { token, command });
     }
 
     /// Has a datagram arrive at a node now.
     pub fn datagram(&mut self, from: usize, to: usize, packet: &Packet) {
         let from = addr(from);
-        self.step(to, |node, now, effects| node.step(now, Input::Datagram { from, packet }, effects));
+        self.step(to, Input::Datagram { from, packet });
     }
 
     /// Tells a node what somebody else found of an origin.
     pub fn tell(&mut self, node: usize, verdict: &Verdict) {
-        self.step(node, |node, now, effects| node.step(now, Input::Verdict(verdict), effects));
+        self.step(node, Input::Verdict(verdict));
     }
 
-    fn step(&mut self, at: usize, act: impl FnOnce(&mut Node, Time, &mut Effects)) {
+    fn step(&mut self, at: usize, input: Input<'_>) {
         let now = self.local(at);
         let Some(node) = &mut self.nodes[at] else { return };
         let mut effects = Effects::default();
-        act(node, now, &mut effects);
+        node.step(now, input, &mut effects);
+        (self.watch)(at, node, now, input, &effects);
         self.carry_out(at, effects);
         self.reschedule(at);
     }
@@ -475,33 +482,29 @@ impl Cluster {
         match happening {
             Happening::Wake => {
                 if self.wakes[to] - self.skews[to] <= self.now {
-                    self.step(to, |node, now, effects| node.step(now, Input::Timeout, effects));
+                    self.step(to, Input::Timeout);
                 }
             }
             Happening::Probed { outcome, asked } => {
                 if self.boots[to] == asked {
-                    self.step(to, |node, now, effects| node.step(now, Input::Probe(outcome), effects));
+                    self.step(to, Input::Probe(outcome));
                 }
             }
             Happening::Datagram { from, packet } => {
-                self.step(to, |node, now, effects| {
-                    node.step(now, Input::Datagram { from: addr(from), packet: &packet }, effects);
-                });
+                self.step(to, Input::Datagram { from: addr(from), packet: &packet });
             }
-            Happening::Opened { stream, peer, ours } => self.step(to, |node, now, effects| {
-                node.step(now, Input::StreamOpened { stream, peer: addr(peer), ours }, effects);
-            }),
-            Happening::Frame { stream, packet } => self.step(to, |node, now, effects| {
-                node.step(now, Input::StreamFrame { stream, packet: &packet }, effects);
-            }),
-            Happening::Closed { stream } => {
-                self.step(to, |node, now, effects| node.step(now, Input::StreamClosed { stream }, effects));
+            Happening::Opened { stream, peer, ours } => {
+                self.step(to, Input::StreamOpened { stream, peer: addr(peer), ours });
             }
+            Happening::Frame { stream, packet } => {
+                self.step(to, Input::StreamFrame { stream, packet: &packet });
+            }
+            Happening::Closed { stream } => self.step(to, Input::StreamClosed { stream }),
             Happening::Synced { up_to } => {
                 let disk = &mut self.disks[to];
                 let count = disk.unsynced.partition_point(|(number, _)| *number <= up_to);
                 disk.synced.extend(disk.unsynced.drain(..count).map(|(_, record)| record));
-                self.step(to, |node, now, effects| node.step(now, Input::Persisted { up_to }, effects));
+                self.step(to, Input::Persisted { up_to });
             }
         }
     }

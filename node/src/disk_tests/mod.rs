@@ -44,7 +44,8 @@ async fn node(dir: &Path, change: impl FnOnce(&mut NodeConfig)) -> (NodeHandle, 
     let life = Life { clock, boot: Boot(clock.start_ms()), advertised: to_core(sockets.addr()) };
     let (mut journal, snapshot, recovery) = JournalFile::open(dir).unwrap();
     let disk = journal.on_test_disk();
-    let handle = run(sockets, &config, life, journal, snapshot, recovery).unwrap();
+    let stored = Stored { journal, snapshot, recovery, recording: None };
+    let handle = run(sockets, &config, life, stored).unwrap();
     join(&handle, &config.start).await;
     handle.command(put(1)).await.unwrap();
     (handle, disk)

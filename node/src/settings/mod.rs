@@ -20,6 +20,7 @@ use crate::api::ApiLimits;
 use crate::config::{Limits as DriverLimits, NodeConfig, Start};
 use crate::loss::InjectedLoss;
 use crate::origin::Watched;
+use crate::recording::Recorded;
 use crate::seal::Sealing;
 use heck_core::config::{Config, ConfigError, MembershipConfig};
 use heck_core::entry::Scope;
@@ -61,6 +62,10 @@ pub struct Settings {
     pub zone: Option<Name>,
     /// The node's share of the work.
     pub weight: u16,
+    /// The file in which the node records what it does; unset, it does not.
+    pub record: Option<PathBuf>,
+    /// Bytes that a recording may have.
+    pub record_limit: Bytes,
     /// How long leaving the cluster may take before the node stops anyway.
     pub stop_timeout: Duration,
     /// How long news of leaving may spread before the node is gone.
@@ -243,6 +248,8 @@ impl Default for Settings {
             api: Api::default(),
             zone: None,
             weight: 100,
+            record: None,
+            record_limit: Bytes(64 << 20),
             stop_timeout: Duration::from_secs(10),
             leave_grace: Duration::from_secs(3),
             log: Log { level: Level::Info, format: LogFormat::Text },
@@ -287,6 +294,11 @@ impl Settings {
         protocol
     }
 
+    /// Where the node records what it does, if it is to.
+    fn recorded(&self) -> Option<Recorded> {
+        self.record.clone().map(|file| Recorded { file, limit_bytes: self.record_limit.0 })
+    }
+
     /// The settings of the driver's node of this name.
     #[must_use]
     pub fn node_config(&self, name: Name, sealing: Sealing, seed: Seed) -> NodeConfig {
@@ -315,6 +327,7 @@ impl Settings {
                 ..DriverLimits::default()
             },
             probes: self.probes.config(self.is_on_loopback()),
+            recorded: self.recorded(),
             loss: InjectedLoss::NONE,
         }
     }

@@ -115,6 +115,18 @@ const NODE: &[Setting] = &[
     setting!("zone", "NAME", zone, "Where the node is: a region, a site."),
     setting!("weight", NUMBER, weight, "How much of the work the node takes; 100 is usual, 0 takes none."),
     setting!(
+        "record",
+        "FILE",
+        record,
+        "A file in which the node records all that it takes in, for `heck-sim replay`. It holds the content of the cluster in the clear: keys and values, messages, targets and headers of origins. Unset: nothing is recorded."
+    ),
+    setting!(
+        "record_limit",
+        BYTES,
+        record_limit,
+        "Bytes that the recording may have: at half of them the file is moved to FILE.1 and begun anew."
+    ),
+    setting!(
         "stop_timeout",
         TIME,
         stop_timeout,

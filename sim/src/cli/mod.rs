@@ -7,6 +7,7 @@ mod check;
 mod find;
 mod list;
 mod plot;
+mod replay;
 mod run;
 mod swarm;
 mod theory;
@@ -60,6 +61,7 @@ enum Command {
     Theory(theory::Args),
     Swarm(swarm::Args),
     Twice(twice::Args),
+    Replay(replay::Args),
 }
 
 /// Where a command writes to.
@@ -98,6 +100,7 @@ pub fn run<I: IntoIterator<Item = T>, T: Into<OsString> + Clone>(args: I, output
         Command::Check(args) => check::run(&args, output),
         Command::List(args) => list::run(&args, output),
         Command::Twice(args) => twice::run(&args, output),
+        Command::Replay(args) => replay::run(&args, output),
         Command::Swarm(args) => swarm::run(&args, output),
         Command::Plot(args) => plot::run(&args, output),
         Command::Theory(args) => theory::run(&args, output),

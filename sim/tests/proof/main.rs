@@ -5,6 +5,9 @@ mod command_line;
 mod determinism;
 mod freshness;
 mod mutants;
+#[path = "../recorded/mod.rs"]
+mod recorded;
+mod replay;
 mod restarts;
 mod swarm_commands;
 mod theory;
