@@ -135,20 +135,24 @@ fn every_violation_is_documented_in_the_readme_of_the_results() {
 #[test]
 fn every_column_is_documented_in_the_readme_of_the_results() {
     let readme = include_str!("../../../results/README.md");
-    let mut outcome = example::sweep(5, 2);
+    let mut outcome = example::both_drivers(5, 2);
     outcome.points[0].runs[0].checks = Some(CheckOutcome::default());
     let files = TextFiles::of(&outcome).expect("text");
     let header = |csv: &str| csv.lines().next().expect("a header").split(',').map(str::to_owned).collect();
     let manifest: toml::Table = files.manifest.parse().expect("toml");
     let point = manifest["point"][0].as_table().expect("a point");
-    let mut keys: Vec<String> = manifest.keys().filter(|key| *key != "point").cloned().collect();
+    let real = manifest["real"].as_table().expect("there were two drivers");
+    let is_plain = |key: &&String| !["point", "real"].contains(&key.as_str());
+    let mut keys: Vec<String> = manifest.keys().filter(is_plain).cloned().collect();
     keys.extend(point.keys().map(|key| format!("point.{key}")));
-    let sections: [(&str, Vec<String>); 5] = [
+    keys.extend(real.keys().map(|key| format!("real.{key}")));
+    let sections: [(&str, Vec<String>); 6] = [
         (MANIFEST, keys),
         (CURVE, header(&files.curve)),
         (RUNS, header(&files.runs)),
         (SUMMARY, header(&files.summary)),
         (CHECKS, header(files.checks.as_deref().expect("there were checks"))),
+        (AGREEMENT, header(files.agreement.as_deref().expect("there were two drivers"))),
     ];
     for (file, columns) in sections {
         let (_, section) = readme.split_once(&format!("## `{file}`")).expect("a section for each file");

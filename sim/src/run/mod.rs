@@ -3,16 +3,17 @@
 mod answers;
 pub mod branches;
 mod checks;
-mod deaths;
+pub mod deaths;
 pub mod expectations;
 pub mod faults;
 mod in_force;
 pub mod one;
-mod origins;
+pub mod origins;
 pub mod plan;
 pub mod setup;
 pub mod steps;
 mod tape;
+pub mod turns;
 mod watch;
 
 use std::ops::Range;
@@ -23,6 +24,7 @@ use rayon::prelude::*;
 
 use crate::report::outcome::{ModelParameters, Outcome, PointOutcome, RunOutcome};
 use crate::scenario::{Point, ScenarioFile};
+pub use one::touched;
 use setup::Setup;
 
 /// How runs are to be made, beyond what the scenario says.
@@ -148,5 +150,6 @@ fn outcome(file: &ScenarioFile, points: Vec<PointOutcome>) -> Outcome {
         scenario_hash: scenario.scenario_hash(),
         sweep: sweep.map(|sweep| sweep.key.clone().unwrap_or_else(|| "settings".to_owned())),
         points,
+        real: None,
     }
 }
