@@ -87,7 +87,7 @@ fn manifest_holds_what_is_needed_to_run_again_and_nothing_of_the_machine() {
 
 #[test]
 fn text_read_back_and_written_again_is_the_same() {
-    for outcome in [tiny(), example::outcome(30, 4), example::sweep(20, 3)] {
+    for outcome in [tiny(), example::outcome(30, 4), example::sweep(20, 3), example::both_drivers(10, 3)] {
         let files = TextFiles::of(&outcome).expect("text");
         let results = files.parse().expect("results");
         let again = TextFiles {
@@ -96,6 +96,10 @@ fn text_read_back_and_written_again_is_the_same() {
             curve: to_csv(CURVE, &results.tables.curve).expect("csv"),
             runs: to_csv(RUNS, &results.tables.runs).expect("csv"),
             summary: to_csv(SUMMARY, &results.tables.summary).expect("csv"),
+            agreement: files
+                .agreement
+                .as_ref()
+                .map(|_| to_csv(AGREEMENT, &results.tables.agreement).expect("csv")),
         };
         assert_eq!(again, files);
     }

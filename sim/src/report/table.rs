@@ -23,6 +23,10 @@ pub fn summary(outcome: &Outcome, expectations: &[Expectation]) -> String {
         if !point.kinds().is_empty() {
             text.push_str(&times(&tables, point));
         }
+        if outcome.real.is_some() && point.runs.iter().all(|run| run.events == 0) {
+            // Of real processes nothing else is measured.
+            continue;
+        }
         for line in traffic(&tables, point) {
             let _ = writeln!(text, "{line}");
         }
