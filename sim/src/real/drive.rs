@@ -114,8 +114,14 @@ impl<'a> Drive<'a> {
     }
 
     fn command(&mut self, planned: &Planned) {
-        let Some(ask) = ask_of(&planned.command, self.scenario.checks.as_ref()) else { return };
-        let (program, node) = (self.cluster.program.clone(), planned.node);
+        if let Some(ask) = ask_of(&planned.command, self.scenario.checks.as_ref()) {
+            self.ask(planned.node, ask);
+        }
+    }
+
+    /// Asks a node while time goes on.
+    fn ask(&mut self, node: u32, ask: Ask) {
+        let program = self.cluster.program.clone();
         self.writes.spawn(async move {
             let answer = Cluster::ask(&program, node, &ask).await?;
             if answer.status.is_success() { Ok(()) } else { Err(answer.status.to_string()) }
@@ -128,22 +134,15 @@ impl<'a> Drive<'a> {
 
     async fn happen(&mut self, kind: &EventKind) -> Result<(), Trouble> {
         match kind {
-            EventKind::Crash { nodes, disk } => self.crash(nodes, *disk)?,
-            EventKind::Restart { nodes } => {
-                let present = self.scenario.cluster.present();
-                for &node in nodes {
-                    // Whoever left stays away.
-                    if !self.away[node as usize] && !self.cluster.processes[node as usize].is_up() {
-                        self.cluster.start(node, &neighbours(node, present))?;
-                        self.note(EventKind::Restart { nodes: vec![node] });
-                    }
-                }
-            }
+            EventKind::Crash { nodes, disk } => self.crash(nodes, *disk),
+            EventKind::Restart { nodes } => self.restart(nodes),
             EventKind::Pause { nodes } => {
-                nodes.iter().for_each(|&node| self.cluster.processes[node as usize].pause())
+                nodes.iter().for_each(|&node| self.cluster.processes[node as usize].pause());
+                Ok(())
             }
             EventKind::Resume { nodes } => {
                 nodes.iter().for_each(|&node| self.cluster.processes[node as usize].resume());
+                Ok(())
             }
             EventKind::Loss { rule, links, fraction } => {
                 let loss =
@@ -151,43 +150,64 @@ impl<'a> Drive<'a> {
                 self.losses.insert(Some(*rule), links.iter().map(loss).collect());
                 self.lose().await?;
                 self.note(kind.clone());
+                Ok(())
             }
             EventKind::End { rule } => {
-                if self.losses.remove(&Some(*rule)).is_some() {
-                    self.lose().await?;
-                    self.note(kind.clone());
-                }
+                // The end of what is true of origins is theirs.
+                let Some(_) = self.losses.remove(&Some(*rule)) else { return Ok(()) };
+                self.lose().await?;
+                self.note(kind.clone());
+                Ok(())
             }
-            EventKind::Join { node, through } => {
-                if std::mem::take(&mut self.away[*node as usize]) {
-                    self.cluster.start(*node, through)?;
-                    self.note(kind.clone());
-                }
-            }
+            EventKind::Join { node, through } => self.join(*node, through),
             EventKind::Leave { node } => {
-                if self.cluster.processes[*node as usize].is_up() {
-                    self.note(kind.clone());
-                    self.cluster.processes[*node as usize].may_end();
-                    let ask = Ask {
-                        method: Method::POST,
-                        path: "/v1/leave".to_owned(),
-                        content: JSON,
-                        body: Vec::new(),
-                    };
-                    let (program, node) = (self.cluster.program.clone(), *node);
-                    self.writes.spawn(async move { Cluster::ask(&program, node, &ask).await.map(drop) });
-                }
+                self.leave(*node);
+                Ok(())
             }
             EventKind::Stop { node } => {
-                if self.cluster.processes[*node as usize].kill() {
-                    self.away[*node as usize] = true;
-                    self.note(kind.clone());
-                }
+                self.stop(*node);
+                Ok(())
             }
             // Origins follow the scenario by themselves, and the rest was refused before anything was started.
-            _ => {}
+            _ => Ok(()),
+        }
+    }
+
+    fn restart(&mut self, nodes: &[u32]) -> Result<(), Trouble> {
+        let present = self.scenario.cluster.present();
+        for &node in nodes {
+            // Whoever left stays away.
+            if !self.away[node as usize] && !self.cluster.processes[node as usize].is_up() {
+                self.cluster.start(node, &neighbours(node, present))?;
+                self.note(EventKind::Restart { nodes: vec![node] });
+            }
         }
         Ok(())
+    }
+
+    fn join(&mut self, node: u32, through: &[u32]) -> Result<(), Trouble> {
+        if std::mem::take(&mut self.away[node as usize]) {
+            self.cluster.start(node, through)?;
+            self.note(EventKind::Join { node, through: through.to_vec() });
+        }
+        Ok(())
+    }
+
+    fn leave(&mut self, node: u32) {
+        let process = &mut self.cluster.processes[node as usize];
+        if process.is_up() {
+            process.may_end();
+            self.note(EventKind::Leave { node });
+            let path = "/v1/leave".to_owned();
+            self.ask(node, Ask { method: Method::POST, path, content: JSON, body: Vec::new() });
+        }
+    }
+
+    fn stop(&mut self, node: u32) {
+        if self.cluster.processes[node as usize].kill() {
+            self.away[node as usize] = true;
+            self.note(EventKind::Stop { node });
+        }
     }
 
     fn crash(&mut self, nodes: &[u32], disk: Disk) -> Result<(), Trouble> {

@@ -148,7 +148,7 @@ pub fn run_beside(
         // What is told on the way comes from other threads; this one alone may write.
         let (tell, told) = channel::<String>();
         let run = thread::scope(|scope| {
-            let run = scope.spawn(|| job.run(tell));
+            let run = scope.spawn(move || job.run(&tell));
             told.iter().for_each(|line| say(&line));
             run.join()
         });
@@ -191,7 +191,7 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
-    fn run(&self, tell: Sender<String>) -> Result<RealRun, Trouble> {
+    fn run(&self, tell: &Sender<String>) -> Result<RealRun, Trouble> {
         let (scenario, setup, seed) = (self.scenario, self.setup, self.seed);
         let schedule = scenario.schedule(seed);
         let plan = Plan::new(scenario, setup, seed).map_err(Trouble::Failed)?;
@@ -207,7 +207,7 @@ impl Job<'_> {
             let runtime = Builder::new_current_thread().enable_all().build().map_err(failed)?;
             runtime.block_on(async {
                 tokio::select! {
-                    done = self.drive(&plan, &schedule, &origins, program, &network, &web, &tell) => done,
+                    done = self.drive(&plan, &schedule, &origins, program, &network, &web, tell) => done,
                     () = self.stop.due() => Err(Trouble::Interrupted),
                 }
             })
