@@ -114,7 +114,8 @@ fn version(heck: &Path) -> Result<String, Trouble> {
     let unable = |why: String| {
         let heck = heck.display();
         Trouble::Unable(format!(
-            "{heck}: {why}; build it with `cargo build --release -p heck-node`, or say with --heck where it is"
+            "{heck}: {why}; build it with `cargo build --release -p heck-node` (without --release for a development build), or say \
+             with --heck where it is"
         ))
     };
     let said = Command::new(heck).arg("--version").output().map_err(|error| unable(error.to_string()))?;
