@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use heck_sim::report::rows::AgreementRow;
 use heck_sim::report::store;
+use heck_sim::scenario::ScenarioFile;
 
 /// The scenarios that both drivers run, in the order of the table.
 const SCENARIOS: [&str; 5] = ["loss-0", "loss-30", "loss-50", "split-and-heal", "owner-crash"];
@@ -18,7 +19,7 @@ fn results() -> PathBuf {
 }
 
 fn percent(share: f64) -> String {
-    format!("{:.0} %", 100.0 * share)
+    format!("{:.1} %", 100.0 * share)
 }
 
 /// The greatest value of a column, and of which kind it is.
@@ -31,6 +32,15 @@ fn greatest(rows: &[AgreementRow], value: impl Fn(&AgreementRow) -> f64) -> (&Ag
 fn line(scenario: &str) -> String {
     let results =
         store::load(&results().join("real").join(scenario)).unwrap_or_else(|error| panic!("{error}"));
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/real").join(format!("{scenario}.toml"));
+    let shipped = ScenarioFile::load(&path, &[]).unwrap_or_else(|error| panic!("{error}"));
+    let options = &results.manifest.points[0].options;
+    let measured = ScenarioFile::parse("options", options, &[]).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(
+        measured.scenario, shipped.scenario,
+        "{scenario} has changed since: scripts/measure-agreement"
+    );
     let rows = &results.tables.agreement;
     let (share, distance) = greatest(rows, |row| row.distance.0);
     let (time, distance_s) = greatest(rows, |row| row.distance_s.0);
