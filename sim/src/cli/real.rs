@@ -3,7 +3,9 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::run::{Args, finish};
+use super::run::Args;
+#[cfg(target_os = "linux")]
+use super::run::finish;
 use super::{Exit, Output};
 use crate::report::outcome::Outcome;
 use crate::scenario::ScenarioFile;
@@ -23,7 +25,8 @@ pub(super) fn ready(
     _: &[(PathBuf, ScenarioFile)],
     output: &mut Output<'_>,
 ) -> io::Result<Result<Option<Machine>, Exit>> {
-    if !args.real {
+    // A program to run is nothing that is asked for alone.
+    if !args.real && args.heck.is_none() {
         return Ok(Ok(None));
     }
     writeln!(output.err, "--real needs Linux and its network namespaces")?;
