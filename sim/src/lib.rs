@@ -3,6 +3,8 @@ pub mod checker;
 pub mod cli;
 pub mod engine;
 pub mod protocol;
+#[cfg(target_os = "linux")]
+pub mod real;
 pub mod replay;
 pub mod report;
 pub mod run;

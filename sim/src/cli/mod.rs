@@ -7,6 +7,7 @@ mod check;
 mod find;
 mod list;
 mod plot;
+mod real;
 mod replay;
 mod run;
 mod swarm;
@@ -31,8 +32,10 @@ pub enum Exit {
     Failed = 1,
     /// The arguments or a file are wrong; nothing was done.
     BadInput = 2,
-    /// A file could not be read or written.
+    /// A file could not be read or written, or a run on real processes broke off.
     Io = 3,
+    /// A run on real processes was interrupted by a signal.
+    Interrupted = 130,
 }
 
 impl From<Exit> for ExitCode {
@@ -44,7 +47,7 @@ impl From<Exit> for ExitCode {
 /// Runs scenarios of a heck fleet under loss and faults, and shows how fast it agrees.
 ///
 /// Exit codes: 0 as hoped, 1 an expectation or invariant failed, 2 bad input, 3 a file could not be read or
-/// written.
+/// written or a run on real processes broke off, 130 it was interrupted.
 #[derive(Parser, Debug)]
 #[command(name = "heck-sim", version)]
 struct Cli {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{Exit, Output, load, pool};
+use super::{Exit, Output, load, pool, real};
 use crate::report::outcome::{Expectation, Outcome, Verdict};
 use crate::report::{json, store, table, write};
 use crate::run::{Options, RunError, expectations, run_count, run_scenario};
@@ -21,7 +21,7 @@ pub struct Args {
     /// Seed of the first run; each further run counts up by one. Short for `--set run.seed=…`.
     #[arg(long)]
     seed: Option<u64>,
-    /// Number of runs. Short for `--set run.runs=…`.
+    /// Number of runs. Short for `--set run.runs=…`; with `--real` for `--set run.real_runs=…`.
     #[arg(long)]
     runs: Option<u32>,
     /// Runs at the same time; as many as there are processors if not given. Results do not depend on it.
@@ -29,26 +29,33 @@ pub struct Args {
     jobs: Option<u16>,
     /// Folder for results: those of `scenarios/TOPIC/QUESTION.toml` go to `DIR/TOPIC/QUESTION/`, replaced whole.
     #[arg(long, value_name = "DIR", default_value = "results")]
-    out: PathBuf,
+    pub(super) out: PathBuf,
     /// Change a key, as in `network.loss=50%`; may be given several times.
     #[arg(long = "set", value_name = "SECTION.KEY=VALUE")]
     sets: Vec<String>,
     /// Encode and decode every packet on its way; results are the same, and each run takes longer.
     #[arg(long)]
     wire: bool,
+    /// Run on real processes of `heck` in network namespaces as well, and draw both curves (Linux, as root).
+    #[arg(long, conflicts_with_all = ["wire", "json"])]
+    pub(super) real: bool,
+    /// The program that is run then; that beside this one if not given.
+    #[arg(long, value_name = "FILE", requires = "real")]
+    pub(super) heck: Option<PathBuf>,
     /// Print the summary as JSON instead of a table, one object a scenario.
     #[arg(long)]
     json: bool,
     /// Print nothing but complaints.
     #[arg(long)]
-    quiet: bool,
+    pub(super) quiet: bool,
 }
 
 impl Args {
     /// All changes to keys, the short forms included.
     fn changes(&self) -> Vec<String> {
         let seed = self.seed.map(|seed| format!("run.seed={seed}"));
-        let runs = self.runs.map(|runs| format!("run.runs={runs}"));
+        let key = if self.real { "run.real_runs" } else { "run.runs" };
+        let runs = self.runs.map(|runs| format!("{key}={runs}"));
         self.sets.iter().cloned().chain(seed).chain(runs).collect()
     }
 
@@ -90,6 +97,10 @@ pub(super) fn run(args: &Args, output: &mut Output<'_>) -> io::Result<Exit> {
             worst = worst.max(if is_io { Exit::Io } else { Exit::BadInput });
         }
     }
+    let machine = match real::ready(args, &files, output)? {
+        Ok(machine) => machine,
+        Err(refused) => return Ok(worst.max(refused)),
+    };
     if worst != Exit::Success {
         return Ok(worst);
     }
@@ -97,42 +108,64 @@ pub(super) fn run(args: &Args, output: &mut Output<'_>) -> io::Result<Exit> {
         Ok(pool) => pool,
         Err(refused) => return Ok(refused),
     };
+    let mut outcomes = Vec::new();
     for (path, file) in &files {
-        worst = worst.max(run_file(args, path, file, &pool, output)?);
+        match simulate(args, path, file, &pool, output)? {
+            Ok(outcome) => outcomes.push((file, outcome)),
+            Err(refused) => worst = worst.max(refused),
+        }
+        // Only those that real processes are to run as well wait for each other.
+        if machine.is_none() {
+            for (file, outcome) in outcomes.drain(..) {
+                worst = worst.max(finish(args, file, &outcome, output)?);
+            }
+        }
     }
-    Ok(worst)
+    let Some(machine) = machine else { return Ok(worst) };
+    Ok(worst.max(real::run(args, &machine, outcomes, output)?))
 }
 
-fn run_file(
+/// What the simulator comes to, or how bad it is that it comes to nothing, after saying why.
+fn simulate(
     args: &Args,
     path: &Path,
     file: &ScenarioFile,
     pool: &rayon::ThreadPool,
     output: &mut Output<'_>,
-) -> io::Result<Exit> {
+) -> io::Result<Result<Outcome, Exit>> {
     let progress = progress(args, file);
     let options = Options { wire: args.wire, replay: args.replay(path), ..Options::default() };
     let result = pool.install(|| run_scenario(file, &options, &|| progress.inc(1)));
     progress.finish_and_clear();
-    let outcome = match result {
-        Ok(outcome) => outcome,
+    match result {
+        Ok(outcome) => Ok(Ok(outcome)),
         Err(error) => {
             writeln!(output.err, "{}: {error}", path.display())?;
-            return Ok(match error {
+            Ok(Err(match error {
                 RunError::Impossible(_) => Exit::BadInput,
                 RunError::Wire(_) => Exit::Failed,
-            });
+            }))
         }
-    };
-    let judged = expectations::judge(file, &outcome);
-    let directory = match store::save(&outcome, &args.out) {
+    }
+}
+
+/// Writes the results and says what came out. The limits of a scenario are about what was simulated, which is the first
+/// point where real processes have run it as well.
+pub(super) fn finish(
+    args: &Args,
+    file: &ScenarioFile,
+    outcome: &Outcome,
+    output: &mut Output<'_>,
+) -> io::Result<Exit> {
+    let judged = expectations::judge(file, outcome);
+    let directory = match store::save(outcome, &args.out) {
         Ok(directory) => directory,
         Err(error) => {
             writeln!(output.err, "{error}")?;
             return Ok(if error.is_io() { Exit::Io } else { Exit::BadInput });
         }
     };
-    report(args, &outcome, &judged, &directory, output)?;
+    report(args, outcome, &judged, &directory, output)?;
     let failed = judged.iter().any(|expectation| expectation.verdict == Verdict::Failed);
     let violated = outcome.violations().next().is_some();
     Ok(if failed || violated { Exit::Failed } else { Exit::Success })

@@ -2,8 +2,8 @@
 
 use super::answers::Answers;
 use super::outcome::{
-    ModelParameters, Opinions, Outcome, PointOutcome, RunOutcome, Sent, Steps, Traffic, UpdateOutcome,
-    Violation,
+    ModelParameters, Opinions, Outcome, PointOutcome, RealFacts, RunOutcome, Sent, Steps, Traffic,
+    UpdateOutcome, Violation,
 };
 use heck_core::rng::{Seed, Stream};
 
@@ -20,6 +20,7 @@ pub fn outcome(nodes: u32, seeds: u64) -> Outcome {
         seed: 1,
         scenario_hash: 0x1234_5678_9abc_def0,
         sweep: None,
+        real: None,
         points: vec![point("50%", 0.5, nodes, seeds)],
     }
 }
@@ -32,6 +33,17 @@ pub fn sweep(nodes: u32, seeds: u64) -> Outcome {
         title: "A made-up sweep of loss".to_owned(),
         sweep: Some("network.loss".to_owned()),
         points: losses.map(|(label, loss)| point(label, loss, nodes, seeds)).into(),
+        ..outcome(nodes, 0)
+    }
+}
+
+/// The same by two drivers.
+pub fn both_drivers(nodes: u32, runs: u64) -> Outcome {
+    Outcome {
+        scenario: "real/example".to_owned(),
+        sweep: Some("driver".to_owned()),
+        points: vec![point("simulated", 0.5, nodes, runs), point("real", 0.5, nodes, runs.div_ceil(2))],
+        real: Some(RealFacts { heck: "heck 0.1.0".to_owned(), ..RealFacts::default() }),
         ..outcome(nodes, 0)
     }
 }

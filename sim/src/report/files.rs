@@ -18,6 +18,9 @@ pub const SUMMARY: &str = "summary.csv";
 /// Name of the file of checks of origins, where there were any.
 pub const CHECKS: &str = "checks.csv";
 
+/// Name of the file of how far two drivers are apart, where there were two.
+pub const AGREEMENT: &str = "agreement.csv";
+
 /// The text files, as they stand on disk.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct TextFiles {
@@ -31,6 +34,8 @@ pub struct TextFiles {
     pub summary: String,
     /// `checks.csv`; none where nobody checks.
     pub checks: Option<String>,
+    /// `agreement.csv`; none where there was one driver.
+    pub agreement: Option<String>,
 }
 
 /// Results as they were read back; plots are made from this alone, never from an outcome in memory, so a plot
@@ -78,6 +83,10 @@ impl TextFiles {
                 [] => None,
                 rows => Some(to_csv(CHECKS, rows)?),
             },
+            agreement: match tables.agreement.as_slice() {
+                [] => None,
+                rows => Some(to_csv(AGREEMENT, rows)?),
+            },
         })
     }
 
@@ -93,6 +102,10 @@ impl TextFiles {
             checks: match &self.checks {
                 None => Vec::new(),
                 Some(text) => from_csv(CHECKS, text)?,
+            },
+            agreement: match &self.agreement {
+                None => Vec::new(),
+                Some(text) => from_csv(AGREEMENT, text)?,
             },
         };
         Ok(Results { manifest: toml::from_str(&self.manifest)?, tables })

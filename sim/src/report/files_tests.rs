@@ -87,7 +87,7 @@ fn manifest_holds_what_is_needed_to_run_again_and_nothing_of_the_machine() {
 
 #[test]
 fn text_read_back_and_written_again_is_the_same() {
-    for outcome in [tiny(), example::outcome(30, 4), example::sweep(20, 3)] {
+    for outcome in [tiny(), example::outcome(30, 4), example::sweep(20, 3), example::both_drivers(10, 3)] {
         let files = TextFiles::of(&outcome).expect("text");
         let results = files.parse().expect("results");
         let again = TextFiles {
@@ -96,6 +96,10 @@ fn text_read_back_and_written_again_is_the_same() {
             curve: to_csv(CURVE, &results.tables.curve).expect("csv"),
             runs: to_csv(RUNS, &results.tables.runs).expect("csv"),
             summary: to_csv(SUMMARY, &results.tables.summary).expect("csv"),
+            agreement: files
+                .agreement
+                .as_ref()
+                .map(|_| to_csv(AGREEMENT, &results.tables.agreement).expect("csv")),
         };
         assert_eq!(again, files);
     }
@@ -135,20 +139,24 @@ fn every_violation_is_documented_in_the_readme_of_the_results() {
 #[test]
 fn every_column_is_documented_in_the_readme_of_the_results() {
     let readme = include_str!("../../../results/README.md");
-    let mut outcome = example::sweep(5, 2);
+    let mut outcome = example::both_drivers(5, 2);
     outcome.points[0].runs[0].checks = Some(CheckOutcome::default());
     let files = TextFiles::of(&outcome).expect("text");
     let header = |csv: &str| csv.lines().next().expect("a header").split(',').map(str::to_owned).collect();
     let manifest: toml::Table = files.manifest.parse().expect("toml");
     let point = manifest["point"][0].as_table().expect("a point");
-    let mut keys: Vec<String> = manifest.keys().filter(|key| *key != "point").cloned().collect();
+    let real = manifest["real"].as_table().expect("there were two drivers");
+    let is_plain = |key: &&String| !["point", "real"].contains(&key.as_str());
+    let mut keys: Vec<String> = manifest.keys().filter(is_plain).cloned().collect();
     keys.extend(point.keys().map(|key| format!("point.{key}")));
-    let sections: [(&str, Vec<String>); 5] = [
+    keys.extend(real.keys().map(|key| format!("real.{key}")));
+    let sections: [(&str, Vec<String>); 6] = [
         (MANIFEST, keys),
         (CURVE, header(&files.curve)),
         (RUNS, header(&files.runs)),
         (SUMMARY, header(&files.summary)),
         (CHECKS, header(files.checks.as_deref().expect("there were checks"))),
+        (AGREEMENT, header(files.agreement.as_deref().expect("there were two drivers"))),
     ];
     for (file, columns) in sections {
         let (_, section) = readme.split_once(&format!("## `{file}`")).expect("a section for each file");

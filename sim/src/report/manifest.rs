@@ -1,6 +1,7 @@
 //! `manifest.toml`: what was run, so that anyone can run it again and compare. No time, host or commit.
 
-use super::outcome::{ModelParameters, Outcome, PointOutcome};
+use super::agreement::TOLERANCE_US;
+use super::outcome::{ModelParameters, Outcome, PointOutcome, RealFacts};
 use super::tabulate::hex;
 use serde::{Deserialize, Serialize};
 
@@ -25,9 +26,50 @@ pub struct Manifest {
     /// The swept parameter.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sweep: Option<String>,
+    /// What is known of runs on real processes, where there were any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub real: Option<RealManifest>,
     /// The points, in order.
     #[serde(rename = "point")]
     pub points: Vec<PointManifest>,
+}
+
+/// What is known of runs on real processes.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RealManifest {
+    /// What the program said of its version.
+    pub heck: String,
+    /// How much later the one or the other may be without being held to differ.
+    pub tolerance_us: u64,
+    /// How often nodes were asked for their members.
+    pub members_every_us: u64,
+    /// The share of packets between nodes that was lost.
+    pub packets_lost: f64,
+    /// How long the nodes took to be a cluster.
+    pub forming_s: f64,
+    /// Writes that nodes did not take.
+    pub writes_refused: u32,
+    /// The share of processor time that was used.
+    pub processors_busy: f64,
+    /// By how much the observer was late.
+    pub late_p99_us: u64,
+}
+
+impl RealManifest {
+    fn of(facts: &RealFacts) -> Self {
+        let thousandths = |value: f64| (value * 1e3).round() / 1e3;
+        Self {
+            heck: facts.heck.clone(),
+            tolerance_us: TOLERANCE_US,
+            members_every_us: facts.members_every_us,
+            packets_lost: thousandths(facts.packets_lost),
+            forming_s: thousandths(facts.forming_s),
+            writes_refused: facts.writes_refused,
+            processors_busy: thousandths(facts.processors_busy),
+            late_p99_us: facts.late_p99_us,
+        }
+    }
 }
 
 /// One point of the manifest.
@@ -67,6 +109,7 @@ impl Manifest {
             scenario_hash: hex(outcome.scenario_hash),
             trace_hash: hex(outcome.trace_hash()),
             sweep: outcome.sweep.clone(),
+            real: outcome.real.as_ref().map(RealManifest::of),
             points: outcome.points.iter().map(PointManifest::of).collect(),
         }
     }

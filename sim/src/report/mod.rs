@@ -1,5 +1,6 @@
 //! Reports: an outcome in, CSV, manifest, tables and plots out.
 
+pub mod agreement;
 pub mod answers;
 pub mod axis;
 pub mod convergence;
@@ -23,6 +24,7 @@ pub mod table;
 pub mod tabulate;
 pub mod theory;
 pub mod timeline;
+pub mod together;
 pub mod traffic;
 pub mod write;
 

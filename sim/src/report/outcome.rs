@@ -20,6 +20,28 @@ pub struct Outcome {
     pub sweep: Option<String>,
     /// At least one.
     pub points: Vec<PointOutcome>,
+    /// What is known of runs on real processes, where there were any: then the points are the two drivers, the
+    /// simulator first.
+    pub real: Option<RealFacts>,
+}
+
+/// What is known of the runs of a scenario on real processes, beside what was measured in them.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct RealFacts {
+    /// What the program said of its version.
+    pub heck: String,
+    /// How often nodes were asked for their members, in microseconds.
+    pub members_every_us: u64,
+    /// The share of packets between nodes that was lost, cuts included; the mean over runs.
+    pub packets_lost: f64,
+    /// How long the nodes took to be a cluster that holds what it begins with, in seconds; the mean over runs.
+    pub forming_s: f64,
+    /// Writes that nodes did not take, in all runs.
+    pub writes_refused: u32,
+    /// The share of the machine's processor time that was used, by whomever; the mean over runs.
+    pub processors_busy: f64,
+    /// By how much a timer of the observer was late, its 99th percentile, in microseconds; that of the worst run.
+    pub late_p99_us: u64,
 }
 
 /// One setting of the swept parameter (or the only one), under all seeds.

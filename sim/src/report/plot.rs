@@ -5,7 +5,7 @@ use super::figure::Figure;
 use super::files::Results;
 use super::raster::{RasterError, png_of};
 use super::write::NamedFile;
-use super::{convergence, frontier, timeline, traffic};
+use super::{convergence, frontier, timeline, together, traffic};
 
 /// PNG pixels per SVG pixel.
 const PNG_SCALE: f32 = 1.6;
@@ -21,7 +21,7 @@ pub enum PlotError {
     Raster(#[from] RasterError),
 }
 
-/// The convergence plot, for a sweep the frontier, and where something went wrong for a time the timeline, each as SVG
+/// For a scenario that two drivers have run, the plot of both; otherwise the convergence plot, for a sweep the frontier, and where something went wrong for a time the timeline, each as SVG
 /// and PNG; where no update was followed, the traffic plot in place of all.
 ///
 /// # Errors
@@ -29,6 +29,9 @@ pub enum PlotError {
 pub fn plots(results: &Results) -> Result<Vec<NamedFile>, PlotError> {
     if results.tables.curve.is_empty() {
         return both("traffic.svg", "traffic.png", &traffic::figure(results));
+    }
+    if results.manifest.real.is_some() {
+        return both("agreement.svg", "agreement.png", &together::figure(results));
     }
     let mut files = both("convergence.svg", "convergence.png", &convergence::figure(results))?;
     if let Some(figure) = frontier::figure(results) {

@@ -132,3 +132,24 @@ pub struct SummaryRow {
     pub p05_s: Decimal<6>,
     pub p95_s: Decimal<6>,
 }
+
+/// `agreement.csv`: one row per kind, where a scenario was run by both drivers.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[allow(
+    missing_docs,
+    reason = "columns are documented once, in results/README.md, and a test holds them to it"
+)]
+pub struct AgreementRow {
+    pub kind: String,
+    pub simulated_runs: u64,
+    pub real_runs: u64,
+    pub distance: Decimal<4>,
+    pub distance_at_s: Decimal<3>,
+    pub distance_s: Decimal<3>,
+    pub distance_s_at: Decimal<4>,
+    pub spread: Decimal<4>,
+    pub spread_s: Decimal<3>,
+    pub beyond_spread: Decimal<4>,
+    pub simulated_never: u64,
+    pub real_never: u64,
+}

@@ -1,6 +1,6 @@
 //! Results on disk: an outcome saved whole, read back, and its plots drawn again.
 
-use super::files::{CHECKS, CURVE, FilesError, MANIFEST, RUNS, Results, SUMMARY, TextFiles};
+use super::files::{AGREEMENT, CHECKS, CURVE, FilesError, MANIFEST, RUNS, Results, SUMMARY, TextFiles};
 use super::outcome::Outcome;
 use super::plot::{PlotError, plots};
 use super::write::{self, NamedFile, WriteError};
@@ -61,6 +61,7 @@ pub fn save(outcome: &Outcome, out: &Path) -> Result<PathBuf, StoreError> {
         named(SUMMARY, text.summary),
     ];
     files.extend(text.checks.map(|checks| named(CHECKS, checks)));
+    files.extend(text.agreement.map(|agreement| named(AGREEMENT, agreement)));
     files.extend(drawn);
     write::replace(&directory, &files)?;
     Ok(directory)
@@ -75,16 +76,18 @@ pub fn load(directory: &Path) -> Result<Results, StoreError> {
         let path = directory.join(name);
         fs::read_to_string(&path).map_err(|source| StoreError::Read { path, source })
     };
+    let read_if_there = |name: &str| match read(name) {
+        Ok(text) => Ok(Some(text)),
+        Err(StoreError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    };
     let text = TextFiles {
         manifest: read(MANIFEST)?,
         curve: read(CURVE)?,
         runs: read(RUNS)?,
         summary: read(SUMMARY)?,
-        checks: match read(CHECKS) {
-            Ok(text) => Some(text),
-            Err(StoreError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(error),
-        },
+        checks: read_if_there(CHECKS)?,
+        agreement: read_if_there(AGREEMENT)?,
     };
     text.parse().map_err(|source| StoreError::Content { directory: directory.to_owned(), source })
 }

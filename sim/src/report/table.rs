@@ -1,5 +1,6 @@
 //! The summary on the terminal.
 
+use super::agreement;
 use super::answers::Answers;
 use super::convergence::thousands;
 use super::outcome::{Expectation, MILESTONES, Opinions, Outcome, PointOutcome, RunOutcome, Verdict};
@@ -22,11 +23,19 @@ pub fn summary(outcome: &Outcome, expectations: &[Expectation]) -> String {
         if !point.kinds().is_empty() {
             text.push_str(&times(&tables, point));
         }
+        if outcome.real.is_some() && point.runs.iter().all(|run| run.events == 0) {
+            // Of real processes nothing else is measured.
+            continue;
+        }
         for line in traffic(&tables, point) {
             let _ = writeln!(text, "{line}");
         }
         text.push_str(&checks(&tables, point));
         text.extend(answers(&point.runs));
+    }
+    if outcome.real.is_some() {
+        text.push('\n');
+        text.push_str(&aligned(&agreement::table(outcome)));
     }
     text.push_str(&expectation_lines(expectations));
     text.push_str(&violation_lines(outcome));

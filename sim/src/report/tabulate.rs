@@ -1,10 +1,11 @@
 //! From an outcome to the rows of its CSV files.
 
+use super::agreement;
 use super::decimal::Decimal;
 use super::outcome::{
     EVERYONE, MILESTONES, Milestone, ModelParameters, Outcome, PointOutcome, RunOutcome, UpdateOutcome,
 };
-use super::rows::{CheckRow, CurveRow, RunRow, SummaryRow};
+use super::rows::{AgreementRow, CheckRow, CurveRow, RunRow, SummaryRow};
 use crate::stats::{Sample, zero_of_n_bound};
 use crate::theory::{bounds, maps::Map};
 
@@ -19,6 +20,8 @@ pub struct Tables {
     pub summary: Vec<SummaryRow>,
     /// Rows of `checks.csv`.
     pub checks: Vec<CheckRow>,
+    /// Rows of `agreement.csv`.
+    pub agreement: Vec<AgreementRow>,
 }
 
 impl Tables {
@@ -36,6 +39,7 @@ impl Tables {
             tables.runs.extend(point.runs.iter().flat_map(rows));
             tables.checks.extend(point.runs.iter().filter_map(|run| check_row(point, run)));
         }
+        tables.agreement = agreement::rows(outcome);
         tables
     }
 }
@@ -50,7 +54,12 @@ pub fn seconds_to(point: &PointOutcome, kind: &str, milestone: Milestone) -> Sam
     }))
 }
 
-fn mean_over_updates(run: &RunOutcome, kind: &str, value: impl Fn(&UpdateOutcome) -> f64) -> Option<f64> {
+/// The mean of a value over a run's updates of a kind; none where there is none.
+pub(super) fn mean_over_updates(
+    run: &RunOutcome,
+    kind: &str,
+    value: impl Fn(&UpdateOutcome) -> f64,
+) -> Option<f64> {
     let values: Vec<f64> = run.updates.iter().filter(|update| update.kind == kind).map(value).collect();
     (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
 }

@@ -11,20 +11,11 @@ use heck_core::state::Change;
 use heck_core::time::{Span, Time};
 
 use super::answers::Sampling;
-use super::origins::{Condition, Origins, Spell};
+use super::origins::Origins;
+use super::turns::Turns;
 use crate::report::answers::Answers;
 use crate::report::outcome::{CheckOutcome, UpdateOutcome};
 use crate::scenario::Scenario;
-
-/// The name of an origin's fall among the followed updates.
-pub const DOWN: &str = "origin down known";
-/// The name of its rise.
-pub const UP: &str = "origin up known";
-/// The name of its slowing down.
-pub const SLOW: &str = "origin slow known";
-
-/// All of them.
-pub const CHANGES: [&str; 3] = [DOWN, UP, SLOW];
 
 /// What is known of the probes of one origin in one scope.
 #[derive(Clone, Debug, Default)]
@@ -34,21 +25,6 @@ struct Probed {
     last: Option<Time>,
     longest: Span,
     twice: Span,
-}
-
-/// A real change of an origin, and who knows of it.
-#[derive(Debug)]
-struct Turn {
-    origin: u32,
-    name: &'static str,
-    at: Time,
-    expected: HealthState,
-    has_begun: bool,
-    /// When the origin turned again.
-    ended: Option<Time>,
-    awaited: Vec<bool>,
-    population: u32,
-    reached_us: Vec<u64>,
 }
 
 /// Watches checks.
@@ -66,13 +42,11 @@ pub struct CheckWatch {
     greatest_load: u32,
     checks: u64,
     confirming: u64,
-    turns: Vec<Turn>,
+    turns: Turns,
     claims: u64,
     late_claims: u64,
     moved: BTreeSet<(Scope, u32)>,
     false_unhealthy: u64,
-    /// What nodes hold of origins that they do not hold to be healthy, by origin and node.
-    shown: BTreeMap<(u32, u32), HealthState>,
     /// What nodes answer.
     sampling: Sampling,
 }
@@ -82,7 +56,7 @@ impl CheckWatch {
     #[must_use]
     pub fn new(scenario: &Scenario, origins: Origins, from: Time) -> Option<Self> {
         let policy = scenario.checks.as_ref()?.policy();
-        let turns = origins.spells().iter().flat_map(|spell| turns(spell, policy.slow.is_some())).collect();
+        let turns = Turns::new(origins.spells(), policy.slow.is_some());
         // One who is found down has failed for so long at most.
         let fall_time = (policy.interval + policy.timeout).times(12);
         Some(Self {
@@ -101,7 +75,6 @@ impl CheckWatch {
             late_claims: 0,
             moved: BTreeSet::new(),
             false_unhealthy: 0,
-            shown: BTreeMap::new(),
             sampling: Sampling::new(scenario.cluster.nodes, scenario.cluster.origins),
         })
     }
@@ -145,7 +118,7 @@ impl CheckWatch {
 
     /// A node took a step. `up` tells which nodes are up.
     pub fn stepped(&mut self, node: u32, view: View<'_>, events: &[Event], up: &[bool], now: Time) {
-        self.begin_turns(up, now);
+        self.turns.begin(up, now);
         let scope = view.own_scope();
         for event in events {
             let Event::Changed(Change::Learned(entry)) = event else { continue };
@@ -155,32 +128,7 @@ impl CheckWatch {
                 self.claimed(origin, claim, now);
             }
             if claim.scope == scope {
-                self.heard(node, origin, claim.state, now);
-            }
-        }
-    }
-
-    fn begin_turns(&mut self, up: &[bool], now: Time) {
-        for index in 0..self.turns.len() {
-            let turn = &mut self.turns[index];
-            if turn.has_begun || turn.at > now {
-                continue;
-            }
-            turn.has_begun = true;
-            turn.awaited = up.to_vec();
-            turn.population = up.iter().filter(|up| **up).count() as u32;
-            // Whoever holds the origin to be so already, rightly or not, has nothing to learn.
-            for (node, awaited) in (0..).zip(&mut turn.awaited).filter(|(_, awaited)| **awaited) {
-                let shown = self.shown.get(&(turn.origin, node)).copied().unwrap_or(HealthState::Healthy);
-                if shown == turn.expected {
-                    *awaited = false;
-                    turn.reached_us.push(0);
-                }
-            }
-            let (origin, at) = (turn.origin, turn.at);
-            for earlier in self.turns.iter_mut().filter(|earlier| earlier.origin == origin && earlier.at < at)
-            {
-                earlier.ended.get_or_insert(at);
+                self.turns.heard(node, origin, claim.state, now);
             }
         }
     }
@@ -197,20 +145,6 @@ impl CheckWatch {
             && self.origins.was_well(origin, begin, now)
         {
             self.false_unhealthy += 1;
-        }
-    }
-
-    fn heard(&mut self, node: u32, origin: u32, state: HealthState, now: Time) {
-        if state == HealthState::Healthy {
-            self.shown.remove(&(origin, node));
-        } else {
-            self.shown.insert((origin, node), state);
-        }
-        for turn in self.turns.iter_mut().filter(|turn| turn.origin == origin) {
-            let is_open = turn.has_begun && turn.ended.is_none() && turn.expected == state;
-            if is_open && std::mem::take(&mut turn.awaited[node as usize]) {
-                turn.reached_us.push(now.since(turn.at).as_us());
-            }
         }
     }
 
@@ -235,11 +169,7 @@ impl CheckWatch {
 
     /// A node has crashed: it cannot hear of anything any more.
     pub fn crashed(&mut self, node: u32) {
-        for turn in self.turns.iter_mut().filter(|turn| turn.has_begun && turn.ended.is_none()) {
-            if std::mem::take(&mut turn.awaited[node as usize]) {
-                turn.population -= 1;
-            }
-        }
+        self.turns.crashed(node);
     }
 
     /// What came of it.
@@ -263,41 +193,6 @@ impl CheckWatch {
             late_claims: self.late_claims,
             false_unhealthy: self.false_unhealthy,
         };
-        let update = |turn: Turn| UpdateOutcome {
-            kind: turn.name.to_owned(),
-            node: turn.origin,
-            population: turn.population,
-            reached_us: turn.reached_us,
-            observed_us: turn.ended.unwrap_or(now).since(turn.at).as_us(),
-            delivery_ratio_p95: None,
-        };
-        let turns = self.turns.into_iter().filter(|turn| turn.has_begun && turn.at < now).map(update);
-        (turns.collect(), outcome, self.sampling.outcome())
+        (self.turns.outcome(now), outcome, self.sampling.outcome())
     }
-}
-
-/// The turns of origins at the ends of a spell that all nodes should come to know of.
-fn turns(spell: &Spell, knows_slow: bool) -> Vec<Turn> {
-    let (name, expected) = match spell.condition {
-        Condition::Refuses | Condition::Silent => (DOWN, HealthState::Unhealthy),
-        Condition::Slow(_) if knows_slow => (SLOW, HealthState::Degraded),
-        Condition::Slow(_) | Condition::Flaps { .. } => return Vec::new(),
-    };
-    if spell.seen_by.is_some() {
-        return Vec::new();
-    }
-    let turn = |origin, name, at, expected| Turn {
-        origin,
-        name,
-        at,
-        expected,
-        has_begun: false,
-        ended: None,
-        awaited: Vec::new(),
-        population: 0,
-        reached_us: Vec::new(),
-    };
-    let begins = spell.origins.iter().map(|&origin| turn(origin, name, spell.from, expected));
-    let ends = spell.origins.iter().map(|&origin| turn(origin, UP, spell.until, HealthState::Healthy));
-    begins.chain(ends).collect()
 }

@@ -2,8 +2,8 @@
 
 use std::fmt::Display;
 
-use super::checks::CHANGES;
 use super::deaths::{CRASH, JOIN, LEAVE};
+use super::turns::CHANGES;
 use crate::report::answers::Answers;
 use crate::report::outcome::{
     CheckOutcome, EVERYONE, Expectation, MILESTONES, Outcome, PointOutcome, RunOutcome, Traffic,

@@ -289,9 +289,15 @@ impl<'a> Faults<'a> {
 /// The addresses that a node without state joins through: the first node and its own neighbours.
 #[must_use]
 pub fn join_peers(node: u32, nodes: u32) -> Arc<[heck_core::id::Addr]> {
+    neighbours(node, nodes).into_iter().map(addr_of).collect()
+}
+
+/// Which nodes those are.
+#[must_use]
+pub fn neighbours(node: u32, nodes: u32) -> Vec<u32> {
     let near = [0, node / 2, (node + 1) % nodes, (node + nodes / 2) % nodes];
     let mut peers: Vec<u32> = near.into_iter().filter(|&peer| peer != node).collect();
     peers.sort_unstable();
     peers.dedup();
-    peers.into_iter().map(addr_of).collect()
+    peers
 }

@@ -3,17 +3,18 @@
 mod answers;
 pub mod branches;
 mod checks;
-mod deaths;
+pub mod deaths;
 pub mod expectations;
 mod extras;
 pub mod faults;
 mod in_force;
 pub mod one;
-mod origins;
+pub mod origins;
 pub mod plan;
 pub mod setup;
 pub mod steps;
 mod tape;
+pub mod turns;
 mod watch;
 
 use std::ops::Range;
@@ -24,6 +25,7 @@ use rayon::prelude::*;
 
 use crate::report::outcome::{ModelParameters, Outcome, PointOutcome, RunOutcome};
 use crate::scenario::{Point, ScenarioFile};
+pub use one::touched;
 use setup::Setup;
 
 /// How runs are to be made, beyond what the scenario says.
@@ -149,5 +151,6 @@ fn outcome(file: &ScenarioFile, points: Vec<PointOutcome>) -> Outcome {
         scenario_hash: scenario.scenario_hash(),
         sweep: sweep.map(|sweep| sweep.key.clone().unwrap_or_else(|| "settings".to_owned())),
         points,
+        real: None,
     }
 }

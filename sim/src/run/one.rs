@@ -76,7 +76,8 @@ pub fn run(
 }
 
 /// Which nodes some fault is about.
-fn touched(schedule: &[Event], nodes: u32) -> Vec<bool> {
+#[must_use]
+pub fn touched(schedule: &[Event], nodes: u32) -> Vec<bool> {
     let mut touched = vec![false; nodes as usize];
     for event in schedule {
         event.kind.nodes().into_iter().for_each(|node| touched[node as usize] = true);
