@@ -119,7 +119,7 @@ fn last_event(headers: &HeaderMap) -> Option<(u64, At)> {
 }
 
 /// Reads where a stream broke off, for the fuzz targets.
-#[cfg(fuzzing)]
+#[cfg(any(fuzzing, test))]
 pub(super) fn read_last_event(headers: &HeaderMap) {
     let _ = last_event(headers);
 }

@@ -78,13 +78,13 @@ pub(super) fn all() -> (Router<App>, String) {
 }
 
 /// Reads the body of an import, for the fuzz targets.
-#[cfg(fuzzing)]
+#[cfg(any(fuzzing, test))]
 pub(super) fn import_lines(bytes: &[u8]) -> usize {
     import::read(bytes).len()
 }
 
 /// Reads the query of every route that has one, for the fuzz targets.
-#[cfg(fuzzing)]
+#[cfg(any(fuzzing, test))]
 pub(super) fn read_queries(uri: &Uri) {
     use axum::extract::Query;
     let _ = Query::<origins::Query>::try_from_uri(uri);
