@@ -7,7 +7,7 @@ use heck_core::Node;
 use heck_core::effects::Effects;
 use heck_core::input::{Command, Input};
 use heck_core::recording::{Frame, Reader, Scribe};
-use heck_core::time::Span;
+use heck_core::time::{Span, Time};
 
 use crate::recorded::{BEGAN, name, recorded};
 use crate::{ended, heck_sim};
@@ -106,14 +106,17 @@ fn a_step_that_differs_exits_1_and_is_named_with_what_is_wanted_now() {
     }
 }
 
+/// When the checks of the recorded node are due, whatever they are.
+const LATER: Time = Time(BEGAN.0 + 60_000_000);
+
 /// A node with a state that contradicts itself, and so panics when it is stepped.
 fn broken_node(state: &[u8]) -> Node {
     let panics = |node: &[u8]| {
         let Ok(mut node) = Node::from_checkpoint(node) else { return false };
-        let step = || node.step(BEGAN, Input::Timeout, &mut Effects::default());
+        let step = || node.step(LATER, Input::Timeout, &mut Effects::default());
         std::panic::catch_unwind(std::panic::AssertUnwindSafe(step)).is_err()
     };
-    let damaged = (0..state.len()).flat_map(|at| (0..8).map(move |bit| (at, bit)));
+    let damaged = (0..state.len()).rev().flat_map(|at| (0..8).map(move |bit| (at, bit)));
     let mut damaged = damaged.map(|(at, bit)| {
         let mut state = state.to_vec();
         state[at] ^= 1 << bit;
@@ -131,13 +134,13 @@ fn a_core_that_panics_exits_1_and_the_step_is_named() {
     let Ok(Some(Frame::Checkpoint { state, .. })) = reader.next_frame() else { panic!("it begins so") };
     let (mut scribe, mut bytes) = (Scribe::new(1), Vec::new());
     scribe.begin_file(&broken_node(state), BEGAN, &mut bytes);
-    scribe.begin_step(BEGAN, Input::Timeout);
+    scribe.begin_step(LATER, Input::Timeout);
     scribe.abandon_step(&mut bytes);
     fs::write(folder.path().join("n.rec"), bytes).expect("written");
     let (code, out, err) = replay(folder.path(), &["n.rec", "--inspect"]);
     assert_eq!(code, 1, "{out}{err}");
     assert!(out.starts_with("n.rec: the core panics in the step at byte "), "{out}");
-    assert!(out.contains("  step 1 at +0.000000s, 2026-01-31T12:00:00.000000Z: a timeout"), "{out}");
+    assert!(out.contains("  step 1 at +60.000000s, 2026-01-31T12:01:00.000000Z: a timeout"), "{out}");
     assert!(err.contains("panicked at"), "{err}");
 }
 
