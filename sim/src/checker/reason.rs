@@ -41,9 +41,15 @@ pub fn reason(history: &mut History, state: &State, entry: &Entry) -> Reason {
     if is_good { Reason::Good } else { Reason::Missing }
 }
 
-fn claim_reason(history: &History, state: &State, dot: &Dot, claim: &Claim) -> Reason {
+fn claim_reason(history: &mut History, state: &State, dot: &Dot, claim: &Claim) -> Reason {
     let generation = claim.generation.dot(dot.lane.shard, Store::Registry);
-    if state.context().has_seen(&generation) && state.entry(&generation).is_none() {
+    // A node that was cut off may know of what replaced a generation and never hear of that one itself, when its writer's
+    // life is behind a fence by then.
+    let is_known = |dot: &Dot| state.context().has_seen(dot);
+    let number = history.number(generation);
+    if state.entry(&generation).is_none()
+        && (is_known(&generation) || history.is_replaced_by(number, is_known))
+    {
         return Reason::Good;
     }
     let mut held =

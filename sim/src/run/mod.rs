@@ -5,6 +5,7 @@ pub mod branches;
 mod checks;
 pub mod deaths;
 pub mod expectations;
+mod extras;
 pub mod faults;
 mod in_force;
 pub mod one;

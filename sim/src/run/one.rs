@@ -7,25 +7,21 @@ use heck_core::rng::Seed;
 use heck_core::state::State;
 use heck_core::time::{Span, Time};
 
-use super::branches::{Branch, Branches};
 use super::checks::CheckWatch;
 use super::deaths::Deaths;
+use super::extras::Extras;
 use super::faults::{Begun, Faults, join_peers};
 use super::origins::Origins;
 use super::plan::{Followed, Plan};
 use super::setup::{self, Setup};
-use super::steps::Recorder;
-use super::tape::Tape;
 use super::watch::{Parts, Watch};
 use super::{Options, RunError};
-use crate::checker::{
-    Beginning, Bounds, Check, CheckBounds, Checkers, Effort, Looks, Names, Now, lists_differ,
-};
+use crate::checker::{Beginning, Bounds, CheckBounds, Checkers, Effort, Now, lists_differ};
 use crate::engine::disk::DiskConfig;
 use crate::engine::latency::Latency;
 use crate::engine::world::{Halt, World, WorldConfig};
 use crate::protocol::heck::{Heck, HeckCommand};
-use crate::report::outcome::{Met, RunOutcome, Violation};
+use crate::report::outcome::{RunOutcome, Violation};
 use crate::scenario::{Event, EventKind, Scenario, Start};
 
 /// How often nodes are compared while they should come to agree, and some of them are visited.
@@ -59,10 +55,8 @@ pub fn run(
     let deaths = Deaths::new(&setup.names, scenario.cluster.present(), touched(&schedule, nodes));
     let origins = Origins::new(scenario, seed).map_err(RunError::Impossible)?;
     let checks = CheckWatch::new(scenario, origins, warm);
-    let branches = options.count_met.then(Branches::default);
-    let tape = options.tape.then(|| Tape::new(Names::new(&setup.names)));
-    let steps = options.steps.clone().map(Recorder::new);
-    let parts = Parts { deaths, checkers, checks, branches, tape, steps };
+    let extras = Extras::new(options, &setup.names);
+    let parts = Parts { deaths, checkers, checks, extras };
     let watch = Watch::new(plan.followed.clone(), nodes, setup.config.sealing_reserve, warm, parts);
     let faults = Faults::new(scenario, setup, seed).map_err(RunError::Impossible)?;
     let mut run = Run { scenario, world, watch, faults, visited: 0, peak_overlay: 0 };
@@ -89,18 +83,6 @@ pub fn touched(schedule: &[Event], nodes: u32) -> Vec<bool> {
         event.kind.nodes().into_iter().for_each(|node| touched[node as usize] = true);
     }
     touched
-}
-
-/// What of the checkers and of the core was met.
-fn met(looks: &Looks, branches: &Branches) -> Vec<Met> {
-    let checkers = Check::ALL.into_iter().zip(looks);
-    let checkers = checkers.map(|(check, &count)| Met { kind: "checker", name: check.name(), count });
-    let branches = Branch::ALL.iter().map(|&branch| Met {
-        kind: "branch",
-        name: branch.name(),
-        count: branches.count(branch),
-    });
-    checkers.chain(branches).collect()
 }
 
 /// What the checkers must know beforehand.
@@ -377,9 +359,8 @@ impl Run<'_> {
         let (lists_right_us, list_lengths) =
             (self.watch.deaths.right_us(), self.watch.deaths.distinct_sizes());
         let removed = self.removed();
-        let met = self.watch.branches.take().map(|branches| met(self.watch.checkers.looks(), &branches));
-        let steps = self.watch.steps.take().map(Recorder::into_steps).unwrap_or_default();
-        let last = self.watch.tape.take().map(Tape::into_moments).unwrap_or_default();
+        let met = self.watch.extras.met(self.watch.checkers.looks());
+        let (steps, last) = self.watch.extras.take();
         let (updates, opinions, checks) = self.watch.updates(now, latency_p95_us);
         let (checks, answers) = checks.unzip();
         RunOutcome {
@@ -403,7 +384,7 @@ impl Run<'_> {
             removed,
             checks,
             answers: answers.unwrap_or_default(),
-            met: met.unwrap_or_default(),
+            met,
             steps,
             last,
             updates,

@@ -10,12 +10,10 @@ use heck_core::packet::PacketKind;
 use heck_core::state::Change;
 use heck_core::time::Time;
 
-use super::branches::Branches;
 use super::checks::CheckWatch;
 use super::deaths::Deaths;
+use super::extras::Extras;
 use super::plan::Followed;
-use super::steps::Recorder;
-use super::tape::Tape;
 use crate::checker::Checkers;
 use crate::engine::observer::{Commands, Observer, Step};
 use crate::protocol::heck::{Heck, HeckCommand};
@@ -51,12 +49,8 @@ pub struct Watch {
     pub checkers: Checkers,
     /// How origins are checked.
     checks: Option<CheckWatch>,
-    /// Which branches of the core were met, where that is asked for.
-    pub branches: Option<Branches>,
-    /// The last moments, where they are asked for.
-    pub tape: Option<Tape>,
-    /// What marks the steps, where that is asked for.
-    pub steps: Option<Recorder>,
+    /// What is kept beside the measures.
+    pub extras: Extras,
 }
 
 /// What looks on beside the curves.
@@ -67,12 +61,8 @@ pub struct Parts {
     pub checkers: Checkers,
     /// How origins are checked, where they are.
     pub checks: Option<CheckWatch>,
-    /// Which branches of the core are met, where that is asked for.
-    pub branches: Option<Branches>,
-    /// The last moments, where they are asked for.
-    pub tape: Option<Tape>,
-    /// What marks the steps, where that is asked for.
-    pub steps: Option<Recorder>,
+    /// What is kept beside the measures.
+    pub extras: Extras,
 }
 
 impl Track {
@@ -92,7 +82,7 @@ impl Watch {
         nodes: u32,
         sealing_bytes: u32,
         warm: Time,
-        Parts { deaths, checkers, checks, branches, tape, steps }: Parts,
+        Parts { deaths, checkers, checks, extras }: Parts,
     ) -> Self {
         let track = |followed: Followed| {
             let mut reached = vec![true; nodes as usize];
@@ -116,9 +106,7 @@ impl Watch {
             deaths,
             checkers,
             checks,
-            branches,
-            tape,
-            steps,
+            extras,
         }
     }
 
@@ -289,19 +277,9 @@ impl Observer<Heck> for Watch {
         }
         self.check(step, commands);
         self.checkers.after_step(step);
-        if let Some(branches) = &mut self.branches {
-            branches.after_step(step);
-        }
-        if let Some(steps) = &mut self.steps {
-            steps.after_step(step.cause, hash);
-        }
-        if let Some(tape) = &mut self.tape {
-            tape.after_step(step);
-            if !self.checkers.findings().is_empty() {
-                return ControlFlow::Break(());
-            }
-        }
-        if self.checkers.is_full() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        self.extras.after_step(step, hash);
+        let is_enough = self.extras.end_with_finding() && !self.checkers.findings().is_empty();
+        if is_enough || self.checkers.is_full() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 }
 

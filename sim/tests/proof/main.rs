@@ -6,6 +6,7 @@ mod determinism;
 mod freshness;
 mod mutants;
 mod restarts;
+mod swarm_commands;
 mod theory;
 mod weather;
 
