@@ -2,9 +2,9 @@
 //! curves as a share of nodes and as time, beside the spread over seeds.
 
 use super::decimal::Decimal;
-use super::outcome::{EVERYONE, Outcome, PointOutcome, UpdateOutcome};
+use super::outcome::{EVERYONE, Outcome, PointOutcome, RunOutcome, UpdateOutcome};
 use super::rows::AgreementRow;
-use super::tabulate::{mean_over_updates, seconds_to};
+use super::tabulate::seconds_to;
 use crate::stats::Sample;
 
 /// Curves that rise at once are any share apart when one is a millisecond late. So much later the one or the other may be
@@ -31,22 +31,29 @@ pub fn rows(outcome: &Outcome) -> Vec<AgreementRow> {
 struct Curve<'a> {
     point: &'a PointOutcome,
     kind: &'a str,
+    /// The updates of this kind, by run.
+    runs: Vec<Vec<&'a UpdateOutcome>>,
 }
 
-impl Curve<'_> {
+impl<'a> Curve<'a> {
+    fn new(point: &'a PointOutcome, kind: &'a str) -> Self {
+        let of_kind = |run: &'a RunOutcome| run.updates.iter().filter(|update| update.kind == kind).collect();
+        Self { point, kind, runs: point.runs.iter().map(of_kind).collect() }
+    }
+
     /// A quantile over seeds of the share of nodes that have it so long after it happened, or before that nobody.
     fn share(&self, q: f64, time_us: Option<u64>) -> f64 {
         let Some(time_us) = time_us else { return 0.0 };
-        let share = |update: &UpdateOutcome| update.holders_at(time_us) as f64 / update.nodes() as f64;
-        let runs = self.point.runs.iter();
-        let shares = runs.map(|run| mean_over_updates(run, self.kind, share).unwrap_or_default());
-        Sample::new(shares).quantile(q)
+        let share = |update: &&UpdateOutcome| update.holders_at(time_us) as f64 / update.nodes() as f64;
+        let mean = |updates: &Vec<&UpdateOutcome>| {
+            updates.iter().map(share).sum::<f64>() / updates.len().max(1) as f64
+        };
+        Sample::new(self.runs.iter().map(mean)).quantile(q)
     }
 
     /// The moments at which it rises.
     fn moments(&self) -> Vec<u64> {
-        let updates = self.point.updates_of(self.kind).map(|(_, update)| update);
-        updates.flat_map(|update| update.reached_us.iter().copied()).collect()
+        self.runs.iter().flatten().flat_map(|update| update.reached_us.iter().copied()).collect()
     }
 
     /// When a quantile has reached each of these shares, looked at at these moments; +∞ if never.
@@ -63,7 +70,7 @@ impl Curve<'_> {
 }
 
 fn row(simulated: &PointOutcome, real: &PointOutcome, kind: &str) -> AgreementRow {
-    let (simulated, real) = (Curve { point: simulated, kind }, Curve { point: real, kind });
+    let (simulated, real) = (Curve::new(simulated, kind), Curve::new(real, kind));
     let mut moments: Vec<u64> = simulated.moments().into_iter().chain(real.moments()).collect();
     // Distances change where a curve rises, or one that may be earlier or later.
     let shifted: Vec<u64> = moments
@@ -127,14 +134,14 @@ fn row(simulated: &PointOutcome, real: &PointOutcome, kind: &str) -> AgreementRo
 
 /// The rows as a table for the terminal.
 #[must_use]
-pub fn table(outcome: &Outcome) -> Vec<Vec<String>> {
+pub fn table(rows: &[AgreementRow]) -> Vec<Vec<String>> {
     let head = ["simulated and real", "farthest apart", "spread", "in time", "spread", "beyond the spread"];
     let percent = |share: f64| format!("{:.0} %", 100.0 * share);
     let seconds =
         |seconds: f64| if seconds.is_finite() { format!("{seconds:.2} s") } else { "never".to_owned() };
-    let line = |row: AgreementRow| {
+    let line = |row: &AgreementRow| {
         vec![
-            row.kind,
+            row.kind.clone(),
             format!("{} after {}", percent(row.distance.0), seconds(row.distance_at_s.0)),
             percent(row.spread.0),
             format!("{} at {}", seconds(row.distance_s.0), percent(row.distance_s_at.0)),
@@ -142,14 +149,14 @@ pub fn table(outcome: &Outcome) -> Vec<Vec<String>> {
             percent(row.beyond_spread.0),
         ]
     };
-    let lines = rows(outcome).into_iter().map(line);
+    let lines = rows.iter().map(line);
     std::iter::once(head.map(str::to_owned).to_vec()).chain(lines).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::outcome::{RealFacts, RunOutcome};
+    use crate::report::outcome::RealFacts;
 
     /// Eleven nodes, of which one has it at once and the others one after the other, as the run's number says.
     fn point(label: &str, runs: u64, reached_us: impl Fn(u64, u64) -> u64) -> PointOutcome {

@@ -35,7 +35,7 @@ pub fn summary(outcome: &Outcome, expectations: &[Expectation]) -> String {
     }
     if outcome.real.is_some() {
         text.push('\n');
-        text.push_str(&aligned(&agreement::table(outcome)));
+        text.push_str(&aligned(&agreement::table(&tables.agreement)));
     }
     text.push_str(&expectation_lines(expectations));
     text.push_str(&violation_lines(outcome));

@@ -54,12 +54,7 @@ pub fn seconds_to(point: &PointOutcome, kind: &str, milestone: Milestone) -> Sam
     }))
 }
 
-/// The mean of a value over a run's updates of a kind; none where there is none.
-pub(super) fn mean_over_updates(
-    run: &RunOutcome,
-    kind: &str,
-    value: impl Fn(&UpdateOutcome) -> f64,
-) -> Option<f64> {
+fn mean_over_updates(run: &RunOutcome, kind: &str, value: impl Fn(&UpdateOutcome) -> f64) -> Option<f64> {
     let values: Vec<f64> = run.updates.iter().filter(|update| update.kind == kind).map(value).collect();
     (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
 }
