@@ -91,7 +91,7 @@ fn a_cluster_that_records_is_replayed_node_by_node_with_the_same_effects() {
     for name in ["a", "b"] {
         let replay = replay(&dir.path().join(name).with_extension("rec"));
         assert_eq!(value(&replay, "key-19").as_deref(), Some(b"value-19".as_slice()), "{name}");
-        assert!(replay.steps() > 100, "{}", replay.steps());
+        assert!(replay.steps() > 20, "{}", replay.steps());
     }
     assert!(fs::metadata(dir.path().join("c.rec")).unwrap().len() >= kept);
     assert!(replay(&dir.path().join("c.rec")).steps() > 20);
