@@ -178,6 +178,9 @@ impl DataDir {
                 let (aside, left) = (aside.display(), keys.as_slice().len());
                 warn!(%aside, left, "the keyring was damaged: it was set aside, and the whole keys of it are used");
             }
+            if let Some(file) = handed_over {
+                warn_of_other_keys(file, &keys, &path);
+            }
             return Ok((keys, false));
         }
         let keys = match handed_over {
@@ -203,6 +206,23 @@ impl DataDir {
 fn warn_of_open(path: &Path) {
     if is_open_to_others(path) {
         warn!(file = %path.display(), "others than its owner may read this secret: `chmod 600` closes it");
+    }
+}
+
+/// A folder that has a keyring keeps it, also one that a start that failed has made. Whoever hands over other keys must
+/// hear that, as nobody with those keys will hear the node.
+fn warn_of_other_keys(file: &Path, held: &Keys, keyring: &Path) {
+    let (key_file, keyring) = (file.display(), keyring.display());
+    match Keys::read(file) {
+        Ok(given) if given.as_slice().iter().any(|key| held.as_slice().contains(key)) => {}
+        Ok(_) => warn!(
+            %key_file, %keyring,
+            "the key file is not used: the folder has a keyring already, with other keys, and nodes that have those of the file \
+             will not hear this one; remove the keyring to begin with the file's, or `heck keys install` them"
+        ),
+        Err(error) => {
+            warn!(%keyring, "the key file is not used, as the folder has a keyring already; nor can it be: {error}");
+        }
     }
 }
 

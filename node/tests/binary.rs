@@ -158,6 +158,30 @@ fn a_key_that_was_generated_by_hand_is_taken_over_and_a_node_that_lost_its_keys_
 }
 
 #[test]
+fn a_key_file_that_is_not_used_as_there_is_a_keyring_already_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut first = node(dir.path(), &["--data-dir=a"]);
+    first.logs("the node runs");
+    // Its keys and no others, other keys, and none at all.
+    let mut same = node(dir.path(), &["--data-dir=b", "--key-file=a/keyring"]);
+    same.logs("the node runs");
+    same.signal("TERM");
+    same.wait();
+    let mut again = node(dir.path(), &["--data-dir=b", "--key-file=a/keyring"]);
+    again.logs("the node runs");
+    assert!(!again.logged().contains("key file"), "{}", again.logged());
+    let mut other = node(dir.path(), &["--data-dir=c"]);
+    other.logs("the node runs");
+    other.signal("TERM");
+    other.wait();
+    node(dir.path(), &["--data-dir=c", "--key-file=a/keyring"])
+        .logs("the folder has a keyring already, with other keys");
+    fs::create_dir(dir.path().join("d")).unwrap();
+    fs::copy(dir.path().join("c/keyring"), dir.path().join("d/keyring")).unwrap();
+    node(dir.path(), &["--data-dir=d", "--key-file=nosuch"]).logs("nor can it be: nosuch");
+}
+
+#[test]
 fn a_torn_keyring_is_told_and_set_aside() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("heck-data/keyring");
