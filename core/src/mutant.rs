@@ -161,6 +161,8 @@ mutants! {
     ReleaseOthers,
     /// A claim that another's took the place of is not released where it still stands.
     LeaveBeatenClaims,
+    /// A claim whose origin was edited or removed is not released where that has not arrived.
+    LeaveRemovedClaims,
     /// An origin that was lost while it was being handed over still counts as being so.
     ForgetLostWhileHanding,
     /// Who gets an origin back while it hands it over takes its own claim to stand still.

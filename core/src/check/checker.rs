@@ -252,6 +252,7 @@ impl Checker {
         self.base_rate = self.base_rate.saturating_add(rate_of(policy.interval));
         origin.policy = policy.clone();
         origin.draining = draining;
+        origin.claimed_before = origin.stands();
         origin.claimed = None;
         origin.is_contested = false;
         origin.owes_late = false;
@@ -288,6 +289,7 @@ impl Checker {
             due,
             told: now,
             claimed: None,
+            claimed_before: None,
             on_schedule: false,
             owes_late: false,
             contradicted: 0,
@@ -317,7 +319,7 @@ impl Checker {
         self.free.push(slot);
         // What was promised for the origin's sake is not waited for any more.
         self.promised = self.promised.max(self.next_wake());
-        if let Some((state, _)) = origin.claimed
+        if let Some(state) = origin.stands()
             && !self.limits.planted.is(Mutant::LoseWithoutRelease)
         {
             self.owed.push_back(Owed::Released(origin.name, state));

@@ -28,6 +28,9 @@ pub(super) struct Origin {
     pub(super) told: Time,
     /// What this node has claimed last, if anything.
     pub(super) claimed: Option<(HealthState, Hold)>,
+    /// What it had claimed before an edit after which it has claimed nothing yet: that stands where the edit has not
+    /// arrived.
+    pub(super) claimed_before: Option<HealthState>,
     /// Whether the last check and the one to come keep the schedule; told only once it was checked.
     pub(super) on_schedule: bool,
     /// Whether a claim that it is late waits to be made.
@@ -58,6 +61,11 @@ impl Origin {
         let confirmation = if is_down { self.confirmation } else { Confirmation::default() };
         let cause = self.cause.filter(|_| is_down || state == HealthState::Degraded);
         Finding { origin: self.name.clone(), state, hold, confirmation, cause }
+    }
+
+    /// What claims of this node may say of it, here or elsewhere.
+    pub(super) fn stands(&self) -> Option<HealthState> {
+        self.claimed.map(|(state, _)| state).or(self.claimed_before)
     }
 
     /// What users are told: an operator who drains overrules everything but an outage.

@@ -4,7 +4,7 @@ use super::Node;
 use super::confirm::Asks;
 use crate::check::{Action, Checker, Finding as Found};
 use crate::effects::{Effects, Phase};
-use crate::entry::{Ballot, Body, Confirmation, Entry, HealthState, Hold, Minted, Scope};
+use crate::entry::{Ballot, Body, Claim, Confirmation, Entry, HealthState, Hold, Minted, Scope};
 use crate::id::{Name, NodeId, Store};
 use crate::limits::Limits;
 use crate::member::Member;
@@ -37,14 +37,22 @@ pub(super) struct Checks {
     handing: BTreeMap<Name, Time>,
     /// No later than the first of these times.
     handing_over: Time,
-    /// Own claims that another's took the place of and that this node has not followed by another one. Where the
-    /// other's has not arrived they stand, and this node's heartbeats vouch for them.
-    beaten: BTreeMap<Name, Ballot>,
+    /// Own claims that stand here no more and that this node has not followed by another one.
+    elsewhere: BTreeMap<Name, Elsewhere>,
     pub(super) asks: Asks,
     news: Vec<News>,
     pub(super) actions: Vec<Action>,
     /// When something is due.
     due: Time,
+}
+
+/// An own claim that stands here no more, as another's took its place or as its generation was replaced or removed.
+/// Where that has not arrived it stands, and this node's heartbeats vouch for it.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
+pub(super) struct Elsewhere {
+    generation: Minted,
+    ballot: Ballot,
 }
 
 /// What a step has changed that matters here.
@@ -86,7 +94,7 @@ impl Checks {
             held: BTreeMap::new(),
             handing: BTreeMap::new(),
             handing_over: Time::NEVER,
-            beaten: BTreeMap::new(),
+            elsewhere: BTreeMap::new(),
             asks: Asks::default(),
             news: Vec::new(),
             actions: Vec::new(),
@@ -122,7 +130,7 @@ impl Checks {
 
     /// How many origins this node owns, goes on checking for others, and holds for itself in the table of owners.
     pub(super) fn sizes(&self) -> [usize; 4] {
-        [self.checker.len(), self.handing.len(), self.assignment.private_len(), self.beaten.len()]
+        [self.checker.len(), self.handing.len(), self.assignment.private_len(), self.elsewhere.len()]
     }
 }
 
@@ -204,17 +212,17 @@ impl Node {
     }
 
     /// Own claims that gave way here and may stand elsewhere.
-    pub(super) fn beaten_claims(&mut self) -> Vec<(Scope, Name, Ballot)> {
+    pub(super) fn claims_elsewhere(&mut self) -> Vec<(Scope, Name, Elsewhere)> {
         let Some(checks) = &mut self.checks else { return Vec::new() };
         let scope = checks.assignment.scope();
-        let beaten = core::mem::take(&mut checks.beaten);
-        beaten.into_iter().map(|(origin, ballot)| (scope, origin, ballot)).collect()
+        let elsewhere = core::mem::take(&mut checks.elsewhere);
+        elsewhere.into_iter().map(|(origin, claim)| (scope, origin, claim)).collect()
     }
 
     /// This node lives on under another boot: nothing that it claimed is its own any more.
     pub(super) fn claim_anew(&mut self, now: Time) {
         let Some(checks) = &mut self.checks else { return };
-        checks.beaten.clear();
+        checks.elsewhere.clear();
         let names: Vec<Name> = checks.checker.names().cloned().collect();
         for name in names {
             checks.checker.contested(&name, HealthState::Unknown, Hold::Released, now);
@@ -374,14 +382,13 @@ impl Node {
             match item {
                 News::Registry(name) => self.follow_registry(checks, &name, now),
                 News::Claimed(entry) => self.follow_claim(checks, &entry, now),
-                News::Dropped(entry) => self.note_beaten(checks, &entry),
+                News::Dropped(entry) => self.note_elsewhere(checks, &entry),
             }
         }
         checks.news = news;
     }
 
     fn follow_registry(&self, checks: &mut Checks, name: &Name, now: Time) {
-        checks.beaten.remove(name);
         let counts = self.state.read(Store::Registry, name);
         checks.checker.edited(name, counts.map(|entry| entry.dot.into()));
         if counts.is_none() {
@@ -413,15 +420,17 @@ impl Node {
         }
     }
 
-    /// A claim of this node gave way to another one, of itself or of someone else.
-    fn note_beaten(&self, checks: &mut Checks, entry: &Entry) {
+    /// A claim of this node stands no more: it gave way to another one, of itself or of someone else, or was one about a
+    /// generation of the origin that is gone.
+    fn note_elsewhere(&self, checks: &mut Checks, entry: &Entry) {
         let Some(claim) = entry.claim() else { return };
         let standing = self.state.claim(claim.scope, &claim.origin);
-        let is_beaten = standing.is_some_and(|standing| {
-            standing.ballot.writer != self.me && standing.generation == claim.generation
-        });
-        if is_beaten && claim.hold != Hold::Released {
-            checks.beaten.insert(claim.origin.clone(), claim.ballot);
+        let is_followed = standing.is_some_and(|standing| standing.ballot.writer == self.me);
+        let is_gone = standing.is_none_or(|standing| standing.generation != claim.generation);
+        let is_left = is_gone && self.config.planted.is(Mutant::LeaveRemovedClaims);
+        if claim.hold != Hold::Released && !is_followed && !is_left {
+            let Claim { generation, ballot, .. } = *claim;
+            checks.elsewhere.insert(claim.origin.clone(), Elsewhere { generation, ballot });
         }
     }
 
@@ -457,15 +466,15 @@ impl Node {
     }
 
     /// Turns what the checker found into a claim. The owner's takes the place of any other. That something is late or
-    /// not checked any more is said of one's own claim alone; where another's stands here, the own one may still stand
-    /// elsewhere, and it is said of that.
+    /// not checked any more is said of one's own claim alone; where another's stands here or the origin was edited or
+    /// removed, the own one may still stand elsewhere, and it is said of that.
     fn claim(&mut self, checks: &mut Checks, found: Found, now: Time, effects: &mut Effects) {
-        let scope = checks.assignment.scope();
-        let Some(generation) = self.state.read(Store::Registry, &found.origin).map(|entry| entry.dot) else {
+        let is_known = self.state.read(Store::Registry, &found.origin).is_some();
+        if !is_known && found.hold != Hold::Released {
             return;
-        };
+        }
+        let scope = checks.assignment.scope();
         let standing = self.state.claim(scope, &found.origin);
-        debug_assert!(standing.is_none_or(|claim| claim.generation == Minted::from(generation)));
         let others = standing.filter(|claim| claim.ballot.writer != self.me);
         let takes_over = match (found.hold, others) {
             (Hold::Released, None) => standing.is_some_and(|claim| claim.hold != Hold::Released),
@@ -489,33 +498,33 @@ impl Node {
         let finding =
             Finding { confirmation, cause, ..self.finding(scope, &found.origin, found.state, found.hold) };
         if takes_over {
-            checks.beaten.remove(&found.origin);
+            checks.elsewhere.remove(&found.origin);
             self.state.claim_health(self.me, &finding, now, &mut self.changes);
             self.learned_here(now, effects);
-        } else if let Some(ballot) = checks.beaten.remove(&found.origin)
+        } else if let Some(elsewhere) = checks.elsewhere.remove(&found.origin)
             && !self.config.planted.is(Mutant::LeaveBeatenClaims)
         {
-            let ballot = self.follow_up(&finding, ballot, now, effects);
+            let elsewhere = self.follow_up(&finding, elsewhere, now, effects);
             if found.hold != Hold::Released {
-                checks.beaten.insert(found.origin, ballot);
+                checks.elsewhere.insert(found.origin, elsewhere);
             }
         }
     }
 
-    /// Follows a claim of this node that stands here no more by one that says that it is not vouched for.
+    /// Follows a claim of this node that stands here no more by one that says that it is not vouched for. Heartbeats
+    /// count it, so they vouch for the earlier one no more where it has not arrived.
     pub(super) fn follow_up(
         &mut self,
         finding: &Finding,
-        ballot: Ballot,
+        Elsewhere { generation, ballot }: Elsewhere,
         now: Time,
         effects: &mut Effects,
-    ) -> Ballot {
+    ) -> Elsewhere {
         let ballot = Ballot { sequence: ballot.sequence + 1, ..ballot };
-        if let Some(entry) = self.state.follow_claim(self.me, finding, ballot, now, &mut self.changes) {
-            self.send_off(&entry, now, effects);
-        }
+        let entry = self.state.follow_claim(finding, generation, ballot, now, &mut self.changes);
+        self.send_off(&entry, now, effects);
         self.learned_here(now, effects);
-        ballot
+        Elsewhere { generation, ballot }
     }
 }
 

@@ -129,10 +129,10 @@ impl Node {
             self.state.claim_health(me, &finding, now, &mut self.changes);
         }
         self.learned_here(now, effects);
-        for (scope, origin, ballot) in self.beaten_claims() {
+        for (scope, origin, elsewhere) in self.claims_elsewhere() {
             let state = self.state.claim(scope, &origin).map_or(HealthState::Unknown, |claim| claim.state);
             let finding = self.finding(scope, &origin, state, Hold::Released);
-            self.follow_up(&finding, ballot, now, effects);
+            self.follow_up(&finding, elsewhere, now, effects);
         }
     }
 

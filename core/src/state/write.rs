@@ -159,23 +159,21 @@ impl State {
         Some(self.mint(writer, Superseded::new(), Body::Claim(claim), now, changes))
     }
 
-    /// Says `finding` in the place of an own claim that another's has taken the place of here: the entry with that
-    /// claim's ballot, which changes nothing where the other's has arrived. `None` when the registry does not know the
-    /// origin.
+    /// Says `finding` in the place of an own claim that stands here no more, as another's has taken its place or as its
+    /// generation is gone: the entry with this ballot, which changes nothing where that has arrived.
     pub fn follow_claim(
         &mut self,
-        writer: Writer,
         finding: &Finding,
+        generation: Minted,
         ballot: Ballot,
         now: Time,
         changes: &mut Vec<Change>,
-    ) -> Option<Arc<Entry>> {
-        let generation = Minted::from(self.read(Store::Registry, &finding.origin)?.dot);
+    ) -> Arc<Entry> {
         let claim = Claim {
             scope: finding.scope,
             origin: finding.origin.clone(),
             generation,
-            ballot: Ballot { writer, ..ballot },
+            ballot,
             hold: finding.hold,
             state: finding.state,
             previous: finding.state,
@@ -183,7 +181,7 @@ impl State {
             confirmation: finding.confirmation,
             cause: finding.cause,
         };
-        Some(self.mint(writer, Superseded::new(), Body::Claim(claim), now, changes))
+        self.mint(ballot.writer, Superseded::new(), Body::Claim(claim), now, changes)
     }
 }
 

@@ -378,3 +378,49 @@ fn what_is_switched_off_and_on_while_it_is_handed_over_is_checked() {
 fn what_is_released_while_it_is_handed_over_is_claimed_again() {
     RELEASED_WHILE_HANDED.hold();
 }
+
+pub const EDITED_AND_REMOVED: Law = Law {
+    name: "no node takes a check to be younger than it is, while origins are edited and removed that it has not heard of",
+    seed: 141,
+    cases: 4,
+    check: edited_and_removed,
+};
+
+fn edited_and_removed(trial: &Trial) -> Result<(), String> {
+    trial.for_all(&(any::<u16>(), 300..500_u32), |(seed, loss_permille), planted| {
+        let weather = Weather { loss_permille, ..Weather::default() };
+        let config = Config { heartbeat: Some(Span::from_ms(300)), ..settings(planted) };
+        let mut cluster = Cluster::formed(6, config, weather, u64::from(seed));
+        cluster.origins = Box::new(|_, _, _| UP);
+        let spec = |number: usize| {
+            OriginSpec::new(&format!("http://{number}/")).with(|policy| {
+                (policy.interval, policy.fast_interval) = (Span::from_ms(500), Span::from_ms(500));
+                policy.timeout = Span::from_ms(100);
+            })
+        };
+        (0..60).for_each(|number| put(&mut cluster, number % 6, number, spec(0)));
+        cluster.run_for(Span::from_secs(30));
+        let patience = Span::from_ms(2 * 500 + 100 + 250);
+        for round in 0..12 {
+            let (away, editor) = (round % 6, (round + 1) % 6);
+            cluster.reachable = Box::new(move |a, b| a != away && b != away);
+            for number in (round..60).step_by(12) {
+                cluster.command(editor, &Command::RemoveOrigin { name: origin(number) });
+            }
+            (round..60).step_by(7).for_each(|number| put(&mut cluster, editor, number, spec(round)));
+            weigh(&mut cluster, editor, 20 + 180 * u16::from(round % 3 == 0));
+            cluster.run_for(Span::from_secs(6));
+            cluster.reachable = Box::new(|_, _| true);
+            for _ in 0..40 {
+                cluster.run_for(Span::from_ms(50));
+                understates(&cluster, patience)?;
+            }
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn what_is_removed_is_not_vouched_for_where_the_removal_has_not_arrived() {
+    EDITED_AND_REMOVED.hold();
+}

@@ -95,6 +95,7 @@ const KILLERS: &[(Mutant, Law)] = &[
     (Mutant::YieldToAnyone, owners::ONE_OWNER),
     (Mutant::ReleaseOthers, owners::MOVES),
     (Mutant::LeaveBeatenClaims, owners::HONEST_AGES),
+    (Mutant::LeaveRemovedClaims, handover::EDITED_AND_REMOVED),
     (Mutant::AskNobody, owners::CONFIRMERS_DECIDE),
     (Mutant::ForgetLostWhileHanding, handover::SWITCHED_WHILE_HANDED),
     (Mutant::MissReleaseWhileHanding, handover::RELEASED_WHILE_HANDED),
