@@ -117,6 +117,8 @@ mutants! {
     ListNoMembers,
     /// Of two nodes with one name both keep it.
     KeepName,
+    /// Who leaves says so of whoever else lives under its name, too.
+    LeaveForTwo,
     /// Whoever was taken from the list enters it again by old news.
     ForgetReaped,
     /// Whoever says twice that it suspects a member confirms itself.

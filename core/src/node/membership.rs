@@ -369,8 +369,8 @@ impl Node {
         self.claim_anew(now);
     }
 
-    /// A live node at a lower address has this node's name: a disk was copied. This one takes another name, and a life
-    /// that nobody can have lived.
+    /// A live node at a lower address has this node's name, or one that stays while this one leaves: a disk was copied. This
+    /// one takes another name, and a life that nobody can have lived.
     fn rename(&mut self, namesake: &MemberUpdate, now: Time, effects: &mut Effects) {
         if self.config.planted.is(Mutant::KeepName) {
             return;

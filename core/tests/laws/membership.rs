@@ -148,6 +148,46 @@ fn copies_part(trial: &Trial) -> Result<(), String> {
     })
 }
 
+pub const COPIES_LEAVE: Law = Law {
+    name: "who leaves yields its name to a copy that stays, and all agree about both",
+    seed: 142,
+    cases: 6,
+    check: copies_leave,
+};
+
+fn copies_leave(trial: &Trial) -> Result<(), String> {
+    trial.for_all(&(any::<u16>(), 0..=200_u32, any::<bool>()), |(seed, loss_permille, at_lower), planted| {
+        let (of, at) = if at_lower { (5, 2) } else { (2, 5) };
+        let config = Config { planted, fence_after: Span::from_secs(2), ..Config::default() };
+        let mut cluster = formed(8, loss_permille, seed, &config);
+        cluster.run_for(Span::from_secs(20));
+        cluster.crash(at);
+        // Nobody hears the original while the copy makes itself known.
+        cluster.reachable = Box::new(move |a, b| a != of && b != of);
+        cluster.start_copy(at, of, Boot(2));
+        cluster.run_for(Span::from_secs(10));
+        cluster.command(of, &Command::Leave);
+        cluster.reachable = Box::new(|_, _| true);
+        cluster.run_for(Span::from_secs(90));
+        let [left, stays] = [of, at].map(|at| cluster.node(at).view().name().clone());
+        let shared = name(&format!("node-{of}"));
+        prop_assert!(stays == shared && left != shared, "{} stays, {} leaves", stays, left);
+        for other in cluster.running() {
+            let held = |name| other.view().members().get(NodeId::of(name)).cloned();
+            let held = held(&stays).expect("a member");
+            prop_assert_eq!((held.addr, held.standing), (addr(at), Standing::Alive));
+            prop_assert!(held.life.boot < Boot(8), "{:?}", held.life.boot);
+        }
+        prop_assert!(cluster.agrees());
+        Ok(())
+    })
+}
+
+#[test]
+fn who_leaves_yields_its_name_to_a_copy() {
+    COPIES_LEAVE.hold();
+}
+
 pub const THE_FORGOTTEN_STAY_DEAD: Law = Law {
     name: "no old news brings back who was buried and forgotten",
     seed: 84,
