@@ -165,6 +165,8 @@ mutants! {
     LeaveBeatenClaims,
     /// A claim whose origin was edited or removed is not released where that has not arrived.
     LeaveRemovedClaims,
+    /// An origin that is edited and then lost, before it was claimed anew, is not released.
+    ForgetClaimsBeforeEdit,
     /// An origin that was lost while it was being handed over still counts as being so.
     ForgetLostWhileHanding,
     /// Who gets an origin back while it hands it over takes its own claim to stand still.

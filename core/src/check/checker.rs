@@ -252,7 +252,8 @@ impl Checker {
         self.base_rate = self.base_rate.saturating_add(rate_of(policy.interval));
         origin.policy = policy.clone();
         origin.draining = draining;
-        origin.claimed_before = origin.stands();
+        let forgets = self.limits.planted.is(Mutant::ForgetClaimsBeforeEdit);
+        origin.claimed_before = origin.stands().filter(|_| !forgets);
         origin.claimed = None;
         origin.is_contested = false;
         origin.owes_late = false;

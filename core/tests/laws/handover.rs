@@ -404,10 +404,12 @@ fn edited_and_removed(trial: &Trial) -> Result<(), String> {
         for round in 0..12 {
             let (away, editor) = (round % 6, (round + 1) % 6);
             cluster.reachable = Box::new(move |a, b| a != away && b != away);
-            for number in (round..60).step_by(12) {
+            (round..60).step_by(6).for_each(|number| put(&mut cluster, editor, number, spec(round)));
+            // Some are removed before they are claimed anew.
+            cluster.run_for(Span::from_ms(100));
+            for number in (round..60).step_by(4) {
                 cluster.command(editor, &Command::RemoveOrigin { name: origin(number) });
             }
-            (round..60).step_by(7).for_each(|number| put(&mut cluster, editor, number, spec(round)));
             weigh(&mut cluster, editor, 20 + 180 * u16::from(round % 3 == 0));
             cluster.run_for(Span::from_secs(6));
             cluster.reachable = Box::new(|_, _| true);

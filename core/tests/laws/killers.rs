@@ -97,6 +97,7 @@ const KILLERS: &[(Mutant, Law)] = &[
     (Mutant::ReleaseOthers, owners::MOVES),
     (Mutant::LeaveBeatenClaims, owners::HONEST_AGES),
     (Mutant::LeaveRemovedClaims, handover::EDITED_AND_REMOVED),
+    (Mutant::ForgetClaimsBeforeEdit, handover::EDITED_AND_REMOVED),
     (Mutant::AskNobody, owners::CONFIRMERS_DECIDE),
     (Mutant::ForgetLostWhileHanding, handover::SWITCHED_WHILE_HANDED),
     (Mutant::MissReleaseWhileHanding, handover::RELEASED_WHILE_HANDED),
