@@ -14,13 +14,16 @@ const NEAR: usize = 3;
 /// that only one topic asks the name alone is enough.
 ///
 /// # Errors
-/// In words, when a name is meant and there is no such scenario, or several.
+/// In words, when there is no such file, or when a name is meant and there is no such scenario, or several.
 pub(super) fn find(given: &Path) -> Result<PathBuf, String> {
     find_in(Path::new(FOLDER), given)
 }
 
 fn find_in(folder: &Path, given: &Path) -> Result<PathBuf, String> {
     let is_name = given.extension().is_none() && given.is_relative();
+    if !is_name && !given.exists() {
+        return Err(no_such_file(folder, given));
+    }
     if !is_name || given.is_file() {
         // Whatever is wrong with it is said when it is read.
         return Ok(given.to_owned());
@@ -51,6 +54,16 @@ fn find_in(folder: &Path, given: &Path) -> Result<PathBuf, String> {
     }
 }
 
+/// That there is no file at a path, and which scenarios have names near to it.
+fn no_such_file(folder: &Path, given: &Path) -> String {
+    let paths = scenario_paths(folder).unwrap_or_default();
+    let named: Vec<String> = paths.iter().map(|path| name_of(path)).collect();
+    let names: Vec<&str> = named.iter().map(String::as_str).collect();
+    let near = near(&name_of(given), &names).join(", ");
+    let hint = if near.is_empty() { near } else { format!("; near names: {near}") };
+    format!("{}: there is no such file{hint}", given.display())
+}
+
 /// The names nearest to `wanted`, or to their part behind the topic, the nearest first.
 fn near<'a>(wanted: &str, names: &[&'a str]) -> Vec<&'a str> {
     let distance = |name: &str| {
@@ -77,8 +90,8 @@ mod tests {
     fn a_scenario_is_found_by_its_name_and_by_its_question_alone() {
         assert_eq!(found("partition/split-and-heal").as_deref(), Ok("partition/split-and-heal"));
         assert_eq!(found("long-split").as_deref(), Ok("partition/long-split"));
-        let path = Path::new("does/not/exist.toml");
-        assert_eq!(find_in(Path::new("nowhere"), path).as_deref(), Ok(path), "a path stays one");
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
+        assert_eq!(find_in(Path::new("nowhere"), &path), Ok(path), "a path stays one");
     }
 
     #[test]
@@ -92,6 +105,12 @@ mod tests {
             error.ends_with("several scenarios have this name: membership/starved, weather/starved"),
             "{error}"
         );
+        let error = found("elsewhere/split-and-heel.toml").unwrap_err();
+        let begin =
+            "elsewhere/split-and-heel.toml: there is no such file; near names: partition/split-and-heal, ";
+        assert!(error.starts_with(begin), "{error}");
+        let error = find_in(Path::new("nowhere"), Path::new("a/b.toml")).unwrap_err();
+        assert_eq!(error, "a/b.toml: there is no such file");
         let error = find_in(Path::new("nowhere"), Path::new("a/b")).unwrap_err();
         assert_eq!(error, "a/b: is no file, and there is no folder `nowhere` here to look the name up in");
     }

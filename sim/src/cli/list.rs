@@ -39,7 +39,8 @@ pub(super) fn run(args: &Args, output: &mut Output<'_>) -> io::Result<Exit> {
     let paths = match scenario_paths(&args.dir) {
         Ok(paths) => paths,
         Err(error) => {
-            writeln!(output.err, "{}: {error}", args.dir.display())?;
+            let hint = "name the folder of the scenarios, or start this in the folder that holds `scenarios`";
+            writeln!(output.err, "{}: {error}; {hint}", args.dir.display())?;
             return Ok(Exit::Io);
         }
     };

@@ -145,7 +145,8 @@ fn load(
         Ok(path) => path,
         Err(unknown) => {
             writeln!(output.err, "{unknown}")?;
-            return Ok(Err(Exit::BadInput));
+            let is_file = given.extension().is_some() || given.is_absolute();
+            return Ok(Err(if is_file { Exit::Io } else { Exit::BadInput }));
         }
     };
     Ok(load_file(&path, sets, output)?.map(|file| (path, file)))

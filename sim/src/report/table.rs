@@ -142,7 +142,8 @@ fn interval(low: f64, high: f64) -> String {
     } else if low == high {
         number(low)
     } else {
-        format!("{} - {}", number(low), number(high))
+        // No time is negative, whatever a symmetric interval over few seeds says.
+        format!("{} - {}", number(low.max(0.0)), number(high))
     }
 }
 

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use heck_core::effects::Event;
-use heck_core::entry::{Claim, HealthState, Hold, Scope};
+use heck_core::entry::{Body, Claim, HealthState, Hold, Scope};
 use heck_core::node::{Node, View};
 use heck_core::probe::Probe;
 use heck_core::state::Change;
@@ -27,6 +27,24 @@ struct Probed {
     twice: Span,
 }
 
+/// When an origin was not there to be checked: from its removal, wherever that was said first, until it is added again.
+#[derive(Clone, Copy, Debug, Default)]
+struct Absence {
+    since: Option<Time>,
+    /// When it was added again last.
+    back: Time,
+    /// How long it was gone before, within what is counted.
+    before: Span,
+}
+
+impl Absence {
+    /// How long it was gone by then, from `from` on.
+    fn until(&self, now: Time, from: Time) -> Span {
+        let open = self.since.map_or(Span::ZERO, |since| now.since(since.max(from)));
+        self.before + open
+    }
+}
+
 /// Watches checks.
 #[derive(Debug)]
 pub struct CheckWatch {
@@ -37,6 +55,7 @@ pub struct CheckWatch {
     fall_time: Span,
     from: Time,
     probed: BTreeMap<(Scope, u32), Probed>,
+    absences: BTreeMap<u32, Absence>,
     /// Per origin, the interval that is counted and the probes in it.
     loads: Vec<(u64, u32)>,
     greatest_load: u32,
@@ -67,6 +86,7 @@ impl CheckWatch {
             fall_time,
             from,
             probed: BTreeMap::new(),
+            absences: BTreeMap::new(),
             greatest_load: 0,
             checks: 0,
             confirming: 0,
@@ -93,10 +113,11 @@ impl CheckWatch {
             self.confirming += u64::from(is_counted);
             return;
         }
+        let absence = self.absences.get(&origin).copied().unwrap_or_default();
         let probed = self.probed.entry((scope, origin)).or_default();
-        if is_counted {
+        if is_counted && absence.since.is_none() {
             self.checks += 1;
-            let before = probed.last.unwrap_or(self.from).max(self.from);
+            let before = probed.last.unwrap_or(self.from).max(self.from).max(absence.back);
             probed.longest = probed.longest.max(now.since(before));
         }
         let own = probed.by.iter().position(|(by, _)| *by == node);
@@ -122,6 +143,9 @@ impl CheckWatch {
         let scope = view.own_scope();
         for event in events {
             let Event::Changed(Change::Learned(entry)) = event else { continue };
+            if entry.dot.lane.writer == view.writer() {
+                self.registered(&entry.body, now);
+            }
             let Some(claim) = entry.claim() else { continue };
             let Some(origin) = self.origins.number(&claim.origin) else { continue };
             if claim.ballot.writer == view.writer() && now >= self.from {
@@ -130,6 +154,26 @@ impl CheckWatch {
             if claim.scope == scope {
                 self.turns.heard(node, origin, claim.state, now);
             }
+        }
+    }
+
+    /// An origin was added, edited or removed somewhere.
+    fn registered(&mut self, body: &Body, now: Time) {
+        let Some(origin) = body.map_name().and_then(|name| self.origins.number(name)) else { return };
+        match body {
+            Body::OriginRemoved { .. } => {
+                let absence = self.absences.entry(origin).or_default();
+                absence.since = absence.since.or(Some(now));
+            }
+            Body::Origin { .. } => {
+                if let Some(absence) =
+                    self.absences.get_mut(&origin).filter(|absence| absence.since.is_some())
+                {
+                    let before = absence.until(now, self.from);
+                    *absence = Absence { since: None, back: now, before };
+                }
+            }
+            _ => {}
         }
     }
 
@@ -176,10 +220,16 @@ impl CheckWatch {
     #[must_use]
     pub fn outcome(self, now: Time) -> (Vec<UpdateOutcome>, CheckOutcome, Answers) {
         let counted = now.since(self.from);
-        let due = self.probed.len() as f64 * counted.as_us() as f64 / self.interval.as_us() as f64;
-        let longest = self.probed.values().map(|probed| {
-            let open = probed.last.map_or(counted, |last| now.since(last.max(self.from)));
-            probed.longest.max(open)
+        let absence = |origin: u32| self.absences.get(&origin).copied().unwrap_or_default();
+        let there =
+            |origin: u32| counted.as_us().saturating_sub(absence(origin).until(now, self.from).as_us());
+        let there: u64 = self.probed.keys().map(|(_, origin)| there(*origin)).sum();
+        let due = there as f64 / self.interval.as_us() as f64;
+        let longest = self.probed.iter().map(|((_, origin), probed)| {
+            let absence = absence(*origin);
+            let end = absence.since.unwrap_or(now);
+            let last = probed.last.unwrap_or(self.from).max(self.from).max(absence.back);
+            probed.longest.max(end.since(last))
         });
         let outcome = CheckOutcome {
             checks_per_interval: if due > 0.0 { self.checks as f64 / due } else { 0.0 },

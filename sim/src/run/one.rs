@@ -53,6 +53,7 @@ pub fn run(
     let checkers = Checkers::new(beginning(scenario, setup, &schedule));
     let warm = Time::ZERO + scenario.workload.warmup;
     let deaths = Deaths::new(&setup.names, scenario.cluster.present(), touched(&schedule, nodes));
+    let deaths = if setup.config.membership.is_none() { deaths.of_a_given_list() } else { deaths };
     let origins = Origins::new(scenario, seed).map_err(RunError::Impossible)?;
     let checks = CheckWatch::new(scenario, origins, warm);
     let extras = Extras::new(options, &setup.names);

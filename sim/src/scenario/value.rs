@@ -147,7 +147,7 @@ fn quantity<T>(
 ) -> Option<T> {
     let parsed = match &node.item {
         Item::Text(text) => parse(text).map_err(|error| error.to_string()),
-        Item::Integer(_) | Item::Float(_) => Err("has no unit and no quotes".to_owned()),
+        Item::Integer(_) | Item::Float(_) => Err("has no unit".to_owned()),
         _ => Err("is no quantity".to_owned()),
     };
     parsed.map_err(|what| problems.value(node, key, what, allowed)).ok()

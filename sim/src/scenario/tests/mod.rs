@@ -136,7 +136,7 @@ fn a_value_of_the_wrong_unit_names_the_units_there_are() {
     );
     assert_eq!(
         complaint("workload.warmup = 5"),
-        "topic/q.toml:7:19: workload.warmup: 5 has no unit and no quotes; \
+        "topic/q.toml:7:19: workload.warmup: 5 has no unit; \
          allowed: a time with unit us, ms, s, m, h or d, such as \"40ms\""
     );
     assert_eq!(
