@@ -5,6 +5,7 @@ use crate::id::{Boot, Dot, Lane, Name, Shard, Store, Writer};
 use crate::policy::Policy;
 use crate::probe::Reply;
 use crate::time::Time;
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use smallvec::SmallVec;
@@ -15,6 +16,9 @@ pub const VALUE_LIMIT: usize = 64 * 1024;
 pub const TARGET_LIMIT: usize = 2_048;
 /// How many concurrent entries one write can supersede by name; more stay until the next write.
 pub const SUPERSEDES_LIMIT: usize = 64;
+
+/// How many bytes a later version can append to an entry. An entry with more is refused.
+pub const APPENDED_LIMIT: usize = 1_024;
 
 /// Of how many lives a fence says how much was seen of them; of older ones all counts as seen.
 pub const LIVES_LIMIT: usize = 16;
@@ -367,6 +371,8 @@ pub struct Entry {
     pub supersedes: Superseded,
     /// The content.
     pub body: Body,
+    /// What a later version appended, in its encoding.
+    appended: Box<[u8]>,
     wire_len: u32,
 }
 
@@ -375,9 +381,25 @@ impl Entry {
     #[must_use]
     pub fn new(writer: Writer, counter: u64, serial: u64, supersedes: Superseded, body: Body) -> Self {
         let lane = Lane { shard: body.shard(writer), store: body.store(), writer };
-        let mut entry = Self { dot: Dot { lane, counter }, serial, supersedes, body, wire_len: 0 };
+        let dot = Dot { lane, counter };
+        let mut entry = Self { dot, serial, supersedes, body, appended: Box::default(), wire_len: 0 };
         entry.wire_len = codec::entry_len(&entry);
         entry
+    }
+
+    /// The same with what a later version appended.
+    #[must_use]
+    pub(crate) fn with_appended(mut self, appended: &[u8]) -> Self {
+        self.appended = appended.into();
+        self.wire_len = codec::entry_len(&self);
+        self
+    }
+
+    /// What a later version appended. It means nothing here and is handed on as it came: else whoever understands it
+    /// would hold another entry under this dot than who had it from elsewhere, and nobody would ever find out.
+    #[must_use]
+    pub const fn appended(&self) -> &[u8] {
+        &self.appended
     }
 
     /// Its encoded size in bytes.

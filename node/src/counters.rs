@@ -16,6 +16,8 @@ pub enum Count {
     BytesSent,
     /// Datagrams that arrived and are no packet. They were dropped.
     DatagramsUndecodable,
+    /// Those of them that begin with another version of the protocol than this node speaks.
+    DatagramsOfOtherVersions,
     /// Datagrams and streams that are not sealed with a key of this node's keyring. They were dropped.
     SealsUnknown,
     /// Datagrams and streams that were sealed for a cluster of another label, or altered. They were dropped.

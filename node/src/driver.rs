@@ -5,6 +5,7 @@
 //! the node says to its peers is lost, as datagrams may be at any time. When that lasts, because the disk is full or hangs, it is
 //! told.
 
+use crate::addr::from_core;
 use crate::clock::Clock;
 use crate::counters::{Count, Counters};
 use crate::error::NodeError;
@@ -15,7 +16,7 @@ use crate::recording::Recorder;
 use crate::tcp::{StreamEvent, Streams};
 use crate::udp::Udp;
 use heck_core::Node;
-use heck_core::codec::{decode_packet, encode_packet};
+use heck_core::codec::{DecodeError, decode_packet, encode_packet};
 use heck_core::effects::{Effects, Event, Record, StreamEffect};
 use heck_core::id::Addr;
 use heck_core::input::{Command, Input};
@@ -203,9 +204,23 @@ impl Driver {
             // It comes again by repair, as what is lost on the way does.
             Ok(()) if !self.keeps_up() && bears_entries(&packet) => {}
             Ok(()) => self.step(Input::Datagram { from, packet: &packet }).await,
-            Err(_) => self.parts.counters.bump(Count::DatagramsUndecodable),
+            Err(error) => self.note_undecodable(from, error),
         }
         self.packet = packet;
+    }
+
+    /// Counts a datagram that is no packet. That somebody speaks another version is told once: until it speaks this one, the two
+    /// hear nothing of each other.
+    fn note_undecodable(&self, from: Addr, error: DecodeError) {
+        let counters = &self.parts.counters;
+        counters.bump(Count::DatagramsUndecodable);
+        if !matches!(error, DecodeError::Version(_)) {
+            return;
+        }
+        if counters.get(Count::DatagramsOfOtherVersions) == 0 {
+            warn!(from = %from_core(from), %error, "a datagram of another version of the protocol is dropped, as all such are");
+        }
+        counters.bump(Count::DatagramsOfOtherVersions);
     }
 
     async fn stream(&mut self, event: StreamEvent) {

@@ -23,6 +23,11 @@ const COUNTERS: &[(Count, &str, &str)] = &[
     (Count::BytesSent, "datagram_sent_bytes", "Bytes of datagrams that were handed to the system"),
     (Count::DatagramsUndecodable, "datagrams_undecodable", "Datagrams that arrived and are no packet"),
     (
+        Count::DatagramsOfOtherVersions,
+        "datagrams_of_other_versions",
+        "Undecodable datagrams that begin with a version of the protocol that this node does not speak",
+    ),
+    (
         Count::SealsUnknown,
         "seals_unknown",
         "Datagrams and streams sealed with a key that this node does not have",

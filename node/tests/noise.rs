@@ -63,6 +63,13 @@ fn garbage_datagrams_are_counted_and_survived() {
     sends_datagrams(node.handle.addr(), garbage.into_iter());
     let counted = || node.handle.counters().get(Count::DatagramsUndecodable);
     until("all garbage is counted", counted, |&count| count == sent);
+    // What speaks another version is counted as such too.
+    let of_others = || node.handle.counters().get(Count::DatagramsOfOtherVersions);
+    let (noise_of_others, mut later) = (of_others(), whole.clone());
+    later[0] += 1;
+    sends_datagrams(node.handle.addr(), std::iter::once(later));
+    until("it is counted", of_others, |&count| count == noise_of_others + 1);
+    assert_eq!(counted(), sent + 1);
     // A packet that is whole but comes from a stranger is the protocol's to refuse.
     sends_datagrams(node.handle.addr(), std::iter::once(whole));
     until("the stranger is refused", || node.handle.counters().get(Count::Rejected), |&count| count == 1);

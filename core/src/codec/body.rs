@@ -3,11 +3,13 @@
 use super::reply::{put_reply, read_reply};
 use super::{Count, DecodeError, Reader, Sink};
 use crate::entry::{
-    Admin, Ballot, Body, Claim, Confirmation, Covered, Entry, Fence, HealthState, Hold, LIVES_LIMIT, Minted,
-    OriginSpec, Replaced, SUPERSEDES_LIMIT, Scope, Superseded, TARGET_LIMIT, VALUE_LIMIT,
+    APPENDED_LIMIT, Admin, Ballot, Body, Claim, Confirmation, Covered, Entry, Fence, HealthState, Hold,
+    LIVES_LIMIT, Minted, OriginSpec, Replaced, SUPERSEDES_LIMIT, Scope, Superseded, TARGET_LIMIT,
+    VALUE_LIMIT,
 };
 use crate::id::{Boot, Name, NodeId, Store, Writer};
 use crate::policy::{Policy, Rule, StatusSet};
+use crate::probe::Reply;
 use crate::time::{Span, Time};
 use alloc::sync::Arc;
 use smallvec::SmallVec;
@@ -61,7 +63,8 @@ fn value(reader: &mut Reader<'_>) -> Result<Arc<[u8]>, DecodeError> {
     Ok(bytes.into())
 }
 
-pub(super) fn put_spec(sink: &mut impl Sink, spec: &OriginSpec) {
+/// Writes a specification; `is_whole` when something is appended to it.
+pub(super) fn put_spec(sink: &mut impl Sink, spec: &OriginSpec, is_whole: bool) {
     sink.blob(spec.target.as_bytes());
     let policy = &*spec.policy;
     let (fall, rise) = match policy.rule {
@@ -75,7 +78,8 @@ pub(super) fn put_spec(sink: &mut impl Sink, spec: &OriginSpec) {
     sink.byte(spec.admin as u8);
     // Most are checked as is usual, and end here.
     let usual = Policy { interval: policy.interval, timeout: policy.timeout, ..Policy::default() };
-    if *policy != (Policy { rule: policy.rule, ..usual }) || matches!(policy.rule, Rule::Window { .. }) {
+    let is_usual = *policy == (Policy { rule: policy.rule, ..usual });
+    if is_whole || !is_usual || matches!(policy.rule, Rule::Window { .. }) {
         put_unusual(sink, policy);
     }
 }
@@ -160,7 +164,7 @@ fn streak(reader: &mut Reader<'_>, field: &'static str) -> Result<u16, DecodeErr
     u16::try_from(number).map_err(|_| DecodeError::BadValue(field, number))
 }
 
-fn put_claim(sink: &mut impl Sink, claim: &Claim) {
+fn put_claim(sink: &mut impl Sink, claim: &Claim, is_whole: bool) {
     sink.put(&claim.scope.0.to_le_bytes());
     sink.blob(claim.origin.as_str().as_bytes());
     put_minted(sink, claim.generation);
@@ -173,7 +177,7 @@ fn put_claim(sink: &mut impl Sink, claim: &Claim) {
     sink.varint(claim.since.0);
     // Most claims have none, and end here; what a later version appends comes after it.
     let Confirmation { asked, answered, agreed } = claim.confirmation;
-    if claim.confirmation != Confirmation::default() || claim.cause.is_some() {
+    if is_whole || claim.confirmation != Confirmation::default() || claim.cause.is_some() {
         sink.put(&[asked, answered, agreed]);
     }
     if let Some(cause) = claim.cause {
@@ -217,9 +221,16 @@ fn claim(reader: &mut Reader<'_>, writer: Writer) -> Result<Claim, DecodeError> 
         previous: health_state(reader)?,
         since: Time(reader.varint("since")?),
         confirmation: confirmation(reader)?,
-        // A cause that another version knows is none here.
-        cause: if reader.left() == 0 { None } else { read_reply(reader).ok() },
+        cause: cause(reader),
     })
+}
+
+/// A cause that another version knows is none here, and stays where it is: it counts as appended.
+fn cause(reader: &mut Reader<'_>) -> Option<Reply> {
+    let mut ahead = reader.clone();
+    let cause = read_reply(&mut ahead).ok()?;
+    *reader = ahead;
+    Some(cause)
 }
 
 fn confirmation(reader: &mut Reader<'_>) -> Result<Confirmation, DecodeError> {
@@ -272,13 +283,14 @@ pub(super) fn store(reader: &mut Reader<'_>) -> Result<Store, DecodeError> {
     Store::from_u8(number).ok_or(DecodeError::BadValue("store", u64::from(number)))
 }
 
-fn put_body(sink: &mut impl Sink, body: &Body) {
+/// Writes a body; `is_whole` when something is appended to it, so that nothing that is left out where it is usual may be.
+fn put_body(sink: &mut impl Sink, body: &Body, is_whole: bool) {
     match body {
         Body::Origin { name, spec, source } => {
             sink.byte(ORIGIN);
             sink.blob(name.as_str().as_bytes());
             sink.blob(source.as_str().as_bytes());
-            put_spec(sink, spec);
+            put_spec(sink, spec, is_whole);
         }
         Body::OriginRemoved { name } => {
             sink.byte(ORIGIN_REMOVED);
@@ -295,7 +307,7 @@ fn put_body(sink: &mut impl Sink, body: &Body) {
         }
         Body::Claim(claim) => {
             sink.byte(CLAIM);
-            put_claim(sink, claim);
+            put_claim(sink, claim, is_whole);
         }
         Body::Message { topic, payload } => {
             sink.byte(MESSAGE);
@@ -335,7 +347,9 @@ pub fn encode_entry(entry: &Entry, sink: &mut impl Sink) {
         put_minted(sink, replaced.minted);
         sink.varint(replaced.serial);
     }
-    put_body(sink, &entry.body);
+    let appended = entry.appended();
+    put_body(sink, &entry.body, !appended.is_empty());
+    sink.put(appended);
 }
 
 /// The encoded size of `entry`.
@@ -346,7 +360,7 @@ pub fn entry_len(entry: &Entry) -> u32 {
     count.0 as u32
 }
 
-/// Reads one entry; bytes that a newer version appended to it are skipped.
+/// Reads one entry, which is all that is left. Bytes that a later version appended to it stay with it.
 ///
 /// # Errors
 /// When the bytes are no entry.
@@ -366,5 +380,10 @@ pub fn decode_entry(reader: &mut Reader<'_>) -> Result<Entry, DecodeError> {
     if count > 0 && body.map_name().is_none() {
         return Err(DecodeError::BadValue("supersedes", count));
     }
-    Ok(Entry::new(writer, counter, serial, supersedes, body))
+    let appended = reader.take(reader.left(), "appended")?;
+    if appended.len() > APPENDED_LIMIT {
+        return Err(DecodeError::BadValue("appended", appended.len() as u64));
+    }
+    let entry = Entry::new(writer, counter, serial, supersedes, body);
+    Ok(if appended.is_empty() { entry } else { entry.with_appended(appended) })
 }

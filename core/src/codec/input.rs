@@ -84,7 +84,7 @@ fn put_command(sink: &mut impl Sink, command: &Command) {
             sink.byte(PUT_ORIGIN);
             put_name(sink, name);
             put_name(sink, source);
-            put_spec(sink, spec);
+            put_spec(sink, spec, false);
         }
         Command::CheckNow { name } => {
             sink.byte(CHECK_NOW);

@@ -1,7 +1,7 @@
 //! The wire format: little-endian words, LEB128 varints, length-prefixed sections that an older reader skips.
 //!
 //! Encoding is written once, against a [`Sink`]; counting bytes and writing them are two sinks, so a length is
-//! never computed by rules of its own.
+//! never computed by rules of its own. What a later version may add is said in `ARCHITECTURE.md` (Versions).
 
 mod body;
 mod effects;

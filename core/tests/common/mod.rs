@@ -53,6 +53,9 @@ type Origins = dyn Fn(usize, &Probe, Time) -> Option<(Reply, Span)>;
 /// Whether a packet from the first to the second node that is sent at a time arrives.
 type Passes = dyn Fn(usize, usize, &Packet, Time) -> bool;
 
+/// What becomes of a packet between two nodes, where they do not speak the same version. None where nothing arrives.
+type Translates = dyn Fn(usize, usize, &Packet) -> Option<Packet>;
+
 /// What sees each step of each node: the node after it, the input, and what it wants. It may put another in its place.
 type Watch = dyn FnMut(usize, &mut Node, Time, Input<'_>, &Effects);
 
@@ -93,6 +96,8 @@ pub struct Cluster {
     pub reachable: Box<dyn Fn(usize, usize) -> bool>,
     /// Whether a datagram or a frame passes, by what is in it.
     pub passes: Box<Passes>,
+    /// What becomes of each datagram and frame. It arrives as it was sent unless set.
+    pub translates: Option<Box<Translates>>,
     /// A node that is so much farther away from all others, each way.
     pub far: Option<(usize, Span)>,
     /// Nodes that stand still until then; what reaches them waits.
@@ -143,6 +148,7 @@ impl Cluster {
             largest: 0,
             reachable: Box::new(|_, _| true),
             passes: Box::new(|_, _, _, _| true),
+            translates: None,
             far: None,
             paused: BTreeMap::new(),
             origins: Box::new(|_, _, _| None),
@@ -410,8 +416,10 @@ impl Cluster {
                     if let Some(&(a, b)) = self.streams.get(&stream) {
                         let to = if a == from { b } else { a };
                         let at = self.now + Span(u64::from(self.weather.latency_us.1));
-                        if (self.passes)(from, to, &packet, self.now) {
-                            self.push(at, to, Happening::Frame { stream, packet: Arc::new(*packet) });
+                        if (self.passes)(from, to, &packet, self.now)
+                            && let Some(packet) = self.translated(from, to, Arc::new(*packet))
+                        {
+                            self.push(at, to, Happening::Frame { stream, packet });
                         }
                     }
                 }
@@ -450,11 +458,19 @@ impl Cluster {
         if !(self.passes)(from, to, packet, self.now) {
             return;
         }
+        let Some(packet) = self.translated(from, to, packet.clone()) else { return };
         let copies = 1 + u32::from(self.rng.below(1_000) < self.weather.duplicate_permille);
         for _ in 0..copies {
             let detour = self.far.filter(|(far, _)| *far == from || *far == to);
             let at = self.now + self.latency() + detour.map_or(Span::ZERO, |(_, detour)| detour);
             self.push(at, to, Happening::Datagram { from, packet: packet.clone() });
+        }
+    }
+
+    fn translated(&self, from: usize, to: usize, packet: Arc<Packet>) -> Option<Arc<Packet>> {
+        match &self.translates {
+            Some(translates) => translates(from, to, &packet).map(Arc::new),
+            None => Some(packet),
         }
     }
 
