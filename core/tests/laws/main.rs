@@ -24,10 +24,13 @@ mod law;
 mod lists;
 mod log;
 mod membership;
+#[path = "../model/mod.rs"]
+mod model;
 mod outages;
 mod owners;
 mod repair;
 mod schedule;
+mod steps;
 mod streams;
 mod study;
 mod verdicts;
