@@ -320,7 +320,13 @@ impl Membership {
         }
     }
 
-    fn suspect(&mut self, member: &Member, witnesses: usize, local: &mut Local<'_>, effects: &mut Effects) {
+    pub(super) fn suspect(
+        &mut self,
+        member: &Member,
+        witnesses: usize,
+        local: &mut Local<'_>,
+        effects: &mut Effects,
+    ) {
         let Some(doubt) = self.doubts.get_mut(&member.node) else { return };
         doubt.public = Some(local.now);
         doubt.life = member.life;
@@ -332,7 +338,7 @@ impl Membership {
         self.ask_on(&suspected, witnesses, local, effects);
     }
 
-    fn bury(&mut self, member: &Member, local: &mut Local<'_>, effects: &mut Effects) {
+    pub(super) fn bury(&mut self, member: &Member, local: &mut Local<'_>, effects: &mut Effects) {
         let buried = Member { standing: Standing::Dead, ..member.clone() };
         self.change(buried, Span::ZERO, local, effects);
         self.announce(member.node, local.now);

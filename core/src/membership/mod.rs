@@ -12,6 +12,8 @@
 
 mod asking;
 mod evidence;
+#[cfg(test)]
+mod exhaustive_tests;
 mod gossip;
 mod local_health;
 mod order;
