@@ -299,6 +299,22 @@ mod tests {
         assert!(matches!(cut, Err(StreamError::Io(error)) if error.kind() == io::ErrorKind::UnexpectedEof));
     }
 
+    /// Streams to nodes of earlier builds begin like this: these bytes never change.
+    #[tokio::test]
+    async fn a_stream_opens_as_earlier_builds_do_it() {
+        let (mut here, mut there) = duplex(1 << 16);
+        greet(&mut here, OPENER, None).await.unwrap();
+        here.write_all(&frame(&packet(5))).await.unwrap();
+        drop(here);
+        let mut bytes = Vec::new();
+        there.read_to_end(&mut bytes).await.unwrap();
+        assert_eq!(
+            crate::hex::text(&bytes),
+            "4845434b0107070707070707070707070707070707e81c\
+             170000000101000500000000000000000000000000000000000000"
+        );
+    }
+
     #[tokio::test]
     async fn frames_that_come_again_or_in_another_order_end_a_sealed_stream() {
         for order in [[0, 0], [1, 0]] {

@@ -47,6 +47,8 @@ mod frame;
 #[cfg(any(fuzzing, test))]
 pub mod fuzzing;
 mod handle;
+#[cfg(test)]
+mod hex;
 mod journal;
 mod logs;
 mod loss;

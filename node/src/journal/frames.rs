@@ -193,6 +193,18 @@ mod tests {
         }
     }
 
+    /// Disks of earlier builds hold files like this: these bytes never change. Another format is another [`VERSION`].
+    #[test]
+    fn a_file_is_written_and_read_as_by_earlier_builds() {
+        const FILE: &str = "6865636b6a726e6c010000004d000000000000009be070ed107f139ef57265630700000094b26ea8\
+            e52bcedf008080b3c19c33f5726563010000004828888841fff82c03";
+        let records = [Record::Boot(Boot(1_760_000_000_000)), Record::Member];
+        let (bytes, _) = file(&records);
+        assert_eq!(crate::hex::text(&bytes), FILE);
+        assert_eq!(read_header(&bytes), Header::Known(SALT));
+        assert_eq!(scan(SALT, &crate::hex::bytes(FILE)).records, records);
+    }
+
     #[test]
     fn a_frame_of_another_file_is_no_frame_of_this_one() {
         let (mut bytes, _) = file(&records(1));

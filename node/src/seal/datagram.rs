@@ -195,6 +195,17 @@ mod tests {
         assert_eq!(opened(&ring(&key, "c"), bytes).as_deref(), Ok(&b"packet"[..]));
     }
 
+    /// Nodes of earlier builds seal like this: these bytes never change. Another way to seal is another [`VERSION`].
+    #[test]
+    fn what_was_sealed_by_an_earlier_build_opens() {
+        const SEALED: &str = "011bf182ad32328743402b1db5a6663b692f6be5425955a85de8f38ffc72d53ebeffb60cbcbfd07d\
+            3ab897ad8e4464e83869b05fcd8c";
+        let key = Key::parse("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=").unwrap();
+        let ring = ring(&key, "heck");
+        assert_eq!(opened(&ring, crate::hex::bytes(SEALED)).as_deref(), Ok(&b"packet"[..]));
+        assert_eq!(sealed(&ring, b"packet")[..HEAD_LEN], crate::hex::bytes(SEALED)[..HEAD_LEN]);
+    }
+
     #[test]
     fn no_nonce_comes_twice() {
         let mut datagrams = Datagrams::default();

@@ -150,6 +150,29 @@ mod tests {
         to.open(&mut bytes).map(|()| bytes)
     }
 
+    /// Streams to nodes of earlier builds begin and go on like this: these bytes never change. Another way is another
+    /// version.
+    #[test]
+    fn a_stream_is_sealed_as_earlier_builds_do_it() {
+        let key = Key::parse("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=").unwrap();
+        let sealers = ring(&key, "heck");
+        let salts = ([7; SALT_LEN], [9; SALT_LEN]);
+        let (mut opener, mut other) = ends(&sealers, &sealers, salts);
+        let said = [
+            offer(sealers.first(), &salts.0).to_vec(),
+            sealed(&mut opener.sending, b"first"),
+            sealed(&mut opener.sending, b"second"),
+            sealed(&mut other.sending, b"answer"),
+        ];
+        let by_earlier_builds = [
+            "011bf182ad323287070707070707070707070707070707070707070707070707",
+            "f60b228f8399f5bad61d8d3e26858a949bd3661f8f",
+            "2c804fbb78b91b071d9cb2dee7f1f544389c73e681eb",
+            "b7105134d467acb574b5032ef51164bad8b67e11b1ef",
+        ];
+        assert_eq!(said.map(|bytes| crate::hex::text(&bytes)), by_earlier_builds);
+    }
+
     #[test]
     fn frames_open_in_their_order_in_both_directions() {
         let (mut a, mut b) = pair();
