@@ -103,6 +103,11 @@ impl Heck {
         line.split_whitespace().nth(1).expect("an address follows").to_owned()
     }
 
+    /// The number of the process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a signal, by its name.
     pub fn signal(&self, name: &str) {
         let kill = format!("kill -{name} {}", self.child.id());

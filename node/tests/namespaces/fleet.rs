@@ -98,6 +98,11 @@ impl Node {
         self.heck().signal(name);
     }
 
+    /// The number of its process.
+    pub fn pid(&self) -> u32 {
+        self.heck.as_ref().expect("the test has not ended it").pid()
+    }
+
     /// Ends it as a crash does.
     pub fn kill(&mut self) {
         self.heck.take().expect("the test has not ended it").kill();
@@ -123,6 +128,8 @@ pub struct Fleet {
     test: &'static str,
     pub nodes: Vec<Node>,
     pub web: Web,
+    /// What nodes are told beside what all are.
+    flags: &'static [&'static str],
     network: Network,
     pub dir: TempDir,
 }
@@ -131,6 +138,14 @@ impl Fleet {
     /// As many nodes, called n1 and so on, which know each other. None where the machine lends no namespaces.
     pub fn start(test: &'static str, count: usize) -> Option<Self> {
         let (mut fleet, hosts) = Self::build(test, count)?;
+        fleet.run(&hosts);
+        Some(fleet)
+    }
+
+    /// The same with these flags.
+    pub fn start_with(test: &'static str, count: usize, flags: &'static [&'static str]) -> Option<Self> {
+        let (mut fleet, hosts) = Self::build(test, count)?;
+        fleet.flags = flags;
         fleet.run(&hosts);
         Some(fleet)
     }
@@ -158,7 +173,7 @@ impl Fleet {
         let mut network = Network::new();
         let web = Web::start(&mut network);
         let hosts = (1..=count).map(|number| network.host(&format!("n{number}"))).collect();
-        Some((Self { test, nodes: Vec::new(), web, network, dir }, hosts))
+        Some((Self { test, nodes: Vec::new(), web, flags: &[], network, dir }, hosts))
     }
 
     fn run(&mut self, hosts: &[Host]) {
@@ -182,7 +197,7 @@ impl Fleet {
         args.push(format!("--cluster={cluster}"));
         let others = self.nodes.iter().map(|node| node.api.host.addr).filter(|other| *other != addr);
         args.extend(others.take(2).map(|other| format!("--join={other}:{GOSSIP_PORT}")));
-        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        let args: Vec<&str> = args.iter().map(String::as_str).chain(self.flags.iter().copied()).collect();
         let mut heck = Heck::spawn(&mut command_through(&host.launcher(), self.dir.path(), &args));
         let client = heck.api(&self.dir.path().join(name));
         Node { api: Api { node: name.clone(), host: host.clone(), client }, heck: Some(heck) }
@@ -200,6 +215,15 @@ impl Fleet {
         let api = node.api.clone();
         self.nodes.push(node);
         api
+    }
+
+    /// From now on a fifth of all packets between the nodes that there are is lost.
+    pub fn lose_a_fifth(&self) {
+        let hosts: Vec<&Host> = self.nodes.iter().map(|node| &node.api.host).collect();
+        for host in &hosts {
+            let others: Vec<&Host> = hosts.iter().copied().filter(|other| other.addr != host.addr).collect();
+            host.lose_a_fifth_from(&others);
+        }
     }
 
     /// The APIs of the nodes that run.

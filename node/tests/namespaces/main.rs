@@ -13,6 +13,7 @@ mod keys;
 mod network;
 #[path = "../common/origin.rs"]
 mod origin;
+mod soak;
 mod weather;
 mod web;
 

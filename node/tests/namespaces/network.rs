@@ -21,11 +21,13 @@ const RULES: &str = "
 table inet heck {
     set apart { type ipv4_addr; }
     set lossy { type ipv4_addr; }
+    set leaky { type ipv4_addr; }
     counter arrived { }
     counter lost { }
     chain arrival {
         type filter hook input priority filter; policy accept;
         ip saddr @apart drop
+        ip saddr @leaky numgen random mod 100 < 20 drop
         ip saddr @lossy counter name arrived
         ip saddr @lossy numgen random mod 100 < 50 counter name lost drop
     }
@@ -174,6 +176,11 @@ impl Host {
     /// From now on half of what comes from these hosts is lost.
     pub fn lose_half_from(&self, hosts: &[&Self]) {
         self.add("lossy", hosts);
+    }
+
+    /// From now on a fifth of what comes from these hosts is lost.
+    pub fn lose_a_fifth_from(&self, hosts: &[&Self]) {
+        self.add("leaky", hosts);
     }
 
     /// From now on nothing comes from these hosts.
