@@ -38,6 +38,7 @@ pub mod recording;
 pub mod repair;
 pub mod rng;
 pub mod settings;
+mod spread;
 pub mod state;
 mod sync;
 pub mod time;

@@ -7,6 +7,7 @@ use crate::id::{Addr, Boot, Name, NodeId};
 use crate::packet::{GROUPS, Relay};
 use crate::rng::Stream;
 use crate::settings::{Settings, Weight};
+use crate::spread::place_of;
 use alloc::collections::BTreeMap;
 use alloc::collections::btree_map::Range as DiffRange;
 use alloc::sync::Arc;
@@ -283,7 +284,7 @@ impl Members {
     }
 
     fn in_base(&self, node: NodeId) -> Option<&Member> {
-        let at = self.base.binary_search_by_key(&node, |member| member.node).ok()?;
+        let at = place_of(&self.base, node, |member| member.node).ok()?;
         self.base.get(at)
     }
 
@@ -333,8 +334,9 @@ impl Members {
 
     /// Everyone known whose identity lies within these bounds.
     pub fn between(&self, first: NodeId, last: NodeId) -> impl Iterator<Item = &Member> {
-        let from = self.base.partition_point(|member| member.node < first);
-        let to = self.base.partition_point(|member| member.node <= last);
+        let place = |node| place_of(&self.base, node, |member| member.node);
+        let from = place(first).unwrap_or_else(|place| place);
+        let to = place(last).map_or_else(|place| place, |place| place + 1);
         self.within(from, to.max(from), self.diff.range(first..=last))
     }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// Modules of the core from the ground up. A layer imports from the layers below it, and leaves and data also
 /// from their own; mechanisms never import each other.
 const LAYERS: [(&str, &[&str]); 4] = [
-    ("leaves", &["time", "id", "rng", "hash", "interval", "overlay", "mutant", "words"]),
+    ("leaves", &["time", "id", "rng", "hash", "interval", "overlay", "spread", "mutant", "words"]),
     (
         "data",
         &[

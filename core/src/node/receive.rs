@@ -188,7 +188,11 @@ impl Node {
         self.settle_fences(packet.kind, now, effects);
         let rhythm = self.rhythm();
         for beat in &packet.beats {
-            if beat.writer.node != self.me.node && self.members.get(beat.writer.node).is_some() {
+            // Most that come have come before, and what is no news needs no further look.
+            if self.freshness.is_news(beat)
+                && beat.writer.node != self.me.node
+                && self.members.get(beat.writer.node).is_some()
+            {
                 let context = self.state.context();
                 self.heartbeats.take(beat, rhythm, now, context, &mut self.freshness);
             }

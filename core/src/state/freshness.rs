@@ -9,6 +9,7 @@ use crate::id::{Boot, NodeId, Store, Writer};
 use crate::mutant::{Mutant, Planted};
 use crate::overlay::Shared;
 use crate::packet::Beat;
+use crate::spread::place_of;
 use crate::time::{Span, Time};
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
@@ -60,7 +61,7 @@ impl Registers {
     }
 
     fn place(&self, node: NodeId) -> Option<usize> {
-        self.base.binary_search_by_key(&node, |(of, _)| *of).ok()
+        place_of(&self.base, node, |(of, _)| *of).ok()
     }
 
     fn get(&self, node: NodeId) -> Option<&Fresh> {
@@ -153,6 +154,13 @@ impl Freshness {
         self.pending.len() + self.known.private_len()
     }
 
+    /// Whether a heartbeat is newer than all that is known of its node.
+    #[must_use]
+    pub fn is_news(&self, beat: &Beat) -> bool {
+        let newest = self.newest(beat.writer.node).map(Fresh::order);
+        newest.is_none_or(|newest| newest < (beat.writer.boot, beat.number))
+    }
+
     /// Takes a heartbeat. True when it is news: newer than all that is known of its node, whether or not it
     /// counts already.
     pub fn offer(&mut self, beat: &Beat, now: Time, context: &Context) -> bool {
@@ -161,8 +169,7 @@ impl Freshness {
         if self.planted.is(Mutant::ForgetBeatAge) {
             fresh.as_of = now;
         }
-        let is_older = |held: &Fresh| held.order() >= fresh.order();
-        if self.known.get(node).is_some_and(is_older) || self.pending.get(&node).is_some_and(is_older) {
+        if !self.is_news(beat) {
             return false;
         }
         if self.counts(&fresh, beat.writer, context) {
