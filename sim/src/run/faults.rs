@@ -10,12 +10,9 @@ use heck_core::mutant::Mutant;
 use heck_core::node::Node;
 use heck_core::rng::Seed;
 
-use super::in_force::InForce;
-use super::setup::{Setup, latency, ratio};
+use super::conditions::Conditions;
+use super::setup::Setup;
 use crate::engine::disk::DiskLoss;
-use crate::engine::latency::Latency;
-use crate::engine::link::{LinkRule, NodeSet, RuleId};
-use crate::engine::stalls::Starvation;
 use crate::engine::world::World;
 use crate::protocol::heck::{Heck, HeckCommand, addr_of};
 use crate::scenario::{Disk, Event, EventKind, Scenario};
@@ -25,13 +22,7 @@ pub struct Faults<'a> {
     scenario: &'a Scenario,
     setup: &'a Setup,
     seed: Seed,
-    /// How long syncs or stalls take, by the position of their fault.
-    times: BTreeMap<usize, Latency>,
-    /// The link rules of each loss or partition in force.
-    rules: BTreeMap<usize, Vec<RuleId>>,
-    slow_disks: InForce<Latency>,
-    drifts: InForce<i32>,
-    starved: InForce<Starvation>,
+    conditions: Conditions<'a>,
     /// The life that each node is in, counted from 1.
     lives: Vec<u64>,
     /// What their last crash took from the disks of nodes.
@@ -63,22 +54,11 @@ impl<'a> Faults<'a> {
     /// When a distribution of a fault has no values.
     pub fn new(scenario: &'a Scenario, setup: &'a Setup, seed: Seed) -> Result<Self, String> {
         let nodes = setup.names.len();
-        let mut times = BTreeMap::new();
-        for (rule, fault) in scenario.fault.iter().enumerate() {
-            let sync = fault.slow_disk.as_ref().map(|slow| &slow.sync);
-            if let Some(time) = sync.or(fault.starve.as_ref().map(|starve| &starve.stall)) {
-                times.insert(rule, latency(time)?);
-            }
-        }
         Ok(Self {
             scenario,
             setup,
             seed,
-            times,
-            rules: BTreeMap::new(),
-            slow_disks: InForce::default(),
-            drifts: InForce::default(),
-            starved: InForce::default(),
+            conditions: Conditions::new(scenario)?,
             lives: vec![1; nodes],
             losses: vec![DiskLoss::Nothing; nodes],
             bare: vec![false; nodes],
@@ -117,73 +97,14 @@ impl<'a> Faults<'a> {
                 let begun: Vec<u32> = begun.collect();
                 return begun.into_iter().map(|node| self.begun(node, None)).collect();
             }
-            EventKind::Pause { nodes } => {
-                for &node in nodes {
-                    world.pause(node);
-                }
-            }
-            EventKind::Resume { nodes } => {
-                for &node in nodes {
-                    world.resume(node);
-                }
-            }
-            EventKind::Loss { rule, links, fraction } => {
-                let install = |(from, to): &(Vec<u32>, Vec<u32>)| {
-                    let (from, to) = (NodeSet::of(from.iter().copied()), NodeSet::of(to.iter().copied()));
-                    let loss = ratio(*fraction);
-                    let link = LinkRule { from, to, both_ways: false, loss, extra_delay_us: 0 };
-                    world.network_mut().install(link)
-                };
-                let ids = links.iter().map(install).collect();
-                self.rules.insert(*rule, ids);
-            }
-            EventKind::SlowDisk { .. } | EventKind::ClockDrift { .. } | EventKind::Starve { .. } => {
-                self.slow_down(&event.kind, world);
-            }
-            EventKind::End { rule } => self.end(*rule, world),
-            EventKind::CutStreams { nodes } => {
-                for &node in nodes {
-                    world.break_streams(node, true);
-                    world.break_streams(node, false);
-                }
-            }
-            EventKind::Origins { .. } => {}
             EventKind::Join { .. }
             | EventKind::Leave { .. }
             | EventKind::Stop { .. }
             | EventKind::CopyDisk { .. }
             | EventKind::Weigh { .. } => return self.come_or_go(&event.kind, world),
+            _ => self.conditions.apply(event, world),
         }
         Vec::new()
-    }
-
-    /// Disks, clocks and processors that are not as they should be.
-    fn slow_down(&mut self, kind: &EventKind, world: &mut World<Heck>) {
-        match kind {
-            EventKind::SlowDisk { rule, nodes } => {
-                let Some(sync) = self.times.get(rule) else { return };
-                self.slow_disks.begin(*rule, nodes.iter().map(|&node| (node, sync.clone())));
-                for &node in nodes {
-                    world.disks_mut().set_sync(node, Some(sync.clone()));
-                }
-            }
-            EventKind::ClockDrift { rule, clocks } => {
-                self.drifts.begin(*rule, clocks.iter().copied());
-                for &(node, ppm) in clocks {
-                    world.set_drift(node, ppm);
-                }
-            }
-            EventKind::Starve { rule, nodes } => {
-                let fault = self.scenario.fault[*rule].starve.as_ref();
-                let Some((starve, stall)) = fault.zip(self.times.get(rule)) else { return };
-                let how = Starvation { run_us: starve.run.as_us(), stall: stall.clone() };
-                self.starved.begin(*rule, nodes.iter().map(|&node| (node, how.clone())));
-                for &node in nodes {
-                    world.starve(node, Some(how.clone()));
-                }
-            }
-            _ => {}
-        }
     }
 
     fn come_or_go(&mut self, kind: &EventKind, world: &mut World<Heck>) -> Vec<Begun> {
@@ -230,22 +151,6 @@ impl<'a> Faults<'a> {
 
     fn begun(&self, node: u32, copy_of: Option<u32>) -> Begun {
         Begun { node, loss: self.losses[node as usize], copy_of }
-    }
-
-    /// Ends a fault. What it overlaid is as it was before, or as the last fault that is still in force has it.
-    fn end(&mut self, rule: usize, world: &mut World<Heck>) {
-        for id in self.rules.remove(&rule).unwrap_or_default() {
-            world.network_mut().remove(id);
-        }
-        for (node, sync) in self.slow_disks.end(rule) {
-            world.disks_mut().set_sync(node, sync);
-        }
-        for (node, ppm) in self.drifts.end(rule) {
-            world.set_drift(node, ppm.unwrap_or(0));
-        }
-        for (node, how) in self.starved.end(rule) {
-            world.starve(node, how);
-        }
     }
 
     /// Starts a node in a new life. With its disk it has what it had at the start of the run and every record

@@ -3,6 +3,7 @@
 mod answers;
 pub mod branches;
 mod checks;
+pub mod conditions;
 pub mod deaths;
 pub mod expectations;
 mod extras;

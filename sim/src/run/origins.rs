@@ -159,6 +159,12 @@ impl Origins {
     /// How a probe that starts now ends, and when its outcome reaches the node. Of an origin that the cluster did not
     /// hold at the start nobody knows anything: it answers as usual.
     pub fn probe(&mut self, node: u32, probe: &heck_core::probe::Probe, now: Time) -> (Time, ProbeOutcome) {
+        let (end, reply, took) = self.ask(node, self.number(&probe.origin), probe.timeout, now);
+        (end, ProbeOutcome { probe: probe.probe, reply, took })
+    }
+
+    /// The same of an origin by its number: when the node knows, what it got, and how long the origin took.
+    pub fn ask(&mut self, node: u32, origin: Option<u32>, timeout: Span, now: Time) -> (Time, Reply, Span) {
         let queue = self
             .queues
             .iter()
@@ -170,19 +176,16 @@ impl Origins {
             servers.resize(at_once as usize, Time::ZERO);
             start = servers.iter().min().copied().unwrap_or_default().max(now);
         }
-        let (reply, took) = self.answer(node, self.number(&probe.origin), start);
-        let (reply, took) = if took > probe.timeout {
-            (Reply::Failed(Failure::Timeout), probe.timeout)
-        } else {
-            (reply, took)
-        };
+        let (reply, took) = self.answer(node, origin, start);
+        let (reply, took) =
+            if took > timeout { (Reply::Failed(Failure::Timeout), timeout) } else { (reply, took) };
         let end = start + took + work;
         if at_once > 0
             && let Some(server) = self.servers.get_mut(&node).and_then(|servers| servers.iter_mut().min())
         {
             *server = end;
         }
-        (end, ProbeOutcome { probe: probe.probe, reply, took })
+        (end, reply, took)
     }
 
     fn answer(&mut self, node: u32, origin: Option<u32>, now: Time) -> (Reply, Span) {
