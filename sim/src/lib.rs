@@ -1,6 +1,7 @@
 //! The simulator of heck.
 pub mod checker;
 pub mod cli;
+pub mod compare;
 pub mod engine;
 pub mod protocol;
 #[cfg(target_os = "linux")]

@@ -4,8 +4,10 @@
 //! standard output, complaints to standard error.
 
 mod check;
+mod compare;
 mod find;
 mod list;
+mod page;
 mod plot;
 mod real;
 mod replay;
@@ -61,6 +63,7 @@ enum Command {
     Check(check::Args),
     List(list::Args),
     Plot(plot::Args),
+    Page(page::Args),
     Theory(theory::Args),
     Swarm(swarm::Args),
     Twice(twice::Args),
@@ -106,6 +109,7 @@ pub fn run<I: IntoIterator<Item = T>, T: Into<OsString> + Clone>(args: I, output
         Command::Replay(args) => replay::run(&args, output),
         Command::Swarm(args) => swarm::run(&args, output),
         Command::Plot(args) => plot::run(&args, output),
+        Command::Page(args) => page::run(&args, output),
         Command::Theory(args) => theory::run(&args, output),
     };
     // Whoever closes the pipe early, as `head` does, has seen enough; there is nobody left to tell.

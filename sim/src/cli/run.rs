@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{Exit, Output, load, pool, real};
+use super::{Exit, Output, compare, load, pool, real};
+use crate::compare::run_count as compared_runs;
 use crate::report::outcome::{Expectation, Outcome, Verdict};
 use crate::report::{json, store, table, write};
 use crate::run::{Options, RunError, expectations, run_count, run_scenario};
@@ -97,6 +98,17 @@ pub(super) fn run(args: &Args, output: &mut Output<'_>) -> io::Result<Exit> {
             worst = worst.max(if is_io { Exit::Io } else { Exit::BadInput });
         }
     }
+    if args.real || args.json {
+        for (path, _) in files.iter().filter(|(_, file)| file.scenario.compare.is_some()) {
+            let allowed = "run it without --real and --json";
+            writeln!(
+                output.err,
+                "{}: compares systems, of which heck alone is real: {allowed}",
+                path.display()
+            )?;
+            worst = worst.max(Exit::BadInput);
+        }
+    }
     let machine = match real::ready(args, &files, output)? {
         Ok(machine) => machine,
         Err(refused) => return Ok(worst.max(refused)),
@@ -110,6 +122,13 @@ pub(super) fn run(args: &Args, output: &mut Output<'_>) -> io::Result<Exit> {
     };
     let mut outcomes = Vec::new();
     for (path, file) in &files {
+        if file.scenario.compare.is_some() {
+            let options = Options { wire: args.wire, ..Options::default() };
+            let how = compare::How { options, out: &args.out, quiet: args.quiet };
+            let progress = progress(args, file);
+            worst = worst.max(compare::run(&how, path, file, (&pool, &progress), output)?);
+            continue;
+        }
         match simulate(args, path, file, &pool, output)? {
             Ok(outcome) => outcomes.push((file, outcome)),
             Err(refused) => worst = worst.max(refused),
@@ -215,6 +234,7 @@ fn progress(args: &Args, file: &ScenarioFile) -> ProgressBar {
     }
     let style =
         ProgressStyle::with_template("{msg} {bar:40} {pos}/{len} runs, {elapsed} elapsed, {eta} left");
-    let bar = ProgressBar::new(run_count(file)).with_message(file.name.clone());
+    let runs = if file.scenario.compare.is_some() { compared_runs(file) } else { run_count(file) };
+    let bar = ProgressBar::new(runs).with_message(file.name.clone());
     style.map(|style| bar.clone().with_style(style)).unwrap_or(bar)
 }

@@ -36,6 +36,13 @@ pub(super) fn run(args: &Args, output: &mut Output<'_>) -> io::Result<Exit> {
 
 fn compare_file(path: &str, file: &ScenarioFile, output: &mut Output<'_>) -> io::Result<Exit> {
     let mut worst = Exit::Success;
+    if file.scenario.compare.is_some() {
+        writeln!(
+            output.err,
+            "{path}: compares systems; run it once with --wire and once without, and compare runs.csv"
+        )?;
+        return Ok(Exit::BadInput);
+    }
     for point in &file.points {
         let scenario = &point.scenario;
         let config = match scenario.cluster.protocol.config() {

@@ -112,7 +112,7 @@ impl TextFiles {
     }
 }
 
-fn to_csv<Row: Serialize>(file: &'static str, rows: &[Row]) -> Result<String, FilesError> {
+pub(super) fn to_csv<Row: Serialize>(file: &'static str, rows: &[Row]) -> Result<String, FilesError> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     for row in rows {
         writer.serialize(row).map_err(|source| FilesError::Csv { file, source })?;
@@ -122,7 +122,10 @@ fn to_csv<Row: Serialize>(file: &'static str, rows: &[Row]) -> Result<String, Fi
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-fn from_csv<Row: DeserializeOwned>(file: &'static str, text: &str) -> Result<Vec<Row>, FilesError> {
+pub(super) fn from_csv<Row: DeserializeOwned>(
+    file: &'static str,
+    text: &str,
+) -> Result<Vec<Row>, FilesError> {
     let rows = csv::Reader::from_reader(text.as_bytes()).into_deserialize().collect::<Result<_, _>>();
     rows.map_err(|source| FilesError::Csv { file, source })
 }

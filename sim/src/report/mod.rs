@@ -3,6 +3,7 @@
 pub mod agreement;
 pub mod answers;
 pub mod axis;
+pub mod compare;
 pub mod convergence;
 pub mod dash;
 pub mod decimal;

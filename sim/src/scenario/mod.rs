@@ -20,6 +20,7 @@
 
 mod checks;
 mod cluster;
+pub mod compare;
 mod expect;
 mod fault;
 mod file;
@@ -100,6 +101,8 @@ section! {
         expect: Expect = read::default("{}"),
         /// Aims that are missed.
         missed: Vec<Missed> = plain(),
+        /// Several systems beside each other instead of heck alone.
+        compare: Option<compare::Compare> = plain(),
         /// The same scenario with other values.
         sweep: Option<Sweep> = plain(),
     }

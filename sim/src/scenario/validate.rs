@@ -1,5 +1,6 @@
 //! What the keys of a scenario must fulfil together.
 
+mod compare;
 mod fault;
 
 use std::collections::BTreeSet;
@@ -42,6 +43,7 @@ pub(super) fn validate(scenario: &Scenario, root: &Node, problems: &mut Problems
         check.fault(index, fault);
     }
     check.workload();
+    check.compare();
     check.expect();
     check.sweep();
     if check.problems.is_empty() {

@@ -1,0 +1,208 @@
+//! Several systems under the same network, faults and seeds: heck and the baselines, each run by itself deterministic.
+//!
+//! Every system gets the same publications ([`workload`]), the same faults, the same network and seeds, and is measured by
+//! the same observer ([`watch`]); what differs between heck and the baselines stands in [`system`] alone.
+
+mod baselines;
+mod hecks;
+pub mod outcome;
+pub mod system;
+pub mod watch;
+pub mod workload;
+
+use std::sync::Arc;
+
+use heck_core::rng::Seed;
+use heck_core::time::{Span, Time};
+use rayon::prelude::*;
+
+use crate::engine::latency::Latency;
+use crate::engine::world::{Halt, World, WorldConfig};
+use crate::protocol::baseline::Settings;
+use crate::protocol::bimodal::{Bimodal, List, Ranges};
+use crate::protocol::broadcast_kv::BroadcastKv;
+use crate::protocol::central_broker::CentralBroker;
+use crate::protocol::naive_checks::{AllCheckAll, SingleProcess};
+use crate::protocol::push_pull::PushPull;
+use crate::protocol::responsibility_graph::ResponsibilityGraph;
+use crate::protocol::responsibility_graph::graph::{Shape, responsibilities};
+use crate::protocol::roshi::Roshi;
+use crate::protocol::scuttlebutt::Scuttlebutt;
+use crate::protocol::total_order::TotalOrder;
+use crate::run::origins::Origins;
+use crate::run::{Options, RunError, setup};
+use crate::scenario::compare::{Compare, GraphShape, System};
+use crate::scenario::{Point, Scenario, ScenarioFile};
+use baselines::Baselines;
+use hecks::Hecks;
+use outcome::{Comparison, PointComparison, SystemRun};
+use system::Side;
+use watch::Watch;
+use workload::Workload;
+
+/// How many runs a comparison takes.
+#[must_use]
+pub fn run_count(file: &ScenarioFile) -> u64 {
+    let systems = |point: &Point| point.scenario.compare.as_ref().map_or(0, |compare| compare.systems.len());
+    file.points.iter().map(|point| u64::from(point.scenario.run.runs) * systems(point) as u64).sum()
+}
+
+/// Runs all systems at all points under all seeds; `tick` is called after each run.
+///
+/// # Errors
+/// When the scenario compares nothing or cannot be run, or a message does not survive its encoding. The first error in
+/// the order of points, systems and seeds.
+pub fn run_comparison(
+    file: &ScenarioFile,
+    options: &Options,
+    tick: &(dyn Fn() + Sync),
+) -> Result<Comparison, RunError> {
+    let mut jobs = Vec::new();
+    for point in &file.points {
+        let scenario = &point.scenario;
+        let Some(compare) = &scenario.compare else {
+            return Err(RunError::Impossible("the scenario has no [compare]".to_owned()));
+        };
+        for &system in &compare.systems {
+            let seeds =
+                (0..u64::from(scenario.run.runs)).map(|number| scenario.run.seed.wrapping_add(number));
+            jobs.extend(seeds.map(|seed| (point, compare, system, seed)));
+        }
+    }
+    let done: Vec<Result<SystemRun, RunError>> = jobs
+        .par_iter()
+        .map(|&(point, compare, system, seed)| {
+            let done = run_system(&point.scenario, compare, system, Seed(seed), options);
+            tick();
+            done
+        })
+        .collect();
+    let mut runs = done.into_iter();
+    let mut points = Vec::new();
+    for point in &file.points {
+        let scenario = &point.scenario;
+        let each = scenario.run.runs as usize;
+        let systems = scenario.compare.as_ref().map(|compare| compare.systems.as_slice()).unwrap_or_default();
+        let mut of_systems = Vec::new();
+        for &system in systems {
+            of_systems.push((system, runs.by_ref().take(each).collect::<Result<Vec<_>, _>>()?));
+        }
+        points.push(PointComparison::new(point, of_systems));
+    }
+    Ok(Comparison::new(file, points))
+}
+
+/// Runs one system under one seed.
+///
+/// # Errors
+/// When the scenario cannot be run, or a message does not survive its encoding.
+pub fn run_system(
+    scenario: &Scenario,
+    compare: &Compare,
+    system: System,
+    seed: Seed,
+    options: &Options,
+) -> Result<SystemRun, RunError> {
+    let job = Job { scenario, compare, seed, options };
+    match system {
+        System::Heck => job.run(&Hecks::new(scenario, compare, seed)?),
+        System::SingleProcess => job.run(&job.baselines::<SingleProcess>()),
+        System::AllCheckAll => job.run(&job.baselines::<AllCheckAll>()),
+        System::CentralBroker => job.run(&job.baselines::<CentralBroker>()),
+        System::ResponsibilityGraph => job.run(&job.baselines::<ResponsibilityGraph>()),
+        System::BimodalList => job.run(&job.baselines::<Bimodal<List>>()),
+        System::BimodalRanges => job.run(&job.baselines::<Bimodal<Ranges>>()),
+        System::TotalOrder => job.run(&job.baselines::<TotalOrder>()),
+        System::BroadcastKv => job.run(&job.baselines::<BroadcastKv>()),
+        System::Roshi => job.run(&job.baselines::<Roshi>()),
+        System::Scuttlebutt => job.run(&job.baselines::<Scuttlebutt>()),
+        System::PushPull => job.run(&job.baselines::<PushPull>()),
+    }
+}
+
+/// A run of some system.
+struct Job<'a> {
+    scenario: &'a Scenario,
+    compare: &'a Compare,
+    seed: Seed,
+    options: &'a Options,
+}
+
+impl<'a> Job<'a> {
+    fn baselines<P>(&self) -> Baselines<'a, P> {
+        let (scenario, compare) = (self.scenario, self.compare);
+        let zones = zones_of(scenario);
+        let shape = match compare.graph {
+            GraphShape::Slides => Shape::Slides,
+            GraphShape::Random => Shape::Random,
+            GraphShape::Zones => Shape::Zones,
+        };
+        let graph = responsibilities(shape, compare.responsible, &zones, self.seed);
+        let settings = Settings {
+            round: scenario.cluster.protocol.repair_interval,
+            broadcasts: compare.broadcast,
+            duplicate_acks: compare.duplicate_acks,
+            responsible_for: Arc::new(graph),
+            origins: if scenario.checks.is_some() { scenario.cluster.origins } else { 0 },
+            check_interval: scenario.checks.as_ref().map_or(Span::from_secs(5), |checks| checks.interval),
+            fall: scenario.checks.as_ref().map_or(1, |checks| checks.fall),
+            rise: scenario.checks.as_ref().map_or(1, |checks| checks.rise),
+        };
+        Baselines::new(scenario, zones.into(), self.seed, settings.into())
+    }
+
+    fn run<S: Side>(&self, side: &S) -> Result<SystemRun, RunError> {
+        let Job { scenario, compare, seed, options } = *self;
+        let schedule = scenario.schedule(seed);
+        let (network, zones) = setup::network(scenario).map_err(RunError::Impossible)?;
+        let mut config = WorldConfig::new(seed, network);
+        config.wire = options.wire;
+        config.disk = crate::engine::disk::DiskConfig {
+            sync: Latency::Constant { us: scenario.cluster.disk_sync.as_us() },
+            stored: true,
+        };
+        let mut world: World<S::Node> = World::new(config);
+        side.populate(&mut world, &zones);
+        let workload = Workload::new(scenario, compare, seed);
+        for publication in &workload.publications {
+            world.command_at(
+                publication.at,
+                publication.node,
+                publication.token(),
+                side.publish(publication),
+            );
+        }
+        let mut faults = side.faults()?;
+        let origins = Origins::new(scenario, seed).map_err(RunError::Impossible)?;
+        let mut watch = Watch::new(side, scenario, &workload, origins);
+        let mut events = schedule.iter().peekable();
+        let (mut now, end) = (Time::ZERO, Time::ZERO + scenario.run.duration);
+        let halted = |halt| match halt {
+            Halt::Observer => RunError::Impossible("the run was ended by its observer".to_owned()),
+            Halt::Wire { time, node, problem } => RunError::Wire(format!(
+                "seed {}: at {} us, node {node} received what does not survive its encoding: {problem}",
+                seed.0, time.0
+            )),
+        };
+        while now < end {
+            let step_end = (now + compare.sample).min(end);
+            while let Some(event) = events.next_if(|event| event.at <= step_end) {
+                world.run_until(event.at, &mut watch).map_err(halted)?;
+                side.apply(&mut faults, event, &mut world);
+            }
+            world.run_until(step_end, &mut watch).map_err(halted)?;
+            now = step_end;
+            watch.sample(&world);
+        }
+        Ok(watch.outcome(&world, seed, &zones))
+    }
+}
+
+/// The zone of each node.
+fn zones_of(scenario: &Scenario) -> Vec<u16> {
+    let mut zones = vec![0; scenario.cluster.nodes as usize];
+    for (number, zone) in (0..).zip(scenario.cluster.zones()) {
+        zone.nodes.for_each(|node| zones[node as usize] = number);
+    }
+    zones
+}
