@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::{Exit, Output};
+use crate::report::compare::store::SYSTEMS;
 use crate::report::store;
 
 /// Draw the plots of some results again, from their CSV files and manifest alone.
@@ -21,6 +22,12 @@ pub struct Args {
 pub(super) fn run(args: &Args, output: &mut Output<'_>) -> io::Result<Exit> {
     let mut worst = Exit::Success;
     for directory in &args.directories {
+        if directory.join(SYSTEMS).is_file() {
+            let what = "are those of a comparison, whose plots come with its runs alone";
+            writeln!(output.err, "{}: the results {what}: `heck-sim run`", directory.display())?;
+            worst = worst.max(Exit::BadInput);
+            continue;
+        }
         match store::redraw(directory) {
             Ok(names) => {
                 for name in names.iter().filter(|_| !args.quiet) {

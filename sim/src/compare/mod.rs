@@ -25,20 +25,23 @@ use crate::protocol::central_broker::CentralBroker;
 use crate::protocol::naive_checks::{AllCheckAll, SingleProcess};
 use crate::protocol::push_pull::PushPull;
 use crate::protocol::responsibility_graph::ResponsibilityGraph;
-use crate::protocol::responsibility_graph::graph::{Shape, responsibilities};
+use crate::protocol::responsibility_graph::graph::{Shape, parts, responsibilities, smallest_cut};
 use crate::protocol::roshi::Roshi;
 use crate::protocol::scuttlebutt::Scuttlebutt;
 use crate::protocol::total_order::TotalOrder;
 use crate::run::origins::Origins;
 use crate::run::{Options, RunError, setup};
 use crate::scenario::compare::{Compare, GraphShape, System};
-use crate::scenario::{Point, Scenario, ScenarioFile};
+use crate::scenario::{EventKind, Point, Scenario, ScenarioFile};
 use baselines::Baselines;
 use hecks::Hecks;
-use outcome::{Comparison, PointComparison, SystemRun};
+use outcome::{Comparison, GraphFacts, PointComparison, SystemRun};
 use system::Side;
 use watch::Watch;
 use workload::Workload;
+
+/// In larger graphs the smallest cut takes too long to find.
+const CUT_NODES_MAX: usize = 200;
 
 /// How many runs a comparison takes.
 #[must_use]
@@ -87,7 +90,7 @@ pub fn run_comparison(
         for &system in systems {
             of_systems.push((system, runs.by_ref().take(each).collect::<Result<Vec<_>, _>>()?));
         }
-        points.push(PointComparison::new(point, of_systems));
+        points.push(PointComparison::new(point, graph_facts(scenario), of_systems));
     }
     Ok(Comparison::new(file, points))
 }
@@ -132,12 +135,7 @@ impl<'a> Job<'a> {
     fn baselines<P>(&self) -> Baselines<'a, P> {
         let (scenario, compare) = (self.scenario, self.compare);
         let zones = zones_of(scenario);
-        let shape = match compare.graph {
-            GraphShape::Slides => Shape::Slides,
-            GraphShape::Random => Shape::Random,
-            GraphShape::Zones => Shape::Zones,
-        };
-        let graph = responsibilities(shape, compare.responsible, &zones, self.seed);
+        let graph = graph_of(compare, &zones, self.seed);
         let settings = Settings {
             round: scenario.cluster.protocol.repair_interval,
             broadcasts: compare.broadcast,
@@ -145,6 +143,7 @@ impl<'a> Job<'a> {
             responsible_for: Arc::new(graph),
             origins: if scenario.checks.is_some() { scenario.cluster.origins } else { 0 },
             check_interval: scenario.checks.as_ref().map_or(Span::from_secs(5), |checks| checks.interval),
+            fast_interval: scenario.checks.as_ref().map_or(Span::from_secs(1), |checks| checks.fast_interval),
             fall: scenario.checks.as_ref().map_or(1, |checks| checks.fall),
             rise: scenario.checks.as_ref().map_or(1, |checks| checks.rise),
         };
@@ -196,6 +195,40 @@ impl<'a> Job<'a> {
         }
         Ok(watch.outcome(&world, seed, &zones))
     }
+}
+
+fn graph_of(compare: &Compare, zones: &[u16], seed: Seed) -> Vec<Vec<u32>> {
+    let shape = match compare.graph {
+        GraphShape::Slides => Shape::Slides,
+        GraphShape::Random => Shape::Random,
+        GraphShape::Zones => Shape::Zones,
+    };
+    responsibilities(shape, compare.responsible, zones, seed)
+}
+
+/// What holds the graph of responsibility together under the first seed.
+fn graph_facts(scenario: &Scenario) -> Option<GraphFacts> {
+    let compare = scenario.compare.as_ref()?;
+    if !compare.systems.contains(&System::ResponsibilityGraph) {
+        return None;
+    }
+    let seed = Seed(scenario.run.seed);
+    let graph = graph_of(compare, &zones_of(scenario), seed);
+    let cut = (graph.len() <= CUT_NODES_MAX).then(|| smallest_cut(&graph));
+    let schedule = scenario.schedule(seed);
+    let partition = schedule.iter().find_map(|event| match &event.kind {
+        EventKind::Loss { rule, links, .. } => scenario.fault[*rule].partition.is_some().then_some(links),
+        _ => None,
+    });
+    let parts = partition.map(|links| {
+        let is_cut = |from: u32, to: u32| {
+            links.iter().any(|(senders, receivers)| {
+                senders.binary_search(&from).is_ok() && receivers.binary_search(&to).is_ok()
+            })
+        };
+        parts(&graph, |from, to| !is_cut(from, to))
+    });
+    Some(GraphFacts { cut, parts })
 }
 
 /// The zone of each node.

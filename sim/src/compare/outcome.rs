@@ -60,6 +60,16 @@ pub struct SystemRun {
     pub moments: Vec<Moment>,
 }
 
+/// What holds a graph of responsibility together; that of the first seed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct GraphFacts {
+    /// So many paths have to fail before somebody cannot be reached from somebody; none where the graph is too large to
+    /// be asked.
+    pub cut: Option<u32>,
+    /// Into how many parts the first partition of the scenario cuts it.
+    pub parts: Option<usize>,
+}
+
 /// All systems at one point.
 #[derive(Clone, PartialEq, Debug)]
 pub struct PointComparison {
@@ -73,6 +83,8 @@ pub struct PointComparison {
     pub theory: Option<f64>,
     /// How many origins are checked, and how often.
     pub checks: Option<(u32, u64)>,
+    /// What holds the graph of responsibility together, where there is one.
+    pub graph: Option<GraphFacts>,
     /// The names of the zones.
     pub zones: Vec<String>,
     /// The times of faults, from when to when.
@@ -101,7 +113,11 @@ pub struct Comparison {
 }
 
 impl PointComparison {
-    pub(super) fn new(point: &Point, systems: Vec<(System, Vec<SystemRun>)>) -> Self {
+    pub(super) fn new(
+        point: &Point,
+        graph: Option<GraphFacts>,
+        systems: Vec<(System, Vec<SystemRun>)>,
+    ) -> Self {
         let scenario = &point.scenario;
         let end_us = scenario.run.duration.as_us();
         let faults = scenario.fault.iter().map(|fault| {
@@ -117,6 +133,7 @@ impl PointComparison {
             round_us: scenario.cluster.protocol.repair_interval.as_us(),
             theory: is_theory.then(|| mean_loss(scenario)),
             checks: checks.map(|checks| (scenario.cluster.origins, checks.interval.as_us())),
+            graph,
             zones: scenario.cluster.zones().iter().map(|zone| zone.name.to_owned()).collect(),
             faults: faults.collect(),
             options: scenario.resolved_toml(),

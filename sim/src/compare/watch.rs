@@ -203,7 +203,7 @@ impl<'a, S: Side> Watch<'a, S> {
             let values: Vec<Option<u32>> =
                 world.running().map(|(_, node)| self.side.value(node, key)).collect();
             let writes = self.publications.iter().filter(|publication| publication.key == key);
-            let last = writes.filter(|publication| self.asked[publication.index as usize]).last();
+            let last = writes.filter(|publication| self.asked[publication.index as usize]).next_back();
             let right = values.iter().filter(|&&value| value == last.map(|last| last.index)).count();
             diverged += u64::from(values.windows(2).any(|pair| pair[0] != pair[1]));
             overruled += u64::from(2 * right < values.len());

@@ -133,6 +133,8 @@ pub struct Settings {
     pub origins: u32,
     /// Time between two checks of an origin.
     pub check_interval: Span,
+    /// The same while its state is changing.
+    pub fast_interval: Span,
     /// Failures in a row that make an origin unhealthy.
     pub fall: u32,
     /// Successes in a row that make it healthy.

@@ -14,12 +14,15 @@ struct Origin {
     well: bool,
     /// Outcomes in a row that speak against what is held.
     against: u32,
+    /// When it is probed next.
+    due: Time,
 }
 
 /// Probes a list of origins, each at a moment of its own within the interval.
 #[derive(Clone, Debug)]
 pub struct Judge {
     interval: Span,
+    fast_interval: Span,
     fall: u32,
     rise: u32,
     origins: Vec<Origin>,
@@ -33,17 +36,19 @@ impl Judge {
         let settings = &start.settings;
         let interval = settings.check_interval;
         let offset = stream.next_u64();
-        let due = (0..settings.origins).map(|origin| {
-            let phase = mix(offset, u64::from(origin)) % interval.as_us().max(1);
-            (start.now + Span(phase), origin)
-        });
-        Self {
+        let mut judge = Self {
             interval,
+            fast_interval: settings.fast_interval,
             fall: settings.fall,
             rise: settings.rise,
-            origins: vec![Origin { well: true, against: 0 }; settings.origins as usize],
-            due: due.collect(),
+            origins: vec![Origin { well: true, against: 0, due: start.now }; settings.origins as usize],
+            due: BTreeSet::new(),
+        };
+        for origin in 0..settings.origins {
+            let phase = mix(offset, u64::from(origin)) % interval.as_us().max(1);
+            judge.schedule(origin, start.now + Span(phase));
         }
+        judge
     }
 
     /// When the next probe is due.
@@ -57,14 +62,20 @@ impl Judge {
         let mut probes = Vec::new();
         while let Some(&(at, origin)) = self.due.first().filter(|(at, _)| *at <= now) {
             self.due.remove(&(at, origin));
-            self.due.insert((at + self.interval, origin));
+            self.schedule(origin, at + self.interval);
             probes.push(Event::Probe { origin });
         }
         probes
     }
 
-    /// A probe has ended; whether the node answers something else from now on.
-    pub fn probed(&mut self, origin: u32, well: bool) -> Option<Event> {
+    fn schedule(&mut self, origin: u32, at: Time) {
+        self.due.insert((at, origin));
+        self.origins[origin as usize].due = at;
+    }
+
+    /// A probe has ended; whether the node answers something else from now on. While the state is changing the next probe
+    /// comes sooner.
+    pub fn probed(&mut self, origin: u32, well: bool, now: Time) -> Option<Event> {
         let (fall, rise) = (self.fall, self.rise);
         let held = self.origins.get_mut(origin as usize)?;
         if held.well == well {
@@ -73,9 +84,13 @@ impl Judge {
         }
         held.against += 1;
         if held.against < if well { rise } else { fall } {
+            let (planned, soon) = (held.due, now + self.fast_interval);
+            if soon < planned && self.due.remove(&(planned, origin)) {
+                self.schedule(origin, soon);
+            }
             return None;
         }
-        *held = Origin { well, against: 0 };
+        (held.well, held.against) = (well, 0);
         Some(Event::Found { origin, well })
     }
 

@@ -3,7 +3,7 @@
 //! [`SingleProcess`] is the post's version 1: one process, on node 0, probes every origin on schedule, and whoever wants
 //! to know asks it. Its crash stops everything. [`AllCheckAll`] is what "one naive way" does: every node probes every
 //! origin and believes what it sees; nothing is exchanged, and the load on an origin grows with the fleet ("that is called
-//! DDoS"). Both get heck's interval, rise and fall; nobody is asked to confirm what they see.
+//! DDoS"). Both get heck's intervals, rise and fall; nobody is asked to confirm what they see.
 
 use heck_core::time::Time;
 
@@ -63,7 +63,7 @@ impl<W: Who> Protocol for Checks<W> {
         match input {
             Input::Timeout => judge.due(now).into_iter().for_each(|probe| out.report(probe)),
             Input::Command { command: Command::Probed { origin, well }, .. } => {
-                judge.probed(origin, well).into_iter().for_each(|found| out.report(found));
+                judge.probed(origin, well, now).into_iter().for_each(|found| out.report(found));
             }
             _ => {}
         }

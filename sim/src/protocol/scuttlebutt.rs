@@ -325,6 +325,7 @@ mod tests {
             responsible_for: Arc::default(),
             origins: 0,
             check_interval: Span::from_secs(5),
+            fast_interval: Span::from_secs(1),
             fall: 3,
             rise: 2,
         };

@@ -82,6 +82,10 @@ choice! {
         ProbesPerInterval = "probes_per_interval",
         /// Seconds until all who answer know of an origin that goes down, mean over origins.
         KnownS = "known_s",
+        /// Paths that have to fail before the graph of responsibility falls apart.
+        GraphCut = "graph_cut",
+        /// Parts into which the first partition of the scenario cuts the graph of responsibility.
+        GraphParts = "graph_parts",
     }
 }
 

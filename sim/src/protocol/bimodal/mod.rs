@@ -302,8 +302,8 @@ mod tests {
             let mut named = std::collections::BTreeSet::new();
             for _ in 0..=whole.len() / Digest::STRETCHES_MAX.min(Digest::IDS_MAX) {
                 let (digest, next) = digest(&held, cursor);
-                assert!(Packet::Digest(digest.clone()).len() <= DATAGRAM_BYTES);
-                named.extend(digest.stretches().flat_map(|stretch| stretch.ids()));
+                assert!(Packet::Digest(digest.clone()).encoded_len() <= DATAGRAM_BYTES);
+                named.extend(digest.stretches().flat_map(Stretch::ids));
                 cursor = next;
             }
             assert_eq!(named.into_iter().collect::<Vec<_>>(), whole);

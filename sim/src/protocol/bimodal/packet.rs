@@ -87,7 +87,7 @@ impl Packet {
 
     /// Its encoded length in bytes.
     #[must_use]
-    pub fn len(&self) -> u32 {
+    pub fn encoded_len(&self) -> u32 {
         Self::HEADER
             + match self {
                 Self::Items(items) => items.iter().map(item_len).sum(),
@@ -98,7 +98,7 @@ impl Packet {
 
 impl Message for Packet {
     fn wire_len(&self) -> u32 {
-        self.len()
+        self.encoded_len()
     }
 
     fn content_word(&self) -> u64 {

@@ -11,6 +11,9 @@ const PANEL_HEIGHT: i32 = 210;
 /// What lies below stands on the axis.
 const SOONEST_S: f64 = 0.01;
 
+/// What a panel of the timeline shows, and where it stands in a row.
+type Measure = (&'static str, fn(&TimelineRow) -> f64);
+
 /// What the plots need to know beside the tables.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Frame {
@@ -79,7 +82,7 @@ pub fn timeline(frame: &Frame, tables: &Tables) -> Option<Figure> {
     }
     let systems = names(&tables.timeline, |row| &row.system);
     let end_s = tables.timeline.iter().map(|row| row.time_us).max()? as f64 / 1e6;
-    let measures: [(&str, fn(&TimelineRow) -> f64); 3] = [
+    let measures: [Measure; 3] = [
         ("longest queue (messages)", |row| row.queue.0),
         ("most memory of a node (kB)", |row| row.memory.0 / 1e3),
         ("bytes per node and second", |row| row.bytes_per_node_s.0),

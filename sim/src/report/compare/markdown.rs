@@ -7,7 +7,7 @@ use crate::report::convergence::thousands;
 use crate::scenario::compare::{Column, CompareExpect};
 
 /// Measures that are shown, each with its head.
-const SHOWN: [(Column, &str); 13] = [
+const SHOWN: [(Column, &str); 15] = [
     (Column::AllS, "seconds until all have a message"),
     (Column::P95S, "seconds to delivery, 95th percentile"),
     (Column::Delivered, "share delivered"),
@@ -21,6 +21,8 @@ const SHOWN: [(Column, &str); 13] = [
     (Column::Overruled, "keys that lost their last write"),
     (Column::ProbesPerInterval, "probes of an origin in an interval"),
     (Column::KnownS, "seconds until all who answer know that an origin is down"),
+    (Column::GraphCut, "paths that have to fail before the graph of responsibility falls apart"),
+    (Column::GraphParts, "parts into which the partition cuts the graph of responsibility"),
 ];
 
 /// The table of one measure; empty where no system has it.

@@ -18,6 +18,8 @@ const MODELS: [(&str, Messages); 3] = [
 ];
 /// Up to here each round has a row; then each is a sixteenth later.
 const EACH: u32 = 60;
+/// These have one as well: what the talk and the page name.
+const NAMED: [u32; 4] = [100, 1_000, 10_000, 80_000];
 /// More panels make no picture.
 const PANELS_MAX: usize = 4;
 
@@ -81,6 +83,9 @@ fn rounds(last: u32) -> Vec<u32> {
     while let Some(&round) = rounds.last().filter(|round| **round < last) {
         rounds.push((round + round / 16).min(last));
     }
+    rounds.extend(NAMED.into_iter().filter(|&round| round <= last));
+    rounds.sort_unstable();
+    rounds.dedup();
     rounds
 }
 

@@ -6,7 +6,7 @@ use super::rounds::{self, RoundRow};
 use crate::compare::outcome::{Comparison, Moment, PointComparison, SystemRun};
 use crate::report::decimal::Decimal;
 use crate::report::tabulate::hex;
-use crate::scenario::compare::Column;
+use crate::scenario::compare::{Column, System};
 use crate::stats::Sample;
 
 /// Width of a bin of the density of delivery times.
@@ -61,6 +61,10 @@ pub struct SystemRow {
     pub probes_per_interval: Option<Decimal<3>>,
     /// See [`Column`].
     pub known_s: Option<Decimal<3>>,
+    /// See [`Column`].
+    pub graph_cut: Option<u32>,
+    /// See [`Column`].
+    pub graph_parts: Option<u32>,
 }
 
 /// A row of `runs.csv`: one run of one system.
@@ -195,6 +199,8 @@ impl SystemRow {
             Column::Overruled => self.overruled.map(|value| value.0),
             Column::ProbesPerInterval => self.probes_per_interval.map(|value| value.0),
             Column::KnownS => self.known_s.map(|value| value.0),
+            Column::GraphCut => self.graph_cut.map(f64::from),
+            Column::GraphParts => self.graph_parts.map(f64::from),
         }
     }
 }
@@ -276,6 +282,7 @@ fn system_row(point: &PointComparison, system: &str, runs: &[SystemRun]) -> Syst
         let intervals = run.measured_us as f64 / interval_us as f64;
         Some(run.probes as f64 / f64::from(origins) / intervals)
     };
+    let graph = point.graph.filter(|_| system == System::ResponsibilityGraph.word());
     SystemRow {
         point: point.label.clone(),
         system: system.to_owned(),
@@ -299,6 +306,8 @@ fn system_row(point: &PointComparison, system: &str, runs: &[SystemRun]) -> Syst
         overruled: median(&|run| run.overruled.map(|keys| keys as f64)).map(Decimal),
         probes_per_interval: median(&probes).map(Decimal),
         known_s: median(&|run| mean_s(&run.known_us)).map(Decimal),
+        graph_cut: graph.and_then(|graph| graph.cut),
+        graph_parts: graph.and_then(|graph| graph.parts).map(|parts| parts as u32),
     }
 }
 
