@@ -7,6 +7,7 @@ mod check;
 mod compare;
 mod find;
 mod list;
+mod owners;
 mod page;
 mod plot;
 mod real;
@@ -64,6 +65,7 @@ enum Command {
     List(list::Args),
     Plot(plot::Args),
     Page(page::Args),
+    Owners(owners::Args),
     Theory(theory::Args),
     Swarm(swarm::Args),
     Twice(twice::Args),
@@ -110,6 +112,7 @@ pub fn run<I: IntoIterator<Item = T>, T: Into<OsString> + Clone>(args: I, output
         Command::Swarm(args) => swarm::run(&args, output),
         Command::Plot(args) => plot::run(&args, output),
         Command::Page(args) => page::run(&args, output),
+        Command::Owners(args) => owners::run(&args, output),
         Command::Theory(args) => theory::run(&args, output),
     };
     // Whoever closes the pipe early, as `head` does, has seen enough; there is nobody left to tell.

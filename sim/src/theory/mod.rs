@@ -7,6 +7,7 @@ pub mod bounds;
 pub mod head_of_line;
 pub mod maps;
 pub mod monte_carlo;
+pub mod owners;
 pub mod tables;
 pub mod talk;
 

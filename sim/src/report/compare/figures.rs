@@ -10,6 +10,8 @@ const PANELS_MAX: usize = 9;
 const PANEL_HEIGHT: i32 = 210;
 /// What lies below stands on the axis.
 const SOONEST_S: f64 = 0.01;
+/// A smaller share of missing deliveries stands on the axis.
+const LEAST_MISSING: f64 = 0.000_01;
 
 /// What a panel of the timeline shows, and where it stands in a row.
 type Measure = (&'static str, fn(&TimelineRow) -> f64);
@@ -106,9 +108,9 @@ pub fn timeline(frame: &Frame, tables: &Tables) -> Option<Figure> {
         let bands = frame.faults.iter().map(band).collect();
         Panel { bands, ..panel }
     };
-    let share =
-        panel(x(), axis::percent("delivered of what is due (%)"), lines(&|row| 100.0 * row.delivered.0));
-    let mut panels = vec![shade(share)];
+    let y = axis::log_percent("due and not delivered (%)", LEAST_MISSING, "0");
+    let missing = lines(&|row| libm::log10((1.0 - row.delivered.0).clamp(LEAST_MISSING, 1.0)));
+    let mut panels = vec![shade(panel(x(), y, missing))];
     for (title, of) in measures {
         let highest = tables.timeline.iter().map(of).fold(0.0, f64::max).max(10.0);
         let y = axis::log(title, 1.0, highest);

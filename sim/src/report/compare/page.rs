@@ -1,7 +1,8 @@
 //! A page that quotes results: a template whose braces are filled in from `systems.csv` files.
 //!
 //! `{{talk/matrix | 10% | heck | all_s}}` is a value (the point may be empty), `{{talk/matrix | all_s}}` the whole table of
-//! a measure, and `{{talk/rounds | 50 % | heck | round 10}}` the share of nodes after a round. What cannot be filled in is an error, so no figure on the page stands without a run behind it.
+//! a measure, `{{talk/rounds | 50 % | heck | round 10}}` the share of nodes after a round, and `{{talk/owners.md}}` a whole
+//! file. What cannot be filled in is an error, so no figure on the page stands without a run behind it.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -61,7 +62,10 @@ pub fn fill(template: &str, results: &Path) -> Result<String, PageError> {
             let parts: Vec<&str> = quoted.split('|').map(str::trim).collect();
             let scenario = parts[0].to_owned();
             let folder = results.join(&scenario);
-            let text = if let [_, point, curve, round] = parts[..]
+            let text = if parts.len() == 1 && scenario.ends_with(".md") {
+                let file = fs::read_to_string(&folder);
+                Ok(file.map_err(|source| PageError::Read { path: folder, source })?.trim_end().to_owned())
+            } else if let [_, point, curve, round] = parts[..]
                 && let Some(round) = round.strip_prefix("round ")
             {
                 let rows: Vec<RoundRow> = load(&folder, ROUNDS)?.map_err(|what| wrong(quoted, what))?;

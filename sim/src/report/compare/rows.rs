@@ -169,11 +169,11 @@ pub struct Tables {
     pub runs: Vec<RunRow>,
     /// `curve.csv`.
     pub curve: Vec<CurveRow>,
-    /// `timeline.csv`; of the first point alone.
+    /// `timeline.csv`; none where something is swept.
     pub timeline: Vec<TimelineRow>,
-    /// `zones.csv`; none where there is one zone.
+    /// `zones.csv`; none where there is one zone, or something is swept.
     pub zones: Vec<ZoneRow>,
-    /// `density.csv`; none where there is one zone.
+    /// `density.csv`; the same.
     pub density: Vec<DensityRow>,
     /// `rounds.csv`; none where no theory is asked for.
     pub rounds: Vec<RoundRow>,
@@ -210,7 +210,8 @@ impl Tables {
     #[must_use]
     pub fn of(comparison: &Comparison) -> Self {
         let mut tables = Self::default();
-        for (number, point) in comparison.points.iter().enumerate() {
+        let is_one = comparison.points.len() == 1;
+        for point in &comparison.points {
             let times = moments(point);
             tables.rounds.extend(rounds::rows(point));
             for (system, runs) in &point.systems {
@@ -218,10 +219,10 @@ impl Tables {
                 tables.systems.push(system_row(point, name, runs));
                 tables.runs.extend(runs.iter().map(|run| run_row(point, name, run)));
                 tables.curve.extend(curve(point, name, runs, &times));
-                if number == 0 {
+                if is_one {
                     tables.timeline.extend(timeline(point, name, runs));
                 }
-                if point.zones.len() > 1 {
+                if is_one && point.zones.len() > 1 {
                     zones(point, name, runs, &mut tables);
                 }
             }

@@ -91,9 +91,11 @@ pub fn files(comparison: &Comparison, tables: &Tables) -> Result<Vec<NamedFile>,
         named(MANIFEST, toml::to_string(&manifest(comparison))?),
         named(SYSTEMS, to_csv(SYSTEMS, &tables.systems)?),
         named("runs.csv", to_csv("runs.csv", &tables.runs)?),
-        named("timeline.csv", to_csv("timeline.csv", &tables.timeline)?),
         named("systems.md", markdown::page(&comparison.question, &tables.systems)),
     ];
+    if !tables.timeline.is_empty() {
+        files.push(named("timeline.csv", to_csv("timeline.csv", &tables.timeline)?));
+    }
     if !tables.curve.is_empty() {
         files.push(named("curve.csv", to_csv("curve.csv", &tables.curve)?));
     }
