@@ -202,8 +202,9 @@ impl<'a, S: Side> Watch<'a, S> {
         for key in 0..keys {
             let values: Vec<Option<u32>> =
                 world.running().map(|(_, node)| self.side.value(node, key)).collect();
-            let writes = self.publications.iter().filter(|publication| publication.key == key);
-            let last = writes.filter(|publication| self.asked[publication.index as usize]).next_back();
+            let is_write =
+                |publication: &&Publication| publication.key == key && self.asked[publication.index as usize];
+            let last = self.publications.iter().rfind(is_write);
             let right = values.iter().filter(|&&value| value == last.map(|last| last.index)).count();
             diverged += u64::from(values.windows(2).any(|pair| pair[0] != pair[1]));
             overruled += u64::from(2 * right < values.len());

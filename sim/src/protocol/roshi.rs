@@ -229,3 +229,24 @@ impl Message for Packet {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_greatest_stamp_stays_whatever_arrives_later_and_of_two_equal_ones_the_first() {
+        let id = Id { lane: Lane { node: 0, life: 1 }, sequence: 1 };
+        let write = |index, stamp_us| Stamped { item: Item { id, index, key: 7, bytes: 8 }, stamp_us };
+        let stream = Stream::new(heck_core::rng::Seed(1), 1);
+        let (round, values) = (Span::from_secs(1), BTreeMap::new());
+        let (lane, next_round) = (id.lane, Time::ZERO);
+        let mut node =
+            Roshi { node: 0, nodes: 2, lane, published: 0, stream, round, next_round, values, walked: 0 };
+        let mut out = Outbox::default();
+        for (index, stamp_us, read) in [(1, 50, 1), (2, 40, 1), (3, 50, 1), (4, 51, 4), (5, 1, 4)] {
+            node.take(write(index, stamp_us), &mut out);
+            assert_eq!(node.value(7), Some(read), "after {index}");
+        }
+    }
+}

@@ -25,14 +25,19 @@ Text needs no quotes there.
 /// A scenario that uses most of the language. A test reads it.
 pub(super) const EXAMPLE: &str = include_str!("example.toml");
 
+/// A scenario that compares systems. A test reads it.
+pub(super) const EXAMPLE_COMPARE: &str = include_str!("example-compare.toml");
+
 /// The whole reference as Markdown, which is `scenarios/LANGUAGE.md`.
 #[must_use]
 pub fn reference() -> String {
     let mut page = Page { tables: String::new(), seen: BTreeSet::new(), named: BTreeMap::new() };
     page.table(&Scenario::table_shape());
     let named: String = page.named.iter().map(|(name, text)| format!("| {name} | {text} |\n")).collect();
-    let example =
-        format!("\n## an example\n\nIt uses most sections; the tests read it.\n\n```toml\n{EXAMPLE}```\n");
+    let example = format!(
+        "\n## examples\n\nThe first uses all sections but `[compare]`, which the second is about; the tests read them.\n\n\
+            ```toml\n{EXAMPLE}```\n\n```toml\n{EXAMPLE_COMPARE}```\n"
+    );
     format!("{OPENING}{example}\n## values\n\n| value | is written as |\n|---|---|\n{named}{}", page.tables)
 }
 

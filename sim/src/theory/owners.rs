@@ -82,7 +82,7 @@ impl Way {
 
 fn names(what: &str, count: u32) -> Vec<Name> {
     let name = |number| Name::new(&format!("{what}-{number}"));
-    (0..count).filter_map(name).collect()
+    (0..count).flat_map(name).collect()
 }
 
 /// The row of one way at one size.

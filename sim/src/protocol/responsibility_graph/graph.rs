@@ -146,11 +146,13 @@ mod tests {
     }
 
     #[test]
-    fn every_zone_can_be_reached_where_the_graph_knows_of_zones() {
+    fn a_circle_of_zones_falls_apart_with_one_of_them_and_two_ways_out_of_each_hold_the_others_together() {
         let zones: Vec<u16> = (0..40).map(|node| node / 10).collect();
-        let graph = responsibilities(Shape::Zones, 2, &zones, Seed(3));
-        assert_eq!(parts(&graph, |_, _| true), 1);
-        let cut = |from: u32, to: u32| (zones[from as usize] == 0) == (zones[to as usize] == 0);
-        assert_eq!(parts(&graph, cut), 2, "a zone that is cut off goes on by itself, and so do the others");
+        let is_whole = |from: u32, to: u32| (zones[from as usize] == 0) == (zones[to as usize] == 0);
+        for (degree, expected) in [(2, 4), (3, 2)] {
+            let graph = responsibilities(Shape::Zones, degree, &zones, Seed(3));
+            assert_eq!(parts(&graph, |_, _| true), 1);
+            assert_eq!(parts(&graph, is_whole), expected, "{degree}");
+        }
     }
 }

@@ -8,8 +8,8 @@ use crate::scenario::compare::{Column, CompareExpect};
 
 /// Measures that are shown, each with its head.
 const SHOWN: [(Column, &str); 15] = [
-    (Column::AllS, "seconds until all have a message"),
-    (Column::P95S, "seconds to delivery, 95th percentile"),
+    (Column::AllS, "time until all have a message"),
+    (Column::P95S, "time to delivery, 95th percentile"),
     (Column::Delivered, "share delivered"),
     (Column::Refused, "messages whose publisher waits longer than 5 s to hear that they are out"),
     (Column::WaitMs, "milliseconds by which all deliveries together are later than the network"),
@@ -20,10 +20,15 @@ const SHOWN: [(Column, &str); 15] = [
     (Column::Diverged, "keys on which nodes differ for ever"),
     (Column::Overruled, "keys that lost their last write"),
     (Column::ProbesPerInterval, "probes of an origin in an interval"),
-    (Column::KnownS, "seconds until all who answer know that an origin is down"),
+    (Column::KnownS, "time until all who answer know that an origin is down"),
     (Column::GraphCut, "paths that have to fail before the graph of responsibility falls apart"),
     (Column::GraphParts, "parts into which the partition cuts the graph of responsibility"),
 ];
+
+/// What a measure is called over its table.
+fn head(column: Column) -> &'static str {
+    SHOWN.iter().find(|(shown, _)| *shown == column).map_or(column.word(), |(_, head)| head)
+}
 
 /// The table of one measure; empty where no system has it.
 #[must_use]
@@ -43,10 +48,13 @@ pub fn table(rows: &[SystemRow], column: Column) -> String {
     }
     let mut text = String::from("| system |");
     for point in &points {
-        let _ = write!(text, " {} |", if point.is_empty() { column.word() } else { point });
+        let _ = write!(text, " {} |", if point.is_empty() { head(column) } else { point });
     }
     let _ = write!(text, "\n|---|{}\n", "---:|".repeat(points.len()));
     for system in systems {
+        if rows.iter().all(|row| row.system != system || row.value(column).is_none()) {
+            continue;
+        }
         let _ = write!(text, "| {system} |");
         for point in &points {
             let row = rows.iter().find(|row| row.system == system && row.point == *point);
@@ -66,6 +74,9 @@ pub fn cell(row: &SystemRow, column: Column) -> String {
         return format!("never ({} of {} runs)", row.never.max(1), row.runs);
     }
     let mut text = match column {
+        Column::AllS | Column::P50S | Column::P95S | Column::KnownS if value < 1.0 => {
+            format!("{:.0} ms", 1e3 * value)
+        }
         Column::AllS | Column::P50S | Column::P95S | Column::KnownS => format!("{value:.2} s"),
         Column::Delivered => format!("{:.2} %", 100.0 * value),
         Column::ProbesPerInterval => format!("{value:.2}"),

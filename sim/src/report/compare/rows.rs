@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::rounds::{self, RoundRow};
 use crate::compare::outcome::{Comparison, Moment, PointComparison, SystemRun};
 use crate::report::decimal::Decimal;
+use crate::report::files::{from_csv, to_csv};
 use crate::report::tabulate::hex;
 use crate::scenario::compare::{Column, System};
 use crate::stats::Sample;
@@ -226,6 +227,10 @@ impl Tables {
                     zones(point, name, runs, &mut tables);
                 }
             }
+        }
+        // Tables and pages show what the files hold, rounded once.
+        if let Ok(rounded) = to_csv("", &tables.systems).and_then(|text| from_csv("", &text)) {
+            tables.systems = rounded;
         }
         tables
     }

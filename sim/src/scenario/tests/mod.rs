@@ -156,7 +156,7 @@ fn an_unknown_key_names_the_near_one_and_all_there_are() {
     assert_eq!(
         complaint("wether = 1"),
         "topic/q.toml:7:1: wether: there is no such key; allowed: question, source, expectation, run, cluster, \
-         network, checks, workload, fault, churn, measure, expect, missed, sweep"
+         network, checks, workload, fault, churn, measure, expect, missed, compare, sweep"
     );
 }
 
