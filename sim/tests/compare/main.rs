@@ -3,9 +3,13 @@
 mod golden;
 mod laws;
 
+use std::fs;
+use std::path::Path;
+
 use heck_core::rng::Seed;
 use heck_sim::compare::outcome::SystemRun;
 use heck_sim::compare::{run_comparison, run_system};
+use heck_sim::report::compare::page::fill;
 use heck_sim::report::compare::rows::Tables;
 use heck_sim::report::compare::store::files;
 use heck_sim::run::Options;
@@ -79,6 +83,16 @@ fn every_system_publishes_the_same_at_the_same_times() {
         assert_eq!(runs[0].took_us.len(), due, "{}", system.word());
         assert_eq!(runs[0].refused, if checks { 40 } else { 0 }, "{}", system.word());
     }
+}
+
+#[test]
+fn the_page_of_the_talk_quotes_the_results_beside_it() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let template = fs::read_to_string(folder.join("assets/talk.md")).expect("the template");
+    let results = folder.join("../results");
+    let page = fs::read_to_string(results.join("talk/README.md")).expect("the page");
+    let filled = fill(&template, &results).unwrap_or_else(|error| panic!("{error}"));
+    assert!(page.replace("\r\n", "\n") == filled, "results/talk/README.md: run scripts/measure-talk");
 }
 
 #[test]
