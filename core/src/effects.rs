@@ -120,7 +120,8 @@ pub enum Event {
     },
     /// An earlier or a second life of this node's name was heard of: the node took this life instead.
     NewBoot(Boot),
-    /// A live node at a lower address has this node's name, as when a disk was copied: this one took another.
+    /// Another live node has this node's name, as when a disk was copied, at a lower address or while this one leaves: this
+    /// one took another.
     Renamed(Name),
     /// What is held of another member changed.
     Member {

@@ -434,7 +434,7 @@ fn read_entries(reader: &mut Reader<'_>, entries: &mut Vec<Carried>) -> Result<(
     Ok(())
 }
 
-/// Each entry has its own length, so fields that a newer version appends are skipped.
+/// Each entry has its own length, so fields that a newer version appends stay with it.
 pub(super) fn carried(reader: &mut Reader<'_>) -> Result<Carried, DecodeError> {
     let mut inner = Reader::new(reader.blob("entry")?);
     let age = Span(inner.varint("age")?);

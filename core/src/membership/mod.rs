@@ -288,8 +288,8 @@ impl Membership {
             && update.life.boot >= own.life.boot
             && update.standing.is_live()
         {
-            // Two live nodes have one name: a disk was copied. The lower address keeps the name, unless it leaves: it would
-            // tell everyone in ever later lives that it has left, and the other that it lives.
+            // Two live nodes have one name: a disk was copied. The lower address keeps the name, unless it leaves and
+            // the other lives later: it would tell everyone in ever later lives that it has left, and the other that it lives.
             let is_later = update.life.boot > own.life.boot;
             let leaves_it = own.standing == Standing::Left && !local.planted.is(Mutant::LeaveForTwo);
             match (addr < own.addr || leaves_it && is_later, is_later) {

@@ -428,7 +428,9 @@ impl Node {
         let is_followed = standing.is_some_and(|standing| standing.ballot.writer == self.me);
         let is_gone = standing.is_none_or(|standing| standing.generation != claim.generation);
         let is_left = is_gone && self.config.planted.is(Mutant::LeaveRemovedClaims);
-        if claim.hold != Hold::Released && !is_followed && !is_left {
+        // A claim of a life before this one, dropped in the step in which this one began, is not this life's to follow.
+        let is_own = claim.ballot.writer == self.me;
+        if is_own && claim.hold != Hold::Released && !is_followed && !is_left {
             let Claim { generation, ballot, .. } = *claim;
             checks.elsewhere.insert(claim.origin.clone(), Elsewhere { generation, ballot });
         }

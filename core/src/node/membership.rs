@@ -391,5 +391,19 @@ impl Node {
         if let Some((membership, mut local)) = lend!(self, now) {
             membership.learn(namesake, None, &mut local, effects);
         }
+        if self.phase == Phase::Leaving && !self.config.planted.is(Mutant::LeaveAsStranger) {
+            self.introduce_who_leaves(now, effects);
+        }
+    }
+
+    /// Says to everyone who this node is now. What is said of those who leave names no address, as all who care know it;
+    /// of this name nobody does, and what a stranger still has to hand on is not taken.
+    fn introduce_who_leaves(&self, now: Time, effects: &mut Effects) {
+        let Some(membership) = &self.membership else { return };
+        let Some(word) = membership.word_of(self.me.node, &self.members, now) else { return };
+        let word = MemberUpdate { card: self.members.get(self.me.node).map(Card::of), ..word };
+        for other in self.members.others(self.me.node) {
+            tell(other.addr, [word.clone()], self.me.node, effects);
+        }
     }
 }

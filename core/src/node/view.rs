@@ -235,7 +235,8 @@ impl<'a> View<'a> {
     }
 
     /// How many origins this node checks, how many of them others own by now, how many owners it holds for itself, and
-    /// how many of its claims gave way without a word.
+    /// how many of its claims gave way, to others or to an edit or
+    /// a removal, without a word.
     #[must_use]
     pub fn check_sizes(&self) -> [usize; 4] {
         self.node.checks.as_ref().map_or([0; 4], |checks| checks.sizes())

@@ -17,6 +17,7 @@ const KILLERS: &[(Mutant, Law)] = &[
     (Mutant::TrustSleep, outages::SLEEP_IS_NOT_SILENCE),
     (Mutant::KeepName, membership::COPIES_PART),
     (Mutant::LeaveForTwo, membership::COPIES_LEAVE),
+    (Mutant::LeaveAsStranger, membership::COPIES_LEAVE),
     (Mutant::ForgetReaped, membership::THE_FORGOTTEN_STAY_DEAD),
     (Mutant::PromiseEarly, holders::HELD_BY_OTHERS),
     (Mutant::AbandonDead, membership::PARTITIONS_HEAL),

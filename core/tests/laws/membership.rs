@@ -166,6 +166,8 @@ fn copies_leave(trial: &Trial) -> Result<(), String> {
         cluster.reachable = Box::new(move |a, b| a != of && b != of);
         cluster.start_copy(at, of, Boot(2));
         cluster.run_for(Span::from_secs(10));
+        let key = name("written before it leaves");
+        cluster.command(of, &Command::PutKey { name: key.clone(), value: [1].as_slice().into() });
         cluster.command(of, &Command::Leave);
         cluster.reachable = Box::new(|_, _| true);
         cluster.run_for(Span::from_secs(90));
@@ -177,6 +179,7 @@ fn copies_leave(trial: &Trial) -> Result<(), String> {
             let held = held(&stays).expect("a member");
             prop_assert_eq!((held.addr, held.standing), (addr(at), Standing::Alive));
             prop_assert!(held.life.boot < Boot(8), "{:?}", held.life.boot);
+            prop_assert!(other.view().key(&key).is_some(), "{} lacks what was written", other.view().name());
         }
         prop_assert!(cluster.agrees());
         Ok(())

@@ -2,7 +2,9 @@
 //! ever changes: what today's code makes of a value, and of those bytes, is held against them.
 
 use crate::examples::{Value, examples};
-use heck_core::codec::{HEADER_LEN, Reader, decode_packet, decode_record, encode_packet, encode_record};
+use heck_core::codec::{
+    DecodeError, HEADER_LEN, Reader, decode_packet, decode_record, encode_packet, encode_record,
+};
 use heck_core::effects::Record;
 use heck_core::packet::{Packet, PacketKind};
 use std::collections::{BTreeMap, BTreeSet};
@@ -118,8 +120,9 @@ fn there_is_an_example_of_each_packet_section_body_and_record() {
     assert_eq!(records, (0..=5).collect());
     // What lies beyond is refused: there is nothing of which the file has no example.
     let unknown_body = [vec![0; 8], vec![0, 1, 1, 0, 7]].concat();
-    assert!(heck_core::codec::decode_entry(&mut Reader::new(&unknown_body)).is_err());
-    assert!(decode_record(&[6]).is_err());
+    let body = heck_core::codec::decode_entry(&mut Reader::new(&unknown_body));
+    assert_eq!(body.unwrap_err(), DecodeError::BadValue("body", 7));
+    assert_eq!(decode_record(&[6]).unwrap_err(), DecodeError::BadValue("record", 6));
 }
 
 /// The tags of a packet's sections.
