@@ -39,7 +39,13 @@ pub(super) fn run(
             });
         }
     };
-    let tables = Tables::of(&comparison);
+    let tables = match Tables::of(&comparison) {
+        Ok(tables) => tables,
+        Err(error) => {
+            writeln!(output.err, "{}: {error}", path.display())?;
+            return Ok(Exit::Failed);
+        }
+    };
     let directory = match store::save(&comparison, &tables, how.out) {
         Ok(directory) => directory,
         Err(error) => {

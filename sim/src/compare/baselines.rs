@@ -21,7 +21,6 @@ use crate::scenario::{Event, EventKind, Scenario};
 /// All nodes of a baseline.
 pub struct Baselines<'a, P> {
     scenario: &'a Scenario,
-    zones: Arc<[u16]>,
     seed: Seed,
     settings: Arc<Settings>,
     protocol: PhantomData<P>,
@@ -34,14 +33,13 @@ pub struct Faults<'a> {
 }
 
 impl<'a, P> Baselines<'a, P> {
-    pub fn new(scenario: &'a Scenario, zones: Arc<[u16]>, seed: Seed, settings: Arc<Settings>) -> Self {
-        Self { scenario, zones, seed, settings, protocol: PhantomData }
+    pub fn new(scenario: &'a Scenario, seed: Seed, settings: Arc<Settings>) -> Self {
+        Self { scenario, seed, settings, protocol: PhantomData }
     }
 
     fn start(&self, node: u32, life: u32, now: Time) -> Start {
         let nodes = self.scenario.cluster.nodes;
-        let (zones, settings) = (self.zones.clone(), self.settings.clone());
-        Start { node, nodes, zones, life, now, seed: self.seed, settings }
+        Start { node, nodes, life, now, seed: self.seed, settings: self.settings.clone() }
     }
 }
 

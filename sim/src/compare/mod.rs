@@ -147,7 +147,7 @@ impl<'a> Job<'a> {
             fall: scenario.checks.as_ref().map_or(1, |checks| checks.fall),
             rise: scenario.checks.as_ref().map_or(1, |checks| checks.rise),
         };
-        Baselines::new(scenario, zones.into(), self.seed, settings.into())
+        Baselines::new(scenario, self.seed, settings.into())
     }
 
     fn run<S: Side>(&self, side: &S) -> Result<SystemRun, RunError> {

@@ -32,7 +32,6 @@ pub struct Watch<'a, S> {
     asked: Vec<bool>,
     /// When each publication first reached each node.
     first_us: Vec<u64>,
-    delivered: u64,
     /// Since the warm-up, by node.
     sent_bytes: Vec<u64>,
     datagram_max: u32,
@@ -68,7 +67,6 @@ impl<'a, S: Side> Watch<'a, S> {
             warm: Time::ZERO + scenario.workload.warmup,
             asked: vec![false; publications.len()],
             first_us: vec![NEVER_US; publications.len() * nodes],
-            delivered: 0,
             sent_bytes: vec![0; nodes],
             datagram_max: 0,
             probes: 0,
@@ -86,7 +84,6 @@ impl<'a, S: Side> Watch<'a, S> {
                 let place = index as usize * self.nodes + node as usize;
                 if let Some(first) = self.first_us.get_mut(place).filter(|first| **first == NEVER_US) {
                     *first = now.0;
-                    self.delivered += u64::from(self.publications[index as usize].node != node);
                 }
             }
             Report::Found { origin, well: false } => {
@@ -117,16 +114,31 @@ impl<'a, S: Side> Watch<'a, S> {
         let gauges = world.running().map(|(_, node)| self.side.gauge(node));
         let (queue, memory_bytes) = gauges
             .fold((0, 0), |(queue, memory), gauge| (gauge.queue.max(queue), gauge.memory_bytes.max(memory)));
-        let published = self.publications.iter().filter(|publication| publication.at <= now).count() as u64;
-        let due = published * (self.nodes as u64 - 1);
         let sent_bytes = self.sent_bytes.iter().sum();
-        let delivered = self.delivered;
-        self.moments.push(Moment { at_us: now.0, due, delivered, queue, memory_bytes, sent_bytes });
+        // Who counts as a receiver is known in the end.
+        self.moments.push(Moment { at_us: now.0, due: 0, delivered: 0, queue, memory_bytes, sent_bytes });
+    }
+
+    /// What was due and delivered at each moment, of what counts as due in the end.
+    fn progress(&mut self, up: &[u32]) {
+        let (mut due_us, mut reached_us) = (Vec::new(), Vec::new());
+        for (publication, first_us) in self.publications.iter().zip(self.first_us.chunks(self.nodes)) {
+            if self.asked[publication.index as usize] {
+                let receivers = || up.iter().filter(|&&node| node != publication.node);
+                due_us.extend(receivers().map(|_| publication.at.0));
+                reached_us.extend(receivers().map(|&node| first_us[node as usize]));
+            }
+        }
+        reached_us.sort_unstable();
+        for moment in &mut self.moments {
+            moment.due = due_us.partition_point(|&us| us <= moment.at_us) as u64;
+            moment.delivered = reached_us.partition_point(|&us| us <= moment.at_us) as u64;
+        }
     }
 
     /// What it came to; the zone of each node is given.
     #[must_use]
-    pub fn outcome(self, world: &World<S::Node>, seed: Seed, zones: &[u16]) -> SystemRun {
+    pub fn outcome(mut self, world: &World<S::Node>, seed: Seed, zones: &[u16]) -> SystemRun {
         let up: Vec<u32> = world.running().map(|(node, _)| node).collect();
         let mut run = SystemRun {
             seed: seed.0,
@@ -150,6 +162,7 @@ impl<'a, S: Side> Watch<'a, S> {
             all.and_then(|all| all.into_iter().max()).map(|last| last.since(down).as_us())
         });
         run.known_us = known.collect();
+        self.progress(&up);
         run.moments = self.moments;
         run
     }

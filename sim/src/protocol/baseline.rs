@@ -106,8 +106,6 @@ pub struct Start {
     pub node: u32,
     /// How many nodes there are.
     pub nodes: u32,
-    /// The zone of each.
-    pub zones: Arc<[u16]>,
     /// Its life, counted from 1; before it everything was lost.
     pub life: u32,
     /// What its clock shows.

@@ -3,8 +3,8 @@
 //! What is new is queued; five times a second a node sends three random others what it has queued, that which was sent
 //! least first, and forgets what was sent 4·⌈log₁₀(n + 1)⌉ times. Every 30 s, less often in clusters above 32, it opens a
 //! stream to a random node and the two exchange everything that they hold: a record of every member and all messages.
-//! These are memberlist's defaults for local networks (`GossipInterval` 200 ms, `GossipNodes` 3, `RetransmitMult` 4,
-//! `PushPullInterval` 30 s and its scaling), the fastest that it ships. In its favour: no failure detection is sent.
+//! These are memberlist's defaults for a network between hosts, `DefaultLANConfig` (`GossipInterval` 200 ms, `GossipNodes`
+//! 3, `RetransmitMult` 4, `PushPullInterval` 30 s and its scaling); it ships a faster set for one host alone. In its favour: no failure detection is sent.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -329,9 +329,8 @@ mod tests {
             fall: 3,
             rise: 2,
         };
-        let zones = Arc::from(vec![0; 3]);
         let (life, now, seed) = (1, Time::ZERO, Seed(1));
-        Scuttlebutt::begin(&Start { node, nodes: 3, zones, life, now, seed, settings: settings.into() })
+        Scuttlebutt::begin(&Start { node, nodes: 3, life, now, seed, settings: settings.into() })
     }
 
     fn run(after: u32, versions: std::ops::RangeInclusive<u32>) -> Packet {

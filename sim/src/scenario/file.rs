@@ -6,7 +6,7 @@ use super::Scenario;
 use super::problem::{Problems, Report, Source};
 use super::read::Value as _;
 use super::tree::{Item, Node, Place};
-use super::validate::validate;
+use super::validate::{unswept, validate};
 
 /// Why a scenario file cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -151,6 +151,7 @@ fn put(root: &mut Node, path: &[(String, Place)], value: Node, problems: &mut Pr
 /// The points of the sweep, each checked like a file of its own.
 fn points(root: &Node, scenario: &Scenario, problems: &mut Problems) -> Vec<Point> {
     let Some(sweep) = &scenario.sweep else {
+        unswept(scenario, root, problems);
         return vec![Point { label: String::new(), scenario: scenario.clone() }];
     };
     if !problems.is_empty() {

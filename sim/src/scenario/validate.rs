@@ -51,6 +51,11 @@ pub(super) fn validate(scenario: &Scenario, root: &Node, problems: &mut Problems
     }
 }
 
+/// Notes what has a meaning only beside a sweep, in a file that has none.
+pub(super) fn unswept(scenario: &Scenario, root: &Node, problems: &mut Problems) {
+    Check { scenario, root, problems }.compared_unswept();
+}
+
 struct Check<'a> {
     scenario: &'a Scenario,
     root: &'a Node,

@@ -56,7 +56,7 @@ fn the_same_seeds_come_to_the_same_bytes_on_one_thread_and_on_two() {
     let on = |threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
         let comparison = pool.install(|| run_comparison(&file, &Options::default(), &|| ())).expect("runs");
-        files(&comparison, &Tables::of(&comparison)).expect("files")
+        files(&comparison, &Tables::of(&comparison).expect("tables")).expect("files")
     };
     assert!(on(1) == on(2), "a file differs");
 }
@@ -82,6 +82,23 @@ fn every_system_publishes_the_same_at_the_same_times() {
         let due = if checks { 0 } else { 40 * 11 };
         assert_eq!(runs[0].took_us.len(), due, "{}", system.word());
         assert_eq!(runs[0].refused, if checks { 40 } else { 0 }, "{}", system.word());
+        // Every look sees as much due as any other system's does: the same messages at the same times.
+        let due_by: Vec<u64> = runs[0].moments.iter().map(|moment| moment.due).collect();
+        let expected = (1..=40_u64).map(|second| 11 * (40.min((second.max(5) - 5) * 10 + 1)));
+        assert_eq!(due_by.first(), Some(&0), "{}", system.word());
+        assert_eq!(due_by[4..], expected.skip(4).collect::<Vec<_>>(), "{}", system.word());
+    }
+}
+
+#[test]
+fn what_is_due_at_a_look_is_what_counts_in_the_end() {
+    let crash = "fault=[{ at = \"7s\", crash = { nodes = [4], disk = \"lost\" } }]";
+    for system in [System::Heck, System::ResponsibilityGraph] {
+        let run = run(system, 1, &[crash, "network.loss=0%"]);
+        assert_eq!(run.missing, 0, "{}", system.word());
+        let last = run.moments.last().expect("looks");
+        assert_eq!((last.due, last.delivered), (run.took_us.len() as u64, last.due), "{}", system.word());
+        assert!(last.due < 40 * 11, "node 4 receives nothing in the end");
     }
 }
 
@@ -111,6 +128,10 @@ fn what_is_about_heck_alone_is_refused_with_its_line() {
         ("compare.sistems=[\"roshi\"]", "did you mean systems"),
         ("compare.systems=[\"single-process\"]", "a scenario with [checks]"),
         ("compare.messages=1000", "published after the end"),
+        (
+            "compare.expect=[{ system = \"roshi\", point = \"5\", measure = \"all_s\", most = 3 }]",
+            "nothing is swept",
+        ),
         ("workload.message_size=\"2KiB\"", "too large to be compared"),
         ("workload.follow={ kinds = [\"key_written\"] }", "is about heck alone"),
         ("fault=[{ at = \"1s\", leave = { nodes = [1] } }]", "is about heck alone"),
@@ -121,4 +142,6 @@ fn what_is_about_heck_alone_is_refused_with_its_line() {
         let error = parse(&[set]).expect_err(set);
         assert!(error.contains(what), "{set}: {error}");
     }
+    let many = ["compare.messages=1000000", "compare.every=\"1us\"", "cluster.nodes=51"];
+    assert!(parse(&many).expect_err("51 million deliveries").contains("too many for so many nodes"));
 }

@@ -3,10 +3,10 @@
 //! Node 0 is the broker, and an edge node like all others beside. The others hold one connection each to it; what is
 //! published goes to the broker in order, and from there to all others in order: [`tcp`] says what of TCP is
 //! modelled. A sender keeps what is not acknowledged and sends it again on the next connection, as rsyslog does with
-//! RELP; a broker that crashes loses what it holds, and so does an edge node. Who has nothing to say probes the
-//! connection every 5 s and opens a new one when it is gone. Queues are in memory and unbounded, and measured. In its
-//! favour: no congestion window, no delayed acknowledgements, connections stand when a run begins, and nobody ever gives
-//! up.
+//! RELP; a broker that crashes loses what it holds, and so does an edge node. Who hears
+//! nothing probes the connection every 5 s, opens a new one when it is gone or three probes in a row found no answer, and
+//! tries again every 30 s at the latest, as rsyslog does by default. Queues are in memory and unbounded, and measured. In
+//! its favour: no congestion window, no delayed acknowledgements, and connections stand when a run begins.
 
 mod packet;
 pub mod tcp;
@@ -25,6 +25,10 @@ use tcp::{Receiver, Sender};
 pub const BROKER: u32 = 0;
 /// How often an idle connection is probed: a tenth of what rsyslog's own keep-alive is usually set to.
 const KEEP_ALIVE: Span = Span::from_secs(5);
+/// After so many probes without an answer the connection is given up.
+const SILENT_PROBES: u32 = 3;
+/// The longest wait between two attempts to connect: rsyslog's `action.resumeInterval`.
+const RETRY_MAX: Span = Span::from_secs(30);
 
 /// One end of a connection.
 #[derive(Clone, Debug)]
@@ -39,6 +43,8 @@ struct Link {
     alarm: Time,
     /// When something last came from the other end, or an alarm for silence went off.
     heard: Time,
+    /// Probes since something came from the other end.
+    silent_probes: u32,
 }
 
 /// A node. See the module's text.
@@ -58,7 +64,8 @@ pub struct CentralBroker {
 impl CentralBroker {
     fn new_link(&self, epoch: u32, is_open: bool, now: Time) -> Link {
         let sender = Sender::new(self.duplicate_acks);
-        Link { epoch, is_open, sender, receiver: Receiver::default(), alarm: Time::NEVER, heard: now }
+        let (receiver, alarm) = (Receiver::default(), Time::NEVER);
+        Link { epoch, is_open, sender, receiver, alarm, heard: now, silent_probes: 0 }
     }
 
     /// Delivers an item here, and passes it on where that is the broker's work.
@@ -118,15 +125,18 @@ impl CentralBroker {
             let Some(link) = self.links.get_mut(&peer) else { continue };
             link.alarm = Time::NEVER;
             if !link.is_open {
-                link.sender.backed_off(now);
+                link.sender.knock(now, RETRY_MAX);
                 out.send(peer, Packet { epoch: link.epoch, body: Body::Open });
             } else if link.sender.deadline() <= now {
                 let epoch = link.epoch;
                 for (sequence, item) in link.sender.timed_out(now) {
                     out.send(peer, Packet { epoch, body: Body::Data { sequence, item } });
                 }
+            } else if link.silent_probes >= SILENT_PROBES {
+                self.reopen(peer, now, out);
             } else {
                 link.heard = now;
+                link.silent_probes += 1;
                 out.send(peer, Packet { epoch: link.epoch, body: Body::Probe });
             }
             self.set_alarm(peer, now);
@@ -141,7 +151,7 @@ impl CentralBroker {
         link.is_open = false;
         link.receiver = Receiver::default();
         link.sender.restart(duplicate_acks, now);
-        link.sender.knock(now);
+        link.sender.knock(now, RETRY_MAX);
         out.send(peer, Packet { epoch: link.epoch, body: Body::Open });
         self.set_alarm(peer, now);
     }
@@ -150,7 +160,7 @@ impl CentralBroker {
     fn opened(&mut self, peer: u32, now: Time, out: &mut Outbox<Self>) {
         let Some(link) = self.links.get_mut(&peer) else { return };
         link.is_open = true;
-        link.heard = now;
+        (link.heard, link.silent_probes) = (now, 0);
         let epoch = link.epoch;
         for (sequence, item) in link.sender.send_all(now) {
             out.send(peer, Packet { epoch, body: Body::Data { sequence, item } });
@@ -189,7 +199,7 @@ impl CentralBroker {
             return;
         }
         let Some(link) = self.links.get_mut(&from) else { return };
-        link.heard = now;
+        (link.heard, link.silent_probes) = (now, 0);
         let mut delivered = Vec::new();
         match body {
             Body::Open => {}
@@ -262,7 +272,7 @@ impl Baseline for CentralBroker {
             // The connections of the first life stand; an edge node that comes back calls at once.
             let mut link = node.new_link(start.life << 16, is_first, start.now);
             if !is_first {
-                link.sender.knock(start.now);
+                link.sender.call_at(start.now);
             }
             node.links.insert(peer, link);
         }

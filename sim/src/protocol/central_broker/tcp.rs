@@ -4,8 +4,8 @@
 //! A receiver acknowledges each segment: everything below a number, and ranges above it. A sender takes a segment for
 //! lost when enough that were sent later have arrived (3 by RFC 6675; 1 where the slides are reproduced, which retransmit
 //! on the first selective acknowledgement), or when the timeout of RFC 6298 passes: a round trip and at least 200 ms as in
-//! Linux, doubling up to 120 s. A timeout sends everything again that is outstanding. What is not modelled: congestion and receive windows,
-//! delayed acknowledgements, the bytes of TCP headers beyond those of a datagram.
+//! Linux, doubling up to 120 s. A timeout sends everything again that is outstanding. What is not modelled: congestion and
+//! receive windows, delayed acknowledgements, the bytes of TCP headers beyond those of a datagram.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -108,15 +108,15 @@ impl Sender {
         sequence
     }
 
-    /// A connection attempt begins.
-    pub fn knock(&mut self, now: Time) {
-        self.deadline = now + self.timeout();
+    /// A connection attempt begins: the next one follows after the timeout, or `at_most` so much later.
+    pub fn knock(&mut self, now: Time, at_most: Span) {
+        self.deadline = now + self.timeout().min(at_most);
+        self.failures += 1;
     }
 
-    /// A connection attempt was in vain.
-    pub fn backed_off(&mut self, now: Time) {
-        self.failures += 1;
-        self.knock(now);
+    /// A connection attempt is to be made at once.
+    pub const fn call_at(&mut self, now: Time) {
+        self.deadline = now;
     }
 
     /// A new connection: what is outstanding gets new numbers, from 0.

@@ -14,8 +14,9 @@ pub enum Shape {
     /// The slides give A→B, A→D, B→D, B→E. Completed: in the order A, B, D, E, F, C each is responsible for the next
     /// ones, around. Nodes in the order of their index.
     Slides,
-    /// The union of random circles through all nodes, one for each responsibility: as many arrows to each node as from
-    /// it.
+    /// The union of random circles through all nodes, one for each responsibility: a random regular graph, with as many
+    /// arrows to each node as from it. A circle that repeats an arrow is drawn again; only where next to everybody is
+    /// responsible for everybody, repeated arrows are left and count once.
     Random,
     /// One arrow within the zone, the others to the next zones; a zone of one node has none within.
     Zones,
@@ -23,6 +24,22 @@ pub enum Shape {
 
 /// Draws of random graphs, far from those of nodes.
 const GRAPH_STREAM: u64 = u64::from_be_bytes(*b"\0\0\0graph");
+
+/// So often a circle is drawn again.
+const REDRAWS: u32 = 10_000;
+
+fn random_circle(nodes: u32, stream: &mut Stream) -> Vec<u32> {
+    let mut circle: Vec<u32> = (0..nodes).collect();
+    for place in (1..nodes).rev() {
+        circle.swap(place as usize, stream.below(place + 1) as usize);
+    }
+    circle
+}
+
+/// Each node of a circle with the one behind it.
+fn circle_arrows(circle: &[u32]) -> impl Iterator<Item = (u32, u32)> {
+    circle.iter().copied().zip(circle.iter().copied().cycle().skip(1))
+}
 
 /// For whom each node is responsible, ascending.
 #[must_use]
@@ -38,13 +55,14 @@ pub fn responsibilities(shape: Shape, degree: u32, zones: &[u16], seed: Seed) ->
         Shape::Random => {
             let mut stream = Stream::new(seed, GRAPH_STREAM);
             for _ in 0..degree {
-                let mut circle: Vec<u32> = (0..nodes).collect();
-                for place in (1..nodes).rev() {
-                    circle.swap(place as usize, stream.below(place + 1) as usize);
+                let mut circle = random_circle(nodes, &mut stream);
+                for _ in 0..REDRAWS {
+                    if circle_arrows(&circle).all(|(from, to)| !graph[from as usize].contains(&to)) {
+                        break;
+                    }
+                    circle = random_circle(nodes, &mut stream);
                 }
-                for (place, &node) in circle.iter().enumerate() {
-                    graph[node as usize].push(circle[(place + 1) % circle.len()]);
-                }
+                circle_arrows(&circle).for_each(|(from, to)| graph[from as usize].push(to));
             }
         }
         Shape::Zones => {
@@ -136,12 +154,29 @@ mod tests {
     #[test]
     fn more_responsibility_takes_larger_cuts() {
         let zones: Vec<u16> = (0..40).map(|node| node / 10).collect();
-        for degree in 2..5 {
-            let cuts = [Shape::Slides, Shape::Random, Shape::Zones]
-                .map(|shape| smallest_cut(&responsibilities(shape, degree, &zones, Seed(3))));
-            assert_eq!(cuts[0], degree, "a ring of {degree}");
-            assert!(cuts[1] > degree - 2 && cuts[1] <= degree, "{cuts:?}");
-            assert!(cuts[2] >= 1 && cuts[2] <= degree, "{cuts:?}");
+        let cuts = |degree| {
+            [Shape::Slides, Shape::Random, Shape::Zones]
+                .map(|shape| smallest_cut(&responsibilities(shape, degree, &zones, Seed(3))))
+        };
+        let mut fewer = cuts(2);
+        for degree in 3..5 {
+            let more = cuts(degree);
+            assert_eq!(more[..2], [degree, degree], "nothing less than all arrows to or from a node");
+            // Arrows within a zone and between zones are few, so the cut may lie between two zones.
+            assert!(more[2] > 0 && more[2] <= degree && more[2] >= fewer[2], "{fewer:?} {more:?}");
+            fewer = more;
+        }
+        assert!(fewer[2] > cuts(2)[2], "zones: {:?} with two each, {fewer:?} with four", cuts(2));
+    }
+
+    #[test]
+    fn a_random_graph_has_as_many_arrows_to_each_node_as_from_it() {
+        for seed in 1..20 {
+            let graph = responsibilities(Shape::Random, 4, &[0; 100], Seed(seed));
+            for node in 0..100 {
+                let to = graph.iter().filter(|children| children.contains(&node)).count();
+                assert_eq!((graph[node as usize].len(), to), (4, 4), "seed {seed}, node {node}");
+            }
         }
     }
 

@@ -2,12 +2,14 @@
 //!
 //! The voters run the `omnipaxos` library (Sequence Paxos with ballot leader election), stepped without I/O; they are
 //! spread evenly over the nodes. Every node has a voter that it proposes to and that sends it what is decided; it
-//! proposes again every 5 s until the log has its message, asks every 200 ms for what it lacks, and turns to the next
-//! voter when it hears nothing for a second. Nothing is delivered before it is decided, not even where it was published,
+//! asks every 200 ms for what it lacks, proposes again with each question until the log has its message, and turns to the
+//! next voter when it hears nothing for a second. Nothing is delivered before it is decided, not even where it was published,
 //! and everybody delivers in the order of the log. Voters speak by streams, as etcd's do, since the library stops where
-//! datagrams are lost; its clock ticks every 100 ms and elections time out after a second, which are etcd's defaults. Those
-//! streams know no fast retransmission: under heavy loss they are slower than TCP is at its best. In its favour: five voters however large the fleet, no writes to disks, and everybody knows the voters at no cost. A voter that crashes loses its memory and so must never vote again: it comes
-//! back as a follower.
+//! datagrams are lost; a stream on which nothing was heard for 5 s is closed and opened anew. The library's clock ticks
+//! every 100 ms and elections time out after a second, which are etcd's defaults. Those streams know no fast
+//! retransmission: under heavy loss they are slower than TCP is at its best. In its favour: five voters however large the
+//! fleet, no writes to disks, and everybody knows the voters at no cost. A voter that crashes loses its memory and so must
+//! never vote again: it comes back as a follower.
 
 mod memory;
 mod packet;
@@ -38,8 +40,10 @@ const PATIENCE: Span = Span::from_secs(1);
 /// Bytes of decided messages that one question brings at most.
 const ANSWER_BYTES: u32 = 64 << 10;
 
-/// How long a client waits before it proposes again.
-const CLIENT_TIMEOUT: Span = Span::from_secs(5);
+/// After so much silence a stream is taken for dead: its retransmissions may wait for minutes by then.
+const SILENCE: Span = Span::from_secs(5);
+/// A voter puts a message forward again after so long: a stream loses nothing, but a leader that has lost its lead may.
+const REPEAT: Span = Span::from_secs(5);
 
 /// A voter's part.
 struct Voter {
@@ -53,7 +57,9 @@ struct Voter {
     streams: BTreeMap<u32, u64>,
     /// Voters that this one is opening a stream to.
     opening: BTreeMap<u32, u64>,
-    /// What it has put forward, and when last: it is put forward again only after the timeout of clients.
+    /// When each other voter was last heard of by stream, or a stream to it was last begun.
+    heard: BTreeMap<u32, Time>,
+    /// What it has put forward since a stream was last opened, and when last.
     proposed: BTreeMap<Id, Time>,
 }
 
@@ -105,21 +111,28 @@ impl Voter {
             spoken: Vec::new(),
             streams: BTreeMap::new(),
             opening: BTreeMap::new(),
+            heard: BTreeMap::new(),
             proposed: BTreeMap::new(),
         })
     }
 
-    /// Opens what streams are missing. Of two voters the lower one opens.
-    fn connect(&mut self, node: u32, voters: &[u32], out: &mut Outbox<TotalOrder>) {
+    /// Closes what streams are silent, and opens what are missing. Of two voters the lower one opens.
+    fn connect(&mut self, node: u32, voters: &[u32], now: Time, out: &mut Outbox<TotalOrder>) {
+        let is_silent = |peer: &u32| self.heard.get(peer).is_some_and(|heard| now.since(*heard) >= SILENCE);
+        for peer in voters.iter().filter(|peer| is_silent(peer)) {
+            let streams = [self.streams.remove(peer), self.opening.remove(peer)];
+            streams.into_iter().flatten().for_each(|stream| out.close_stream(stream));
+        }
         for &peer in voters.iter().filter(|&&peer| peer > node) {
             if !self.streams.contains_key(&peer) && !self.opening.contains_key(&peer) {
                 self.opening.insert(peer, out.open_stream(peer));
+                self.heard.insert(peer, now);
             }
         }
     }
 
     fn propose(&mut self, item: Item, now: Time) {
-        let is_due = |at: &Time| now.since(*at) >= CLIENT_TIMEOUT;
+        let is_due = |at: &Time| now.since(*at) >= REPEAT;
         if self.proposed.get(&item.id).is_none_or(is_due) {
             self.proposed.insert(item.id, now);
             // Refused only after a change of voters, which never comes.
@@ -213,7 +226,7 @@ impl TotalOrder {
             && now >= voter.next_tick
         {
             voter.next_tick += TICK;
-            voter.connect(self.node, &self.voters, out);
+            voter.connect(self.node, &self.voters, now, out);
             voter.paxos.tick();
             self.pump(now, out);
         }
@@ -228,7 +241,7 @@ impl TotalOrder {
             }
             out.send(self.voters[self.follows], Packet::Ask { next: self.next });
         }
-        let waiting = self.pending.values().filter(|(_, at)| now.since(*at) >= CLIENT_TIMEOUT);
+        let waiting = self.pending.values().filter(|(_, at)| now.since(*at) >= ASK);
         let again: Vec<Item> = waiting.map(|(item, _)| *item).collect();
         again.into_iter().for_each(|item| self.propose(item, now, out));
     }
@@ -277,11 +290,24 @@ impl Protocol for TotalOrder {
             }
             Input::Datagram { from, packet } => self.hear(from, packet, now, out),
             // Only voters speak by stream, and what they say names the sender.
-            Input::StreamFrame { frame, .. } => self.hear(self.node, frame, now, out),
+            Input::StreamFrame { stream, frame } => {
+                if let (Some(voter), Packet::Spoken(message)) = (&mut self.voter, frame) {
+                    let from = message.get_sender().saturating_sub(1) as u32;
+                    // What still comes on a stream that was given up is older than what the new one brings.
+                    if voter.streams.get(&from) != Some(&stream) {
+                        return;
+                    }
+                    voter.heard.insert(from, now);
+                }
+                self.hear(self.node, frame, now, out);
+            }
             Input::StreamOpened { stream, peer, .. } => {
                 if let Some(voter) = &mut self.voter {
                     voter.opening.remove(&peer);
                     voter.streams.insert(peer, stream);
+                    voter.heard.insert(peer, now);
+                    // What was put forward on the stream before may have gone down with it.
+                    voter.proposed.clear();
                     voter.paxos.reconnected(u64::from(peer) + 1);
                     self.pump(now, out);
                 }

@@ -1,9 +1,9 @@
 //! The plots of a comparison, made from its tables alone.
 
-use super::rows::{DensityRow, SystemRow, Tables, TimelineRow};
+use super::rows::{BIN_US, DENSITY_END_US, DensityRow, SystemRow, Tables, TimelineRow};
 use crate::report::axis;
 use crate::report::figure::{Axis, Band, Entry, FAINT, Figure, GREY, Line, Panel, Stroke};
-use crate::scenario::compare::Column;
+use crate::scenario::compare::{Column, System};
 
 /// More panels than these make no picture.
 const PANELS_MAX: usize = 9;
@@ -38,9 +38,13 @@ fn names<'a, T>(rows: &'a [T], of: impl Fn(&'a T) -> &'a str) -> Vec<&'a str> {
     names
 }
 
+/// heck looks the same in every plot.
+pub(super) fn stroke(number: usize, name: &str) -> Stroke {
+    if name == System::Heck.word() { Stroke::fixed() } else { Stroke::of_curve(number) }
+}
+
 fn legend(systems: &[&str]) -> Vec<Entry> {
-    let entry =
-        |(number, system): (usize, &&str)| Entry::Line(Stroke::of_curve(number), (*system).to_owned());
+    let entry = |(number, system): (usize, &&str)| Entry::Line(stroke(number, system), (*system).to_owned());
     systems.iter().enumerate().map(entry).collect()
 }
 
@@ -62,7 +66,7 @@ pub fn curves(frame: &Frame, tables: &Tables) -> Option<Figure> {
                 let time_s = (row.time_us as f64 / 1e6).max(SOONEST_S);
                 (libm::log10(time_s), 100.0 * row.share_p50.0)
             });
-            Line { points: points.collect(), stroke: Stroke::of_curve(number) }
+            Line { points: points.collect(), stroke: stroke(number, system) }
         });
         let head = if point.is_empty() { String::new() } else { format!("{point}: ") };
         let x = axis::log(format!("{head}seconds since the publication"), SOONEST_S, high);
@@ -93,7 +97,7 @@ pub fn timeline(frame: &Frame, tables: &Tables) -> Option<Figure> {
         let line = |(number, system): (usize, &&str)| {
             let rows = tables.timeline.iter().filter(|row| row.system == **system);
             let points = rows.map(|row| (row.time_us as f64 / 1e6, of(row)));
-            Line { points: points.collect(), stroke: Stroke::of_curve(number) }
+            Line { points: points.collect(), stroke: stroke(number, system) }
         };
         systems.iter().enumerate().map(line).collect()
     };
@@ -142,18 +146,23 @@ pub fn density(frame: &Frame, tables: &Tables) -> Option<Figure> {
         let highest = in_zone.iter().map(|row| row.share.0).fold(0.0, f64::max);
         let lines = systems.iter().enumerate().map(|(number, system)| {
             let share = |bin: u64| {
-                let row = in_zone.iter().find(|row| row.system == *system && row.from_ms == bin * 5);
+                let row =
+                    in_zone.iter().find(|row| row.system == *system && row.from_ms == bin * BIN_US / 1_000);
                 row.map_or(0.0, |row| row.share.0)
             };
-            let points = (0..60).map(|bin| (bin as f64 * 5.0 + 2.5, share(bin)));
-            Line { points: points.collect(), stroke: Stroke::of_curve(number) }
+            let middle_ms = |bin: u64| (bin as f64 + 0.5) * BIN_US as f64 / 1e3;
+            let points = (0..DENSITY_END_US / BIN_US).map(|bin| (middle_ms(bin), share(bin)));
+            Line { points: points.collect(), stroke: stroke(number, system) }
         });
-        let x = axis::linear_to(format!("{zone}: delivery time (ms)"), 300.0, 6);
+        let x = axis::linear_to(format!("{zone}: delivery time (ms)"), DENSITY_END_US as f64 / 1e3, 8);
         panel(x, axis::linear("share in 5 ms", highest, 4), lines.collect())
     });
     Some(Figure {
         title: frame.title.clone(),
-        notes: vec!["Deliveries to the nodes of each zone, all runs together".to_owned()],
+        notes: vec![
+            "Deliveries to the nodes of each zone, all runs together; what took longer is beyond the axis"
+                .to_owned(),
+        ],
         panels: panels.collect(),
         legend: legend(&systems),
     })
@@ -183,7 +192,7 @@ pub fn growth(frame: &Frame, tables: &Tables) -> Option<Figure> {
                 let y = value(row)?.max(low);
                 Some((libm::log10(f64::from(row.nodes)), libm::log10(y)))
             });
-            Line { points: points.collect(), stroke: Stroke::of_curve(number) }
+            Line { points: points.collect(), stroke: stroke(number, system) }
         });
         let x = axis::log("nodes", least, most);
         (highest > 0.0).then(|| panel(x, axis::log(title, low, highest.max(10.0 * low)), lines.collect()))

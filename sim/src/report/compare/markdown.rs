@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::rows::SystemRow;
 use crate::report::convergence::thousands;
-use crate::scenario::compare::{Column, CompareExpect};
+use crate::scenario::compare::{Column, CompareExpect, System};
 
 /// Measures that are shown, each with its head.
 const SHOWN: [(Column, &str); 15] = [
@@ -70,8 +70,16 @@ pub fn table(rows: &[SystemRow], column: Column) -> String {
 #[must_use]
 pub fn cell(row: &SystemRow, column: Column) -> String {
     let Some(value) = row.value(column) else { return String::new() };
+    let runs = |never: u64, word: &str| format!("{word} {never} of {} runs", row.runs);
+    // Runs without an end of it, where that is counted.
+    let never = match column {
+        Column::AllS => row.never,
+        Column::KnownS => row.known_never,
+        _ => 0,
+    };
     if value.is_infinite() {
-        return format!("never ({} of {} runs)", row.never.max(1), row.runs);
+        let word = if cannot_come(&row.system, column) { "never" } else { "not within the run" };
+        return if never > 0 { format!("{word} ({})", runs(never, "in")) } else { word.to_owned() };
     }
     let mut text = match column {
         Column::AllS | Column::P50S | Column::P95S | Column::KnownS if value < 1.0 => {
@@ -82,10 +90,16 @@ pub fn cell(row: &SystemRow, column: Column) -> String {
         Column::ProbesPerInterval => format!("{value:.2}"),
         _ => thousands(value.round()),
     };
-    if column == Column::AllS && row.never > 0 {
-        let _ = write!(text, " (never in {} of {} runs)", row.never, row.runs);
+    if never > 0 {
+        let _ = write!(text, " ({})", runs(never, "not in"));
     }
     text
+}
+
+/// Whether what has not come within a run cannot come after it either: these forget it, or never send it again.
+fn cannot_come(system: &str, column: Column) -> bool {
+    let forgetful = [System::BimodalList.word(), System::BroadcastKv.word()];
+    matches!(column, Column::AllS | Column::P50S | Column::P95S) && forgetful.contains(&system)
 }
 
 /// All tables, as a page of their own.
@@ -110,6 +124,10 @@ pub fn failures(rows: &[SystemRow], expectations: &[CompareExpect]) -> Vec<Strin
             row.system == expect.system.word()
                 && expect.point.as_ref().is_none_or(|point| row.point == *point)
         };
+        if !rows.iter().any(|row| is_meant(&row)) {
+            let point = expect.point.as_deref().unwrap_or("any point");
+            failures.push(format!("{}: nothing was measured at {point}", expect.system.word()));
+        }
         for row in rows.iter().filter(is_meant) {
             let value = row.value(expect.measure);
             let is_least =
@@ -133,4 +151,48 @@ pub fn failures(rows: &[SystemRow], expectations: &[CompareExpect]) -> Vec<Strin
         }
     }
     failures
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::files::from_csv;
+    use crate::units::Number;
+
+    const HEAD: &str = "point,system,nodes,runs,never,all_s,all_s_low,all_s_high,p50_s,p95_s,delivered,refused,wait_ms,\
+        bytes_per_node_s,busiest_bytes_s,datagram_max,queue_max,memory_max,diverged,overruled,probes_per_interval,\
+        known_s,known_never,graph_cut,graph_parts\n";
+
+    fn rows(rows: &[&str]) -> Vec<SystemRow> {
+        from_csv("systems.csv", &format!("{HEAD}{}\n", rows.join("\n"))).expect("rows")
+    }
+
+    #[test]
+    fn what_did_not_come_is_counted_for_its_own_column_and_is_never_only_where_it_cannot_come() {
+        let rows = rows(&[
+            "p,single-process,9,3,0,,,,,,,,,1.0,1.0,1.0,1.0,1.0,,,0.2,inf,2,,",
+            "p,central-broker,9,5,4,inf,1.0,inf,0.1,inf,0.5,,,1.0,1.0,1.0,1.0,1.0,,,,,0,,",
+            "p,bimodal-list,9,5,5,inf,1.0,inf,0.1,inf,0.5,,,1.0,1.0,1.0,1.0,1.0,,,,,0,,",
+            "p,roshi,9,5,1,12.0,1.0,inf,0.1,0.2,0.5,,,1.0,1.0,1.0,1.0,1.0,,,,,0,,",
+        ]);
+        assert_eq!(cell(&rows[0], Column::KnownS), "not within the run (in 2 of 3 runs)");
+        assert_eq!(cell(&rows[1], Column::AllS), "not within the run (in 4 of 5 runs)");
+        assert_eq!(cell(&rows[1], Column::P95S), "not within the run");
+        assert_eq!(cell(&rows[2], Column::AllS), "never (in 5 of 5 runs)");
+        assert_eq!(cell(&rows[3], Column::AllS), "12.00 s (not in 1 of 5 runs)");
+    }
+
+    #[test]
+    fn an_expectation_that_meets_no_row_fails() {
+        let rows = rows(&["p,roshi,9,5,1,12.0,1.0,inf,0.1,0.2,0.5,,,1.0,1.0,1.0,1.0,1.0,,,,,0,,"]);
+        let expect = |point: &str| CompareExpect {
+            system: System::Roshi,
+            point: Some(point.to_owned()),
+            measure: Column::AllS,
+            least: None,
+            most: Number::parse("13").ok(),
+        };
+        assert!(failures(&rows, &[expect("p")]).is_empty());
+        assert_eq!(failures(&rows, &[expect("q")]), ["roshi: nothing was measured at q"]);
+    }
 }

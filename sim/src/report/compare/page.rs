@@ -141,8 +141,8 @@ mod tests {
 
     const ROWS: &str = "point,system,nodes,runs,never,all_s,all_s_low,all_s_high,p50_s,p95_s,delivered,refused,wait_ms,\
         bytes_per_node_s,busiest_bytes_s,datagram_max,queue_max,memory_max,diverged,overruled,probes_per_interval,\
-        known_s,graph_cut,graph_parts\n\
-        10%,heck,100,5,0,1.234,1.000,2.000,0.050,1.000,1.000000,0.0,,12345.6,1.0,1400.0,5.0,9.0,,,,,,\n";
+        known_s,known_never,graph_cut,graph_parts\n\
+        10%,heck,100,5,0,1.234,1.000,2.000,0.050,1.000,1.000000,0.0,,12345.6,1.0,1400.0,5.0,9.0,,,,,0,,\n";
 
     fn filled(template: &str) -> Result<String, String> {
         let folder = tempfile::tempdir().expect("a folder");

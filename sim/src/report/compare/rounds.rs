@@ -2,11 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::figures::stroke;
 use super::rows::took_us;
 use crate::compare::outcome::{PointComparison, SystemRun};
 use crate::report::axis;
 use crate::report::decimal::Decimal;
-use crate::report::figure::{Entry, Figure, Line, Panel, Stroke};
+use crate::report::figure::{Entry, Figure, Line, Panel};
 use crate::theory::Messages;
 use crate::theory::talk::Talk;
 
@@ -111,7 +112,7 @@ pub fn figure(title: &str, rows: &[RoundRow]) -> Option<Figure> {
             };
             let points = of.filter(|row| is_long || row.round <= EACH);
             let points = points.map(|row| (place(row.round), 100.0 * row.share.0)).collect();
-            Line { points, stroke: Stroke::of_curve(number) }
+            Line { points, stroke: stroke(number, curve) }
         });
         let head = if point.is_empty() { String::new() } else { format!("{point}: ") };
         let title = format!("{head}rounds since the publication");
@@ -123,7 +124,7 @@ pub fn figure(title: &str, rows: &[RoundRow]) -> Option<Figure> {
         let y = axis::percent("nodes that have it (%)");
         Panel { height: 250, x, y, bands: Vec::new(), lines: lines.collect(), dots: Vec::new() }
     });
-    let entry = |(number, curve): (usize, &&str)| Entry::Line(Stroke::of_curve(number), (*curve).to_owned());
+    let entry = |(number, curve): (usize, &&str)| Entry::Line(stroke(number, curve), (*curve).to_owned());
     Some(Figure {
         title: title.to_owned(),
         notes: vec!["Measured: the mean over messages and runs; models: the expected share".to_owned()],

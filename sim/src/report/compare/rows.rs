@@ -3,9 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::rounds::{self, RoundRow};
+use super::store::SYSTEMS;
 use crate::compare::outcome::{Comparison, Moment, PointComparison, SystemRun};
 use crate::report::decimal::Decimal;
-use crate::report::files::{from_csv, to_csv};
+use crate::report::files::{FilesError, from_csv, to_csv};
 use crate::report::tabulate::hex;
 use crate::scenario::compare::{Column, System};
 use crate::stats::Sample;
@@ -13,7 +14,7 @@ use crate::stats::Sample;
 /// Width of a bin of the density of delivery times.
 pub const BIN_US: u64 = 5_000;
 /// Beyond this a delivery is late whatever the city; the density ends here.
-const DENSITY_END_US: u64 = 400_000;
+pub const DENSITY_END_US: u64 = 400_000;
 
 /// A row of `systems.csv`: one system at one point, medians over runs.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -62,6 +63,8 @@ pub struct SystemRow {
     pub probes_per_interval: Option<Decimal<3>>,
     /// See [`Column`].
     pub known_s: Option<Decimal<3>>,
+    /// Runs in which somebody never knew of an origin that went down.
+    pub known_never: u64,
     /// See [`Column`].
     pub graph_cut: Option<u32>,
     /// See [`Column`].
@@ -208,8 +211,10 @@ impl SystemRow {
 
 impl Tables {
     /// The rows of a comparison: points, then systems, in the order of the scenario.
-    #[must_use]
-    pub fn of(comparison: &Comparison) -> Self {
+    ///
+    /// # Errors
+    /// When a table cannot be written, which a well-formed comparison never causes.
+    pub fn of(comparison: &Comparison) -> Result<Self, FilesError> {
         let mut tables = Self::default();
         let is_one = comparison.points.len() == 1;
         for point in &comparison.points {
@@ -229,10 +234,8 @@ impl Tables {
             }
         }
         // Tables and pages show what the files hold, rounded once.
-        if let Ok(rounded) = to_csv("", &tables.systems).and_then(|text| from_csv("", &text)) {
-            tables.systems = rounded;
-        }
-        tables
+        tables.systems = from_csv(SYSTEMS, &to_csv(SYSTEMS, &tables.systems)?)?;
+        Ok(tables)
     }
 }
 
@@ -312,6 +315,7 @@ fn system_row(point: &PointComparison, system: &str, runs: &[SystemRun]) -> Syst
         overruled: median(&|run| run.overruled.map(|keys| keys as f64)).map(Decimal),
         probes_per_interval: median(&probes).map(Decimal),
         known_s: median(&|run| mean_s(&run.known_us)).map(Decimal),
+        known_never: runs.iter().filter(|run| run.known_us.contains(&None)).count() as u64,
         graph_cut: graph.and_then(|graph| graph.cut),
         graph_parts: graph.and_then(|graph| graph.parts).map(|parts| parts as u32),
     }

@@ -13,8 +13,19 @@ use crate::units::{EventRate, show_span};
 const ONLY_HECK: [&str; 4] = ["join", "leave", "copy_disk", "weigh"];
 /// What of a datagram is left for a message by each system.
 const OVERHEAD: u64 = 64;
+/// Deliveries that a run keeps the times of: 400 MB.
+const DELIVERIES_MAX: u64 = 50_000_000;
 
 impl Check<'_> {
+    /// Notes expectations of a point in a file that sweeps nothing; the points of a sweep cannot tell.
+    pub(super) fn compared_unswept(&mut self) {
+        let expectations = self.scenario.compare.iter().flat_map(|compare| &compare.expect).enumerate();
+        for (index, _) in expectations.filter(|(_, expect)| expect.point.is_some()) {
+            let key = format!("compare.expect.{index}.point");
+            self.wrong(&key, "names a point, and nothing is swept", "no `point`, or a [sweep]");
+        }
+    }
+
     pub(super) fn compare(&mut self) {
         let Some(compare) = &self.scenario.compare else { return };
         self.systems(compare);
@@ -31,6 +42,13 @@ impl Check<'_> {
         if self.scenario.workload.message_size.as_u64() > most {
             let allowed = format!("at most {most}B, so that every system has room for it in a datagram");
             self.wrong("workload.message_size", "is too large to be compared", allowed);
+        }
+        let deliveries = u64::from(compare.messages) * u64::from(self.scenario.cluster.nodes);
+        if deliveries > DELIVERIES_MAX {
+            let allowed = format!(
+                "at most {DELIVERIES_MAX} messages times nodes, each of which takes 8 bytes in a run"
+            );
+            self.wrong("compare.messages", "are too many for so many nodes", allowed);
         }
         self.compared_expectations(compare);
     }
