@@ -95,7 +95,7 @@ section! {
     pub struct CompareExpect {
         /// Of which system.
         system: System = plain(),
-        /// At which point of the sweep; without it, at each.
+        /// At which point of the sweep; without it, at each, and that is all there is where nothing is swept.
         point: Option<String> = plain(),
         /// Which measure: the median over runs.
         measure: Column = plain(),
@@ -114,7 +114,7 @@ section! {
     pub struct Compare {
         /// Which, in the order of the tables.
         systems: Vec<System> = plain(),
-        /// Messages that are published, from the end of the warm-up on.
+        /// Messages that are published, from the end of the warm-up on; times the nodes at most 50000000.
         messages: u32 = default("100").at_most("1000000"),
         /// Time between two of them.
         every: Span = default("100ms").at_least("1us"),

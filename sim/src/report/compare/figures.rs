@@ -204,3 +204,16 @@ pub fn growth(frame: &Frame, tables: &Tables) -> Option<Figure> {
         legend: legend(&systems),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn heck_looks_the_same_in_every_place_and_like_no_other_system() {
+        for number in 0..12 {
+            assert_eq!(stroke(number, "heck"), stroke(0, "heck"));
+            assert_ne!(stroke(number, "roshi"), stroke(0, "heck"));
+        }
+    }
+}

@@ -1,8 +1,8 @@
 //! A page that quotes results: a template whose braces are filled in from `systems.csv` files.
 //!
 //! `{{talk/matrix | 10% | heck | all_s}}` is a value (the point may be empty), `{{talk/matrix | all_s}}` the whole table of
-//! a measure, `{{talk/rounds | 50 % | heck | round 10}}` the share of nodes after a round, and `{{talk/owners.md}}` a whole
-//! file. What cannot be filled in is an error, so no figure on the page stands without a run behind it.
+//! a measure, `{{talk/rounds | 50 % | heck | round 10}}` the share of nodes after a round, `{{talk/cities | | heck | zone
+//! tokyo}}` the 95th percentile of what arrived in a zone in milliseconds, and `{{talk/owners.md}}` a whole file. What cannot be filled in is an error, so no figure on the page stands without a run behind it.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,8 +12,8 @@ use serde::de::DeserializeOwned;
 
 use super::markdown::{cell, table};
 use super::rounds::RoundRow;
-use super::rows::SystemRow;
-use super::store::{ROUNDS, SYSTEMS};
+use super::rows::{SystemRow, ZoneRow};
+use super::store::{ROUNDS, SYSTEMS, ZONES};
 use crate::report::files::from_csv;
 use crate::scenario::compare::Column;
 
@@ -70,6 +70,11 @@ pub fn fill(template: &str, results: &Path) -> Result<String, PageError> {
             {
                 let rows: Vec<RoundRow> = load(&folder, ROUNDS)?.map_err(|what| wrong(quoted, what))?;
                 quote_round(&rows, [point, curve, round])
+            } else if let [_, point, system, zone] = parts[..]
+                && let Some(zone) = zone.strip_prefix("zone ")
+            {
+                let rows: Vec<ZoneRow> = load(&folder, ZONES)?.map_err(|what| wrong(quoted, what))?;
+                quote_zone(&rows, [point, system, zone])
             } else {
                 if !read.contains_key(&scenario) {
                     let rows = load(&folder, SYSTEMS)?.map_err(|what| wrong(quoted, what))?;
@@ -107,6 +112,16 @@ fn quote_round(rows: &[RoundRow], [point, curve, round]: [&str; 3]) -> Result<St
         format!("names no row; there are {}, each at some rounds", curves.join(", "))
     })?;
     Ok(format!("{:.2} %", 100.0 * row.share.0))
+}
+
+fn quote_zone(rows: &[ZoneRow], [point, system, zone]: [&str; 3]) -> Result<String, String> {
+    let is_meant = |row: &&ZoneRow| row.point == point && row.system == system && row.zone == zone;
+    let row = rows.iter().find(is_meant).ok_or_else(|| {
+        let known: Vec<String> =
+            rows.iter().map(|row| format!("{} | zone {}", row.system, row.zone)).collect();
+        format!("names no row; there are {}", known.join(", "))
+    })?;
+    Ok(format!("{:.1}", row.p95_ms.0))
 }
 
 fn column(name: &str) -> Result<Column, String> {
@@ -148,6 +163,8 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         fs::create_dir_all(folder.path().join("talk/q")).expect("a folder");
         fs::write(folder.path().join("talk/q").join(SYSTEMS), ROWS).expect("written");
+        let zones = "point,system,zone,p50_ms,p95_ms,late\n,heck,tokyo,119.002,133.441,15\n";
+        fs::write(folder.path().join("talk/q").join(ZONES), zones).expect("written");
         fill(template, folder.path()).map_err(|error| error.to_string())
     }
 
@@ -156,7 +173,9 @@ mod tests {
         let page = filled("a\n{{talk/q | 10% | heck | all_s}} and {{talk/q|10%|heck|bytes_per_node_s}}.");
         assert_eq!(page, Ok("a\n1.23 s and 12,346.\n".to_owned()));
         assert!(filled("{{talk/q | delivered}}").expect("a table").contains("| heck | 100.00 % |"));
+        assert_eq!(filled("{{talk/q | | heck | zone tokyo}}"), Ok("133.4\n".to_owned()));
         for (template, what) in [
+            ("{{talk/q | | heck | zone london}}", "names no row"),
             ("\n{{talk/q | 10% | roshi | all_s}}", "line 2"),
             ("{{talk/q | 10% | heck | al_s}}", "names no measure"),
             ("{{talk/q | 10% | heck | diverged}}", "has no value"),

@@ -19,6 +19,9 @@ use crate::report::write::{NamedFile, directory_of, replace};
 /// Name of the file of one row for each system and point.
 pub const SYSTEMS: &str = "systems.csv";
 
+/// Name of the file of deliveries by zone.
+pub const ZONES: &str = "zones.csv";
+
 /// Name of the file of shares by round.
 pub const ROUNDS: &str = "rounds.csv";
 
@@ -103,7 +106,7 @@ pub fn files(comparison: &Comparison, tables: &Tables) -> Result<Vec<NamedFile>,
         files.push(named(ROUNDS, to_csv(ROUNDS, &tables.rounds)?));
     }
     if !tables.zones.is_empty() {
-        files.push(named("zones.csv", to_csv("zones.csv", &tables.zones)?));
+        files.push(named(ZONES, to_csv(ZONES, &tables.zones)?));
         files.push(named("density.csv", to_csv("density.csv", &tables.density)?));
     }
     Ok(files)
