@@ -205,6 +205,35 @@ fn a_broker_that_crashes_stops_everything_and_edge_nodes_bring_their_messages_ag
 }
 
 #[test]
+fn an_edge_node_that_comes_back_calls_the_broker_at_once() {
+    let away = "fault=[{ at = \"7s\", crash = { nodes = [5], disk = \"lost\" } }, \
+                { at = \"15s\", restart = { nodes = [5] } }]";
+    let run = run(System::CentralBroker, 1, &[away, "network.loss=0%", "compare.from=[3]"]);
+    assert_eq!(run.missing, 0);
+    // What was published at 7 s waits 8 s for the restart, and some trips of 40 ms.
+    let slowest = run.took_us.iter().map(|(_, us)| *us).max().expect("deliveries");
+    assert!((8_000_000..8_400_000).contains(&slowest), "{slowest} us");
+}
+
+#[test]
+fn a_proposal_that_is_lost_is_made_again_before_its_client_gives_up() {
+    for seed in 1..6 {
+        assert_eq!(run(System::TotalOrder, seed, &[]).refused, 0, "seed {seed}");
+    }
+}
+
+#[test]
+fn voters_that_were_cut_off_open_new_streams_instead_of_waiting_for_old_ones() {
+    let cut = "fault=[{ at = \"3s\", partition = { sides = [[0, 1, 2], \"rest\"], lasts = \"60s\" } }]";
+    let sets = [cut, "compare.from=[1]", "network.loss=0%", "run.duration=\"150s\""];
+    let run = run(System::TotalOrder, 2, &sets);
+    assert_eq!(run.missing, 0);
+    // The heal is 58 s after the first message; the old streams would try again 102 s after the cut.
+    let slowest = run.took_us.iter().map(|(_, us)| *us).max().expect("deliveries");
+    assert!(slowest < 70_000_000, "{slowest} us");
+}
+
+#[test]
 fn naive_checkers_load_origins_as_their_numbers_say() {
     let sets = ["checks={ interval = \"5s\" }", "cluster.origins=7", "compare.messages=0", "network.loss=0%"];
     // 35 s after the warm-up are seven intervals.
