@@ -152,6 +152,8 @@ pub struct Config {
     /// Requests per repair interval, beyond the round's, that a gap in a writer's sequence may cause. 1 unless
     /// set.
     pub gap_asks: u32,
+    /// How many further requests go out in a round after one whose answers were not enough. 7 unless set.
+    pub catch_up_asks: u32,
     /// Time between two heartbeats of freshness; unset: max(18 s, members × 20 ms).
     pub heartbeat: Option<Span>,
     /// Bytes of heartbeats that ride on each datagram. 0 to 1,000; 320 unless set.
@@ -212,6 +214,7 @@ impl Default for Config {
             reply_budget: 256 * 1024,
             digest: true,
             gap_asks: 1,
+            catch_up_asks: 7,
             heartbeat: None,
             beat_bytes: 320,
             retention: Retention { age: Span::from_secs(24 * 3_600), bytes: 64 * 1024 * 1024 },
@@ -280,6 +283,7 @@ impl Config {
             ("reply_bytes", self.reply_bytes.into(), 200, 65_000),
             ("reply_budget", self.reply_budget.into(), 2_000, u32::MAX.into()),
             ("gap_asks", self.gap_asks.into(), 0, 64),
+            ("catch_up_asks", self.catch_up_asks.into(), 0, 64),
             ("beat_bytes", self.beat_bytes.into(), 0, 1_000),
             span("heartbeat", self.heartbeat.unwrap_or(Span::from_secs(10)), ms(100), day_us),
             span("log_retention", self.retention.age, ms(1), 365 * day_us),

@@ -167,6 +167,10 @@ mutants! {
     LeaveBeatenClaims,
     /// A claim whose origin was edited or removed is not released where that has not arrived.
     LeaveRemovedClaims,
+    /// Any own claim that stands counts as following what was claimed of whichever generation.
+    FollowOneGeneration,
+    /// A claim of a generation that does not count is left as it is.
+    LeaveOtherGenerations,
     /// An origin that is edited and then lost, before it was claimed anew, is not released.
     ForgetClaimsBeforeEdit,
     /// An origin that was lost while it was being handed over still counts as being so.

@@ -250,13 +250,12 @@ impl Checker {
         }
         self.base_rate = self.base_rate.saturating_sub(rate_of(origin.policy.interval));
         self.base_rate = self.base_rate.saturating_add(rate_of(policy.interval));
-        origin.policy = policy.clone();
+        origin.edit(policy, self.limits.grace);
+        if self.limits.planted.is(Mutant::ForgetClaimsBeforeEdit) {
+            origin.claimed_before = None;
+        }
         origin.draining = draining;
-        let forgets = self.limits.planted.is(Mutant::ForgetClaimsBeforeEdit);
-        origin.claimed_before = origin.stands().filter(|_| !forgets);
-        origin.claimed = None;
         origin.is_contested = false;
-        origin.owes_late = false;
         origin.started = None;
         if !self.limits.planted.is(Mutant::KeepBackOff) {
             (origin.contradicted, origin.unanswered, origin.ask_after) = (0, 0, Time::ZERO);
@@ -324,6 +323,15 @@ impl Checker {
             && !self.limits.planted.is(Mutant::LoseWithoutRelease)
         {
             self.owed.push_back(Owed::Released(origin.name, state));
+        }
+    }
+
+    /// A claim of this node stands no more here, and may elsewhere: of an origin that is not checked here any more it is to
+    /// be released.
+    pub fn released_elsewhere(&mut self, name: &Name, state: HealthState) {
+        let is_owed = matches!(self.owed.back(), Some(Owed::Released(owed, _)) if owed == name);
+        if !self.checks(name) && !is_owed {
+            self.owed.push_back(Owed::Released(name.clone(), state));
         }
     }
 

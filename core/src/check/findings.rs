@@ -250,8 +250,7 @@ impl Checker {
             self.claim_news(slot, now, actions);
         }
         let Some(origin) = &mut self.origins[slot as usize] else { return };
-        let is_held = origin.claimed.is_some_and(|(_, hold)| hold == Hold::Held);
-        if is_held && !origin.owes_late && now >= origin.told + origin.patience(grace) {
+        if now >= origin.late(grace) {
             origin.owes_late = true;
             origin.on_schedule = false;
             if !self.limits.planted.is(Mutant::NeverLate) {
@@ -267,9 +266,7 @@ impl Checker {
         let Some(origin) = &self.origins[slot as usize] else { return };
         let lost = origin.started.map_or(Time::NEVER, |started| given_up(started, &origin.policy, grace));
         let decided = self.rounds.get(&slot).map_or(Time::NEVER, |round| round.deadline);
-        let is_held = origin.claimed.is_some_and(|(_, hold)| hold == Hold::Held) && !origin.owes_late;
-        let late = if is_held { origin.told + origin.patience(grace) } else { Time::NEVER };
-        self.deadlines.set(slot, lost.min(decided).min(late));
+        self.deadlines.set(slot, lost.min(decided).min(origin.late(grace)));
     }
 
     /// Claims what an origin is now, if it is not what was claimed last.
@@ -336,7 +333,10 @@ impl Checker {
                     && let Some(origin) = &mut self.origins[slot as usize]
                 {
                     origin.owes_late = false;
-                    origin.claimed = Some((finding.state, finding.hold));
+                    origin.claimed_before = None;
+                    if origin.claimed.is_some() {
+                        origin.claimed = Some((finding.state, finding.hold));
+                    }
                 }
                 actions.push(Action::Claim(finding));
             }
@@ -344,11 +344,12 @@ impl Checker {
         }
     }
 
-    /// That an origin is late, unless it has been checked meanwhile.
+    /// That an origin is late, unless it has been checked meanwhile. What was claimed before an edit is not vouched for any
+    /// more; of the origin as it is now nothing was claimed yet.
     fn late(&self, slot: u32, name: &Name) -> Option<Finding> {
         let origin = self.origins.get(slot as usize)?.as_ref()?;
-        let (state, _) = origin.claimed.filter(|_| origin.owes_late && origin.name == *name)?;
-        Some(origin.finding(state, Hold::Late))
+        let state = origin.stands().filter(|_| origin.owes_late && origin.name == *name)?;
+        Some(origin.finding(state, if origin.claimed.is_some() { Hold::Late } else { Hold::Released }))
     }
 
     /// That an origin is released, unless it has come back and was claimed anew.

@@ -11,6 +11,15 @@ use crate::probe::Reply;
 use crate::time::{Span, Time};
 use alloc::sync::Arc;
 
+/// What was claimed of an origin before an edit.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
+pub(super) struct Before {
+    pub(super) state: HealthState,
+    /// When that is late, by the policy of that time.
+    pub(super) late: Time,
+}
+
 /// Everything that a checker keeps of an origin.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
@@ -30,7 +39,7 @@ pub(super) struct Origin {
     pub(super) claimed: Option<(HealthState, Hold)>,
     /// What it had claimed before an edit after which it has claimed nothing yet: that stands where the edit has not
     /// arrived.
-    pub(super) claimed_before: Option<HealthState>,
+    pub(super) claimed_before: Option<Before>,
     /// Whether the last check and the one to come keep the schedule; told only once it was checked.
     pub(super) on_schedule: bool,
     /// Whether a claim that it is late waits to be made.
@@ -65,7 +74,27 @@ impl Origin {
 
     /// What claims of this node may say of it, here or elsewhere.
     pub(super) fn stands(&self) -> Option<HealthState> {
-        self.claimed.map(|(state, _)| state).or(self.claimed_before)
+        self.claimed.map(|(state, _)| state).or(self.claimed_before.map(|before| before.state))
+    }
+
+    /// When this node would have to say that it is late: of what it claims, or claimed before an edit.
+    pub(super) fn late(&self, grace: Span) -> Time {
+        match (self.claimed, self.claimed_before) {
+            _ if self.owes_late => Time::NEVER,
+            (Some((_, Hold::Held)), _) => self.told + self.patience(grace),
+            (None, Some(before)) => before.late,
+            _ => Time::NEVER,
+        }
+    }
+
+    /// The entry of the origin was edited: from now on another policy counts, and what was claimed was claimed before.
+    pub(super) fn edit(&mut self, policy: &Arc<Policy>, grace: Span) {
+        if let Some((state, hold)) = self.claimed.take() {
+            let late = if hold == Hold::Held { self.told + self.patience(grace) } else { Time::NEVER };
+            self.claimed_before = Some(Before { state, late });
+        }
+        self.owes_late = false;
+        self.policy = policy.clone();
     }
 
     /// What users are told: an operator who drains overrules everything but an outage.

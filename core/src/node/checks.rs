@@ -2,9 +2,9 @@
 
 use super::Node;
 use super::confirm::Asks;
-use crate::check::{Action, Checker, Finding as Found};
+use crate::check::{Action, Checker};
 use crate::effects::{Effects, Phase};
-use crate::entry::{Ballot, Body, Claim, Confirmation, Entry, HealthState, Hold, Minted, Scope};
+use crate::entry::{Body, Claim, Entry, HealthState, Hold, Minted, Scope};
 use crate::id::{Name, NodeId, Store};
 use crate::limits::Limits;
 use crate::member::Member;
@@ -13,7 +13,7 @@ use crate::ownership::{Assignment, Eligible, Moved, Owners};
 use crate::packet::Question;
 use crate::policy::Policy;
 use crate::probe::{Probe, ProbeOutcome};
-use crate::state::{Change, Finding};
+use crate::state::Change;
 use crate::time::Time;
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
@@ -37,22 +37,13 @@ pub(super) struct Checks {
     handing: BTreeMap<Name, Time>,
     /// No later than the first of these times.
     handing_over: Time,
-    /// Own claims that stand here no more and that this node has not followed by another one.
-    elsewhere: BTreeMap<Name, Elsewhere>,
+    /// Own claims that stand here no more, by origin and generation, and that no own claim has followed.
+    pub(super) elsewhere: BTreeMap<(Name, Minted), Claim>,
     pub(super) asks: Asks,
     news: Vec<News>,
     pub(super) actions: Vec<Action>,
     /// When something is due.
     due: Time,
-}
-
-/// An own claim that stands here no more, as another's took its place or as its generation was replaced or removed.
-/// Where that has not arrived it stands, and this node's heartbeats vouch for it.
-#[derive(Clone, Copy, Debug)]
-#[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
-pub(super) struct Elsewhere {
-    generation: Minted,
-    ballot: Ballot,
 }
 
 /// What a step has changed that matters here.
@@ -209,14 +200,6 @@ impl Node {
         let over = checks.handing_over;
         checks.due = checks.checker.next_wake().min(checks.asks.next_wake()).min(held).min(over);
         self.checks = Some(checks);
-    }
-
-    /// Own claims that gave way here and may stand elsewhere.
-    pub(super) fn claims_elsewhere(&mut self) -> Vec<(Scope, Name, Elsewhere)> {
-        let Some(checks) = &mut self.checks else { return Vec::new() };
-        let scope = checks.assignment.scope();
-        let elsewhere = core::mem::take(&mut checks.elsewhere);
-        elsewhere.into_iter().map(|(origin, claim)| (scope, origin, claim)).collect()
     }
 
     /// This node lives on under another boot: nothing that it claimed is its own any more.
@@ -420,22 +403,6 @@ impl Node {
         }
     }
 
-    /// A claim of this node stands no more: it gave way to another one, of itself or of someone else, or was one about a
-    /// generation of the origin that is gone.
-    fn note_elsewhere(&self, checks: &mut Checks, entry: &Entry) {
-        let Some(claim) = entry.claim() else { return };
-        let standing = self.state.claim(claim.scope, &claim.origin);
-        let is_followed = standing.is_some_and(|standing| standing.ballot.writer == self.me);
-        let is_gone = standing.is_none_or(|standing| standing.generation != claim.generation);
-        let is_left = is_gone && self.config.planted.is(Mutant::LeaveRemovedClaims);
-        // A claim of a life before this one, dropped in the step in which this one began, is not this life's to follow.
-        let is_own = claim.ballot.writer == self.me;
-        if is_own && claim.hold != Hold::Released && !is_followed && !is_left {
-            let Claim { generation, ballot, .. } = *claim;
-            checks.elsewhere.insert(claim.origin.clone(), Elsewhere { generation, ballot });
-        }
-    }
-
     fn act(&mut self, checks: &mut Checks, now: Time, effects: &mut Effects) {
         // Something may follow at once, as where nobody can be asked.
         while !checks.actions.is_empty() {
@@ -462,71 +429,9 @@ impl Node {
                     let answer = Question { origin, generation: Some(generation), down };
                     self.confirm(to, round, answer, effects);
                 }
-                Action::Claim(found) => self.claim(checks, found, now, effects),
+                Action::Claim(found) => self.claim(checks, &found, now, effects),
             }
         }
-    }
-
-    /// Turns what the checker found into a claim. The owner's takes the place of any other. That something is late or
-    /// not checked any more is said of one's own claim alone; where another's stands here or the origin was edited or
-    /// removed, the own one may still stand elsewhere, and it is said of that.
-    fn claim(&mut self, checks: &mut Checks, found: Found, now: Time, effects: &mut Effects) {
-        let is_known = self.state.read(Store::Registry, &found.origin).is_some();
-        if !is_known && found.hold != Hold::Released {
-            return;
-        }
-        let scope = checks.assignment.scope();
-        let standing = self.state.claim(scope, &found.origin);
-        let others = standing.filter(|claim| claim.ballot.writer != self.me);
-        let takes_over = match (found.hold, others) {
-            (Hold::Released, None) => standing.is_some_and(|claim| claim.hold != Hold::Released),
-            (_, None) | (Hold::Held, _) => true,
-            (Hold::Released, Some(_)) => self.config.planted.is(Mutant::ReleaseOthers),
-            (Hold::Late, Some(claim)) => {
-                let writer = self.members.get(claim.ballot.writer.node);
-                let insists = self.config.planted.is(Mutant::LateTakesOver);
-                insists || claim.hold != Hold::Held || !writer.is_some_and(|writer| self.counts(writer, now))
-            }
-        };
-        let carried = standing.filter(|claim| claim.state == found.state);
-        let carried = carried.filter(|_| !self.config.planted.is(Mutant::ForgetConfirmation));
-        let is_confirmed = found.confirmation != Confirmation::default();
-        let confirmation = if is_confirmed {
-            found.confirmation
-        } else {
-            carried.map_or(found.confirmation, |claim| claim.confirmation)
-        };
-        let cause = found.cause.or(carried.and_then(|claim| claim.cause));
-        let finding =
-            Finding { confirmation, cause, ..self.finding(scope, &found.origin, found.state, found.hold) };
-        if takes_over {
-            checks.elsewhere.remove(&found.origin);
-            self.state.claim_health(self.me, &finding, now, &mut self.changes);
-            self.learned_here(now, effects);
-        } else if let Some(elsewhere) = checks.elsewhere.remove(&found.origin)
-            && !self.config.planted.is(Mutant::LeaveBeatenClaims)
-        {
-            let elsewhere = self.follow_up(&finding, elsewhere, now, effects);
-            if found.hold != Hold::Released {
-                checks.elsewhere.insert(found.origin, elsewhere);
-            }
-        }
-    }
-
-    /// Follows a claim of this node that stands here no more by one that says that it is not vouched for. Heartbeats
-    /// count it, so they vouch for the earlier one no more where it has not arrived.
-    pub(super) fn follow_up(
-        &mut self,
-        finding: &Finding,
-        Elsewhere { generation, ballot }: Elsewhere,
-        now: Time,
-        effects: &mut Effects,
-    ) -> Elsewhere {
-        let ballot = Ballot { sequence: ballot.sequence + 1, ..ballot };
-        let entry = self.state.follow_claim(finding, generation, ballot, now, &mut self.changes);
-        self.send_off(&entry, now, effects);
-        self.learned_here(now, effects);
-        Elsewhere { generation, ballot }
     }
 }
 

@@ -1,16 +1,13 @@
-//! What clients ask for, and what checks find.
+//! What clients ask for.
 
 use super::Node;
 use crate::effects::{Effects, Event, Phase, Refusal};
-use crate::entry::{Confirmation, HealthState, Hold, Scope, TARGET_LIMIT, VALUE_LIMIT};
-use crate::id::{Addr, Dot, Name, Store};
-use crate::input::{Command, Verdict};
+use crate::entry::{TARGET_LIMIT, VALUE_LIMIT};
+use crate::id::{Addr, Dot, Store};
+use crate::input::Command;
 use crate::mutant::Mutant;
-use crate::ownership::rendezvous_hash;
-use crate::state::Finding;
 use crate::time::Time;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 
 impl Node {
     pub(super) fn command(&mut self, token: u64, command: &Command, now: Time, effects: &mut Effects) {
@@ -112,58 +109,6 @@ impl Node {
         self.finish_join(Phase::Leaving, now, effects);
         self.say_goodbye(now, effects);
         self.fence_at = Time::NEVER;
-    }
-
-    /// Says of everything that this node claims that it vouches for it no more.
-    pub(super) fn release_all(&mut self, now: Time, effects: &mut Effects) {
-        let me = self.me;
-        let own: Vec<(Scope, Name, HealthState)> = self
-            .state
-            .entries_of(Store::Health)
-            .filter(|entry| self.is_own(entry))
-            .filter_map(|entry| entry.claim())
-            .map(|claim| (claim.scope, claim.origin.clone(), claim.state))
-            .collect();
-        for (scope, origin, state) in own {
-            let finding = self.finding(scope, &origin, state, Hold::Released);
-            self.state.claim_health(me, &finding, now, &mut self.changes);
-        }
-        self.learned_here(now, effects);
-        for (scope, origin, elsewhere) in self.claims_elsewhere() {
-            let state = self.state.claim(scope, &origin).map_or(HealthState::Unknown, |claim| claim.state);
-            let finding = self.finding(scope, &origin, state, Hold::Released);
-            self.follow_up(&finding, elsewhere, now, effects);
-        }
-    }
-
-    pub(super) fn finding(&self, scope: Scope, origin: &Name, state: HealthState, hold: Hold) -> Finding {
-        let rank = rendezvous_hash(origin, &self.identity.name);
-        Finding {
-            scope,
-            origin: origin.clone(),
-            rank,
-            state,
-            hold,
-            confirmation: Confirmation::default(),
-            cause: None,
-        }
-    }
-
-    /// Somebody beside the node has checked an origin. It becomes a claim when it says something new, or when another
-    /// node or another life of this one holds the origin; otherwise the heartbeat vouches for the claim that stands.
-    pub(super) fn told(&mut self, verdict: &Verdict, now: Time, effects: &mut Effects) {
-        if self.phase != Phase::Serving {
-            return;
-        }
-        let stands = self.state.claim(verdict.scope, &verdict.origin).is_some_and(|claim| {
-            claim.ballot.writer == self.me && claim.state == verdict.state && claim.hold == verdict.hold
-        });
-        if stands {
-            return;
-        }
-        let finding = self.finding(verdict.scope, &verdict.origin, verdict.state, verdict.hold);
-        self.state.claim_health(self.me, &finding, now, &mut self.changes);
-        self.learned_here(now, effects);
     }
 }
 

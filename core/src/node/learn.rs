@@ -6,6 +6,7 @@ use crate::entry::Entry;
 use crate::id::{Dot, Writer};
 use crate::mutant::Mutant;
 use crate::packet::{Carried, LaneAnswer, PacketKind};
+use crate::repair::is_current;
 use crate::state::Change;
 use crate::time::{Span, Time};
 use alloc::sync::Arc;
@@ -30,8 +31,16 @@ impl Node {
     /// Writes an own entry to disk and sends it to everyone, though it changes nothing here.
     pub(super) fn send_off(&mut self, entry: &Arc<Entry>, now: Time, effects: &mut Effects) {
         self.outbox.push(entry, &self.config);
+        self.recents.push(entry.clone(), self.rumour_sends());
         let carried = Carried { entry: entry.clone(), age: Span::ZERO };
         self.journal.write(Record::Entry { at: now, carried }, effects);
+    }
+
+    /// Hands on what is no news here, but may be needed elsewhere: heartbeats of its writer wait for it.
+    pub(super) fn pass_on(&mut self, entry: &Arc<Entry>, kind: PacketKind) {
+        if kind != PacketKind::SyncAnswer && is_current(&self.state, entry) {
+            self.recents.push(entry.clone(), self.rumour_sends());
+        }
     }
 
     /// Turns what a peer brought into events and rumours. What came by stream is old and is not passed on.

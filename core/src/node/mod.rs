@@ -3,6 +3,7 @@
 #[cfg(feature = "recording")]
 mod checkpoint;
 mod checks;
+mod claims;
 mod command;
 mod confirm;
 mod fence;
@@ -288,7 +289,11 @@ impl Node {
     /// When to step with `Timeout`, and why.
     #[must_use]
     pub fn next_wake(&self) -> (Time, Wake) {
-        let repair = if self.phase == Phase::Joining { Time::NEVER } else { self.repair.next_round };
+        let repair = if self.phase == Phase::Joining {
+            Time::NEVER
+        } else {
+            self.repair.next_round.min(self.repair.next_catch_up())
+        };
         let serving = |wake| if self.phase == Phase::Serving { wake } else { Time::NEVER };
         let wakes = [
             (repair, Wake::Repair),

@@ -2,7 +2,7 @@
 
 use super::{Node, repair_local, sync_local};
 use crate::broadcast::relay;
-use crate::codec::{SECTION_OVERHEAD, packet_len};
+use crate::codec::{SECTION_OVERHEAD, carried_len, packet_len};
 use crate::effects::{Effects, Event, Phase, Rejected, StreamEffect};
 use crate::entry::Body;
 use crate::heartbeat::Heartbeats;
@@ -112,8 +112,11 @@ impl Node {
     }
 
     fn replied(&mut self, from: Addr, packet: &Packet, now: Time, effects: &mut Effects) {
+        let before = self.state.hash();
         self.take_in(packet, now, effects);
         self.heard_answer(packet, now, effects);
+        let brought: usize = packet.entries.iter().map(carried_len).sum();
+        let is_full = brought >= self.config.reply_bytes as usize / 2 && self.state.hash() != before;
         if !self.repair.replied(packet, repair_local!(self, now)) {
             effects.events.push(Event::Rejected(Rejected::LateReply));
             return;
@@ -125,6 +128,9 @@ impl Node {
                 self.finish_join(Phase::Synced, now, effects);
             }
             return;
+        }
+        if !packet.agrees && (is_full || self.repair.has_unlisted()) {
+            self.repair.note_more();
         }
         let too_large = !packet.agrees && self.repair.take_too_large();
         let waits = !packet.agrees && self.is_fence_overdue(now);
@@ -162,6 +168,7 @@ impl Node {
                 // else there is: a joined shard may count on it.
                 Applied::Known if (self.state.hash(), progress(&self.state)) != known => {
                     self.keep(carried, now, effects);
+                    self.pass_on(&carried.entry, packet.kind);
                 }
                 Applied::Known => {}
             }

@@ -71,6 +71,18 @@ impl Node {
                 let nonce = self.request(peer, now, effects);
                 self.expect_answer(node, nonce, now);
             }
+        } else if self.phase != Phase::Joining && self.repair.take_catch_up(&self.config, now) {
+            self.catch_up(now, effects);
+        }
+    }
+
+    /// Asks one more in this round. Whether members live is found out by the one request that begins it: its rate is what
+    /// their silence is measured by.
+    fn catch_up(&mut self, now: Time, effects: &mut Effects) {
+        let ahead = self.repair.take_ahead();
+        let any = || self.members.random_peer(self.me.node, &mut self.rng).map(|peer| peer.addr);
+        if let Some(peer) = ahead.or_else(any) {
+            self.request(peer, now, effects);
         }
     }
 

@@ -6,11 +6,13 @@
 //! of the shards in which a difference has lasted. The reply brings from differing groups what the filter does
 //! not name, and answers windows completely where that fits.
 
+mod catch_up;
 mod loss;
 mod member_list;
 mod reply;
 mod request;
 
+use catch_up::CatchUp;
 pub use loss::LossMeter;
 pub use member_list::{MemberRepair, differing_members};
 pub use reply::{Local, ReplyScratch, fill_reply, is_current};
@@ -67,7 +69,10 @@ pub struct Repair {
     followed_ahead: bool,
     /// A suspect shard has more lanes than a request can list.
     too_large: bool,
+    /// The last request could not list all suspect shards.
+    has_unlisted: bool,
     gap_asks_left: u32,
+    catch_up: CatchUp,
     reply_bytes_left: u32,
     /// What replies to nodes that are no members may still cost in this round.
     join_bytes_left: u32,
@@ -99,7 +104,9 @@ impl Repair {
             ahead: None,
             followed_ahead: false,
             too_large: false,
+            has_unlisted: false,
             gap_asks_left: config.gap_asks,
+            catch_up: CatchUp::default(),
             reply_bytes_left: config.reply_budget,
             join_bytes_left: config.reply_budget / JOIN_SHARE,
             members: MemberRepair::default(),
@@ -123,6 +130,7 @@ impl Repair {
         self.gap_asks_left = config.gap_asks;
         self.reply_bytes_left = config.reply_budget;
         self.join_bytes_left = config.reply_budget / JOIN_SHARE;
+        self.catch_up.begin_round(config, now);
         self.next_round += config.repair_interval;
         if self.next_round <= now {
             // The node slept over whole rounds: it does not make up for them.
@@ -135,6 +143,28 @@ impl Repair {
         let granted = self.gap_asks_left > 0;
         self.gap_asks_left -= granted as u32;
         granted
+    }
+
+    /// Whether the last request could not list all shards in which a difference lasts.
+    #[must_use]
+    pub const fn has_unlisted(&self) -> bool {
+        self.has_unlisted
+    }
+
+    /// Notes that an answer brought as much as it could, or that a request could not list all that differs.
+    pub fn note_more(&mut self) {
+        self.catch_up.note_more();
+    }
+
+    /// When the next request is due beside those that begin a round.
+    #[must_use]
+    pub const fn next_catch_up(&self) -> Time {
+        self.catch_up.next()
+    }
+
+    /// Takes such a request if it is due.
+    pub fn take_catch_up(&mut self, config: &Config, now: Time) -> bool {
+        self.catch_up.take(config, now)
     }
 
     /// The room that a reply may fill, of the room that it could have: all of it or nothing, because a shard that
@@ -180,6 +210,7 @@ impl Repair {
         if reply.agrees {
             // Of that hash, whatever this node has learned since it asked.
             self.agreed_hash = Some(reply.hash);
+            self.catch_up.stop();
             self.suspects = 0;
             self.lasting_groups = 0;
             self.last_mismatch = 0;

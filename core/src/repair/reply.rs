@@ -4,7 +4,7 @@ use super::member_list::member_groups;
 use super::{groups, unequal};
 use crate::codec::{SECTION_OVERHEAD, answer_lane_len, carried_len, packet_len};
 use crate::config::Config;
-use crate::entry::Entry;
+use crate::entry::{Entry, Hold};
 use crate::id::Store;
 use crate::member::Members;
 use crate::mutant::Mutant;
@@ -179,8 +179,10 @@ impl Filler<'_> {
     }
 }
 
-/// Whether an entry still says something: it is live, or a removal, which lives only in what it superseded.
+/// Whether an entry still says something: it is live, or a removal, which lives only in what it superseded, or the release of
+/// a claim that may stand elsewhere.
 #[must_use]
 pub fn is_current(state: &State, entry: &Entry) -> bool {
-    entry.body.is_removal() || state.entry(&entry.dot).is_some()
+    let is_release = entry.claim().is_some_and(|claim| claim.hold == Hold::Released);
+    is_release || entry.body.is_removal() || state.entry(&entry.dot).is_some()
 }

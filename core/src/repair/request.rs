@@ -37,6 +37,7 @@ pub fn fill_request(repair: &mut Repair, local: Local<'_>, rng: &mut Stream, pac
     let early = repair.early.iter().take(EARLY_LIMIT);
     packet.filter.extend(early.map(|dot| filter_hash(dot, packet.nonce)));
     repair.members.list(members, config, packet);
+    repair.has_unlisted = false;
     if repair.suspects != 0 {
         let room = config.room() as usize;
         let left = room.saturating_sub(packet_len(packet) + SECTION_OVERHEAD);
@@ -47,6 +48,7 @@ pub fn fill_request(repair: &mut Repair, local: Local<'_>, rng: &mut Stream, pac
 /// Lists suspect shards from a rotating start, whole shards only, as many as fit.
 fn fill_windows(repair: &mut Repair, state: &State, bytes: usize, packet: &mut Packet) {
     let (start, first) = (repair.window_start, repair.first_window.take());
+    let mut unlisted = false;
     let mut left = bytes;
     if let Some(shard) = first {
         match add_window(shard, state, left, packet) {
@@ -66,6 +68,7 @@ fn fill_windows(repair: &mut Repair, state: &State, bytes: usize, packet: &mut P
                 repair.too_large = !repair.planted.is(Mutant::NoStreamForLargeShard);
                 repair.window_start = shard.0.wrapping_add(1);
             }
+            unlisted = true;
             break;
         };
         left -= len;
@@ -73,6 +76,7 @@ fn fill_windows(repair: &mut Repair, state: &State, bytes: usize, packet: &mut P
             repair.window_start = shard.0.wrapping_add(1);
         }
     }
+    repair.has_unlisted = unlisted;
 }
 
 /// Lists a shard if it takes at most `room` bytes; gives the bytes that it takes.

@@ -159,29 +159,19 @@ impl State {
         Some(self.mint(writer, Superseded::new(), Body::Claim(claim), now, changes))
     }
 
-    /// Says `finding` in the place of an own claim that stands here no more, as another's has taken its place or as its
-    /// generation is gone: the entry with this ballot, which changes nothing where that has arrived.
+    /// Says again what a claim says, with another `hold`: the claim of the same writer that follows it. It changes nothing
+    /// where that claim stands no more, as another's has taken its place or as its generation is gone.
     pub fn follow_claim(
         &mut self,
-        finding: &Finding,
-        generation: Minted,
-        ballot: Ballot,
+        claim: &Claim,
+        hold: Hold,
         now: Time,
         changes: &mut Vec<Change>,
-    ) -> Arc<Entry> {
-        let claim = Claim {
-            scope: finding.scope,
-            origin: finding.origin.clone(),
-            generation,
-            ballot,
-            hold: finding.hold,
-            state: finding.state,
-            previous: finding.state,
-            since: now,
-            confirmation: finding.confirmation,
-            cause: finding.cause,
-        };
-        self.mint(ballot.writer, Superseded::new(), Body::Claim(claim), now, changes)
+    ) -> (Arc<Entry>, Claim) {
+        let sequence = (claim.ballot.sequence + 1).min(NUMBER_LIMIT);
+        let again = Claim { ballot: Ballot { sequence, ..claim.ballot }, hold, ..claim.clone() };
+        let body = Body::Claim(again.clone());
+        (self.mint(claim.ballot.writer, Superseded::new(), body, now, changes), again)
     }
 }
 

@@ -2,9 +2,9 @@
 
 use crate::law::Law;
 use crate::{
-    assignment, claims, confirmers, deltas, detectors, exhaustive, fences, freshness, handover, heartbeats,
-    holders, honesty, intervals, join, joining, lists, log, membership, outages, owners, repair, schedule,
-    steps, streams, verdicts,
+    assignment, claims, confirmers, deltas, detectors, exhaustive, fences, freshness, generations, handover,
+    heartbeats, holders, honesty, intervals, join, joining, lists, log, membership, outages, owners, repair,
+    schedule, steps, streams, verdicts,
 };
 use heck_core::mutant::Mutant;
 
@@ -109,6 +109,8 @@ const KILLERS: &[(Mutant, Law)] = &[
     (Mutant::LeaveBeatenClaims, owners::HONEST_AGES),
     (Mutant::LeaveRemovedClaims, handover::EDITED_AND_REMOVED),
     (Mutant::ForgetClaimsBeforeEdit, handover::EDITED_AND_REMOVED),
+    (Mutant::LeaveOtherGenerations, generations::ONE_COUNTS),
+    (Mutant::FollowOneGeneration, generations::MISSED_BETWEEN),
     (Mutant::AskNobody, owners::CONFIRMERS_DECIDE),
     (Mutant::ForgetLostWhileHanding, handover::SWITCHED_WHILE_HANDED),
     (Mutant::MissReleaseWhileHanding, handover::RELEASED_WHILE_HANDED),

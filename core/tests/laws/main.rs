@@ -12,6 +12,7 @@ mod exhaustive;
 mod fences;
 mod fleet;
 mod freshness;
+mod generations;
 mod handover;
 mod heartbeats;
 mod holders;

@@ -86,6 +86,7 @@ section! {
         digest: bool = default("true"),
         /// Requests in a repair interval, beyond the round's, that a gap in a writer's sequence may cause.
         gap_asks: u32 = default("1").at_most("64"),
+        catch_up_asks: u32 = default("7").at_most("64"),
         /// Time between two heartbeats of freshness; without it max(18 s, nodes × 20 ms).
         heartbeat: Option<Span> = plain().at_least("100ms").at_most("1d"),
         /// Bytes of heartbeats that ride on each datagram.
@@ -168,6 +169,7 @@ impl Protocol {
             reply_budget: bytes(self.reply_budget),
             digest: self.digest,
             gap_asks: self.gap_asks,
+            catch_up_asks: self.catch_up_asks,
             heartbeat: self.heartbeat,
             beat_bytes: bytes(self.beat_bytes),
             retention: Retention { age: self.log_retention, bytes: self.log_bytes.as_u64() },
