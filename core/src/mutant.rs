@@ -119,6 +119,8 @@ mutants! {
     KeepName,
     /// Who leaves says so of whoever else lives under its name, too.
     LeaveForTwo,
+    /// News of the address that a node had before is taken for a copy of its disk.
+    TakeOldAddressForCopy,
     /// Who takes another name while it leaves tells nobody, so that what it still has to hand on is not taken.
     LeaveAsStranger,
     /// Whoever was taken from the list enters it again by old news.

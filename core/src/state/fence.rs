@@ -292,7 +292,10 @@ impl State {
             } else if let Some(name) = old.body.map_name() {
                 let claims = self.claims_of(name, Minted::from(old.dot));
                 let replaced = Superseded::from_iter([Replaced::from(&**old)]);
-                let again = self.mint(me, replaced, old.body.clone(), now, changes);
+                let again = self.next_entry(me, replaced, old.body.clone());
+                // What a later version appended is part of what is rescued.
+                let again = Arc::new(Entry::clone(&again).with_appended(old.appended()));
+                self.apply(&Carried { entry: again.clone(), age: Span::ZERO }, now, changes);
                 for claim in claims {
                     let generation = Minted::from(again.dot);
                     self.carry_claim(me, &claim, generation, claim.ballot.epoch, now, changes);
@@ -304,5 +307,32 @@ impl State {
     /// The live entries of a lane within a range of counters.
     pub(super) fn live_in(&self, lane: Lane, range: Range) -> impl Iterator<Item = (&Dot, &Arc<Entry>)> {
         self.live.range(dots(lane, range))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entry::Body;
+    use crate::mutant::Planted;
+    use crate::state::{Retention, StateBase};
+
+    #[test]
+    fn what_is_rescued_keeps_what_a_later_version_appended() {
+        let mut state = State::new(
+            &StateBase::default(),
+            Retention { age: Span::from_secs(60), bytes: u64::MAX },
+            Planted::NONE,
+        );
+        let past = Writer { node: NodeId(1), boot: Boot(1) };
+        let me = Writer { node: NodeId(2), boot: Boot(1) };
+        let name = Name::new("k").expect("a name");
+        let body = Body::Key { name: name.clone(), value: [1].as_slice().into() };
+        let old = Arc::new(Entry::new(past, 1, 1, Superseded::new(), body).with_appended(&[7, 7]));
+        let mut changes = Vec::new();
+        state.apply(&Carried { entry: old.clone(), age: Span::ZERO }, Time(1), &mut changes);
+        state.rescue(me, &[old], Time(2), &mut changes);
+        let again = state.read(Store::Keys, &name).expect("it was written again");
+        assert_eq!((again.dot.lane.writer, again.appended()), (me, [7, 7].as_slice()));
     }
 }

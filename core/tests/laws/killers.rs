@@ -16,6 +16,7 @@ const KILLERS: &[(Mutant, Law)] = &[
     (Mutant::ForgetRefutation, membership::PARTITIONS_HEAL),
     (Mutant::TrustSleep, outages::SLEEP_IS_NOT_SILENCE),
     (Mutant::KeepName, membership::COPIES_PART),
+    (Mutant::TakeOldAddressForCopy, membership::MOVED_IS_NO_COPY),
     (Mutant::LeaveForTwo, membership::COPIES_LEAVE),
     (Mutant::LeaveAsStranger, membership::COPIES_LEAVE),
     (Mutant::ForgetReaped, membership::THE_FORGOTTEN_STAY_DEAD),

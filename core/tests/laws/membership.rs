@@ -5,7 +5,7 @@ use crate::law::{Law, Trial};
 use heck_core::config::{Config, MembershipConfig};
 use heck_core::effects::Event;
 use heck_core::entry::Scope;
-use heck_core::id::{Boot, NodeId};
+use heck_core::id::{Addr, Boot, NodeId};
 use heck_core::input::Command;
 use heck_core::member::Standing;
 use heck_core::packet::{Card, MemberUpdate, Packet, PacketKind};
@@ -184,6 +184,49 @@ fn copies_leave(trial: &Trial) -> Result<(), String> {
         prop_assert!(cluster.agrees());
         Ok(())
     })
+}
+
+pub const MOVED_IS_NO_COPY: Law = Law {
+    name: "who has moved to a higher address keeps its name, though others still know the lower one",
+    seed: 153,
+    cases: 4,
+    check: moved_is_no_copy,
+};
+
+fn moved_is_no_copy(trial: &Trial) -> Result<(), String> {
+    trial.for_all(&any::<u16>(), |seed, planted| {
+        let config = Config { planted, ..Config::default() };
+        let mut cluster = Cluster::formed(4, config, Weather::default(), u64::from(seed));
+        cluster.run_for(Span::from_secs(5));
+        let held = cluster.node(0).view().members().get(node(0)).expect("itself").clone();
+        let port = held.addr.port + 1_000;
+        // Nobody hears where it is now, while it hears of where it was.
+        cluster.passes = Box::new(|from, _, _, _| from != 0);
+        let moves =
+            Command::Describe { addr: Addr { port, ..held.addr }, zone: held.zone, weight: held.weight };
+        cluster.command(0, &moves);
+        let word = MemberUpdate {
+            node: held.node,
+            life: held.life,
+            standing: Standing::Alive,
+            age: Span::ZERO,
+            accuser: held.node,
+            card: Some(Card::of(&held)),
+        };
+        let mut ping = Packet::default();
+        ping.reset(PacketKind::Ping, node(1));
+        ping.members.push(word);
+        cluster.datagram(1, 0, &ping);
+        cluster.run_for(Span::from_ms(100));
+        let renamed = cluster.events.iter().any(|(.., event)| matches!(event, Event::Renamed(_)));
+        prop_assert!(!renamed, "it took another name");
+        Ok(())
+    })
+}
+
+#[test]
+fn old_news_of_an_address_is_no_copy() {
+    MOVED_IS_NO_COPY.hold();
 }
 
 #[test]
