@@ -121,6 +121,8 @@ mutants! {
     LeaveForTwo,
     /// News of the address that a node had before is taken for a copy of its disk.
     TakeOldAddressForCopy,
+    /// A node asks once a round, however much it has missed.
+    AskOnceARound,
     /// Who takes another name while it leaves tells nobody, so that what it still has to hand on is not taken.
     LeaveAsStranger,
     /// Whoever was taken from the list enters it again by old news.

@@ -12,8 +12,9 @@ const FALSE_WITHIN: Span = Span::from_secs(60);
 const FORGIVEN_AFTER: Span = Span::from_secs(600);
 /// Deaths so close to each other are one event: a partition, or a rack.
 const TOGETHER: Span = Span::from_secs(30);
-/// From so many deaths on.
+/// From so many deaths on, and from this part of the fleet on: a few that flap for themselves die close together, too.
 const MANY: usize = 3;
+const MANY_PART: usize = 32;
 /// So long after one came back, the other dead are asked often.
 const EAGER: Span = Span::from_secs(10);
 /// Quarantine doubles no further.
@@ -42,7 +43,8 @@ impl Membership {
         let Some(gone) = self.gone.get(&node) else { return };
         let (since, now) = (gone.since, local.now);
         let together = |other: &&Gone| other.since.since(since).max(since.since(other.since)) <= TOGETHER;
-        let is_many = self.gone.values().filter(together).count() >= MANY;
+        let many = MANY.max(local.members.known() / MANY_PART);
+        let is_many = self.gone.values().filter(together).count() >= many;
         let Some(gone) = self.gone.get_mut(&node) else { return };
         gone.reaped = None;
         if now.since(since) > FALSE_WITHIN {

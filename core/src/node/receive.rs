@@ -129,7 +129,8 @@ impl Node {
             }
             return;
         }
-        if !packet.agrees && (is_full || self.repair.has_unlisted()) {
+        let is_eager = !self.config.planted.is(Mutant::AskOnceARound);
+        if is_eager && !packet.agrees && (is_full || self.repair.has_unlisted()) {
             self.repair.note_more();
         }
         let too_large = !packet.agrees && self.repair.take_too_large();

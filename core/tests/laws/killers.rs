@@ -43,6 +43,7 @@ const KILLERS: &[(Mutant, Law)] = &[
     (Mutant::IgnoreLiveList, steps::NODES_FIT_THE_MODEL),
     (Mutant::LoseDelta, steps::NODES_FIT_THE_MODEL),
     (Mutant::AcknowledgeEarly, steps::NODES_FIT_THE_MODEL),
+    (Mutant::AskOnceARound, repair::MUCH_IS_FETCHED),
     (Mutant::SplitRanges, steps::NODES_FIT_THE_MODEL),
     (Mutant::StaleFingerprint, steps::NODES_FIT_THE_MODEL),
     (Mutant::DotlessRemove, deltas::WRITES_REPLACE),

@@ -7,6 +7,7 @@ use heck_core::entry::{HealthState, Hold, OriginSpec, Scope};
 use heck_core::id::{Dot, Lane, Name, Shard, Store};
 use heck_core::input::{Command, Verdict};
 use heck_core::mutant::Planted;
+use heck_core::packet::group_of;
 use heck_core::time::Span;
 use proptest::prelude::*;
 
@@ -234,6 +235,37 @@ fn late_replies_count(trial: &Trial) -> Result<(), String> {
         cluster.reachable = Box::new(|_, _| true);
         agree(&mut cluster, 60)
     })
+}
+
+pub const MUCH_IS_FETCHED: Law = Law {
+    name: "who has missed far more than one answer holds, in too few groups for a stream, has it within some rounds",
+    seed: 154,
+    cases: 4,
+    check: much_is_fetched,
+};
+
+fn much_is_fetched(trial: &Trial) -> Result<(), String> {
+    trial.for_all(&(any::<u16>(), 0..300_u32), |(seed, loss_permille), planted| {
+        let weather = Weather { loss_permille, ..Weather::default() };
+        let config = Config { planted, ..Config::default() };
+        let mut cluster = Cluster::formed(4, config, weather, u64::from(seed));
+        cluster.run_for(Span::from_secs(5));
+        cluster.reachable = Box::new(|a, b| a != 3 && b != 3);
+        let names = (0..).map(|number| name(&format!("key-{number}")));
+        let mut few = names.filter(|name| group_of(Shard::of_name(name)) < 12);
+        let names: Vec<Name> = few.by_ref().take(300).collect();
+        for (number, key) in names.iter().enumerate() {
+            cluster.command(number % 3, &put(key, 80));
+            cluster.run_for(Span::from_ms(10));
+        }
+        cluster.reachable = Box::new(|_, _| true);
+        agree(&mut cluster, 15)
+    })
+}
+
+#[test]
+fn much_that_was_missed_is_fetched_by_more_than_one_request_a_round() {
+    MUCH_IS_FETCHED.hold();
 }
 
 #[test]

@@ -92,6 +92,7 @@ fn run(seed: u64, loss: f64, nodes: u32) -> RunOutcome {
         list_lengths: 0,
         peak_overlay: 300 + seed,
         removed: 0,
+        removed_since_us: None,
         met: Vec::new(),
         steps: Steps::default(),
         last: Vec::new(),

@@ -97,6 +97,9 @@ pub struct RunOutcome {
     pub peak_overlay: u64,
     /// Nodes that were up at the end and that most of the others did not count.
     pub removed: u32,
+    /// From the first event of the schedule until as many were not counted as at the end, for good; only where a limit asks
+    /// for it.
+    pub removed_since_us: Option<u64>,
     /// How origins were checked, where nodes check.
     pub checks: Option<CheckOutcome>,
     /// The answers of nodes about origins that some node checks, where nodes check.

@@ -77,6 +77,7 @@ pub struct RunRow {
     pub list_lengths: u32,
     pub peak_overlay: u64,
     pub removed: u32,
+    pub removed_since_s: Option<Decimal<6>>,
     pub violations: u32,
 }
 

@@ -198,6 +198,7 @@ fn run_row(point: &PointOutcome, run: &RunOutcome) -> RunRow {
         list_lengths: run.list_lengths,
         peak_overlay: run.peak_overlay,
         removed: run.removed,
+        removed_since_s: run.removed_since_us.map(|us| Decimal(seconds(us))),
         violations: run.violations.len() as u32,
         ..RunRow::default()
     }

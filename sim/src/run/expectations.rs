@@ -198,6 +198,12 @@ impl Judge {
             let limit = format!("{prefix}nodes that are up and not counted at the end = {count}");
             self.note(limit, measured, removed.iter().all(|&removed| removed == count));
         }
+        if let Some(limit) = expect.removed_since_max {
+            let times =
+                point.runs.iter().map(|run| run.removed_since_us.map_or(f64::INFINITY, |us| us as f64 / 1e6));
+            let what = format!("{prefix}as many are not counted as at the end, for good, after, slowest run");
+            self.at_most(&what, times.fold(0.0, f64::max), limit.as_us() as f64 / 1e6, in_seconds);
+        }
         let most =
             |value: fn(&RunOutcome) -> u64| point.runs.iter().map(value).max().unwrap_or_default() as f64;
         for (what, limit, most) in [

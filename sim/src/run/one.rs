@@ -60,7 +60,9 @@ pub fn run(
     let parts = Parts { deaths, checkers, checks, extras };
     let watch = Watch::new(plan.followed.clone(), nodes, setup.config.sealing_reserve, warm, parts);
     let faults = Faults::new(scenario, setup, seed).map_err(RunError::Impossible)?;
-    let mut run = Run { scenario, world, watch, faults, visited: 0, peak_overlay: 0 };
+    let first_event = schedule.first().map_or(Time::ZERO, |event| event.at);
+    let mut run =
+        Run { scenario, world, watch, faults, visited: 0, peak_overlay: 0, removed: None, first_event };
     let end = Time::ZERO + scenario.run.duration;
     let quiet = end - scenario.measure.quiet;
     let agreement_us = match run.go(&schedule, plan.last, quiet, end) {
@@ -170,6 +172,10 @@ struct Run<'a> {
     visited: u32,
     /// The most that a node was seen to hold for itself.
     peak_overlay: u64,
+    /// How many of those who are up most others do not count, and since when; where a limit asks for it.
+    removed: Option<(u32, Time)>,
+    /// When the first fault or other event of the schedule came.
+    first_event: Time,
 }
 
 impl Run<'_> {
@@ -196,6 +202,7 @@ impl Run<'_> {
             self.watch.sample(|node| Some((world.node(node)?.node(), world.clock(node))), now);
             self.visit_some();
             self.look_at_lists();
+            self.look_at_removed();
             if self.scenario.measure.quiet == Span::ZERO || now < last_write || !self.agrees() {
                 agreed = None;
                 continue;
@@ -266,8 +273,19 @@ impl Run<'_> {
         lists_differ(&self.lists().collect::<Vec<_>>(), staying).is_none()
     }
 
+    /// Notes since when as many are not counted as now.
+    fn look_at_removed(&mut self) {
+        if self.scenario.expect.removed_since_max.is_none() {
+            return;
+        }
+        let count = self.count_removed();
+        if self.removed.is_none_or(|(held, _)| held != count) {
+            self.removed = Some((count, self.world.now()));
+        }
+    }
+
     /// How many of those who are up most others do not count.
-    fn removed(&self) -> u32 {
+    fn count_removed(&self) -> u32 {
         let staying = || self.world.running().filter(|(index, _)| self.watch.deaths.stays(*index));
         let nodes: Vec<&Node> = staying().map(|(_, heck)| heck.node()).collect();
         let counts = |observer: &Node, node: &Node| {
@@ -359,7 +377,7 @@ impl Run<'_> {
         let violations = violations.collect();
         let (lists_right_us, list_lengths) =
             (self.watch.deaths.right_us(), self.watch.deaths.distinct_sizes());
-        let removed = self.removed();
+        let removed = self.count_removed();
         let met = self.watch.extras.met(self.watch.checkers.looks());
         let (steps, last) = self.watch.extras.take();
         let (updates, opinions, checks) = self.watch.updates(now, latency_p95_us);
@@ -383,6 +401,7 @@ impl Run<'_> {
             list_lengths,
             peak_overlay: self.peak_overlay,
             removed,
+            removed_since_us: self.removed.map(|(_, since)| since.since(self.first_event).as_us()),
             checks,
             answers: answers.unwrap_or_default(),
             met,

@@ -83,6 +83,9 @@ section! {
         list_lengths_max: Option<u32> = plain(),
         /// How many nodes that are up at the end of a run most of the others do not count: as many in every run.
         removed_at_end: Option<u32> = plain(),
+        /// Time from the first fault or other event until as many of them as at the end are not counted, for good: that of the
+        /// slowest run.
+        removed_since_max: Option<Span> = plain(),
         /// Entries, lanes, heartbeats and members that a node holds for itself: the most of any node.
         peak_overlay_max: Option<u32> = plain(),
         /// Checks per origin and interval, in the steady state or what comes closest to it: at most. All limits of checks
@@ -196,7 +199,8 @@ impl Unit {
             | "change_known_max"
             | "age_p50_max"
             | "age_p99_max"
-            | "age_max" => Self::Span,
+            | "age_max"
+            | "removed_since_max" => Self::Span,
             "crashes_missed_max"
             | "false_deaths_max"
             | "healthy_deaths_max"

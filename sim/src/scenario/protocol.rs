@@ -86,6 +86,7 @@ section! {
         digest: bool = default("true"),
         /// Requests in a repair interval, beyond the round's, that a gap in a writer's sequence may cause.
         gap_asks: u32 = default("1").at_most("64"),
+        /// Further requests in a repair interval after one whose answer, or request, had no room for all that differs.
         catch_up_asks: u32 = default("7").at_most("64"),
         /// Time between two heartbeats of freshness; without it max(18 s, nodes × 20 ms).
         heartbeat: Option<Span> = plain().at_least("100ms").at_most("1d"),
