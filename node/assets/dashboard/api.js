@@ -74,10 +74,10 @@ export async function send(method, path, { headers = {}, body, signal, patience 
 export const get = async (path) => (await send("GET", path)).json();
 
 /** Reads JSON again and again; null while it is the same as before. */
-export function follow(path) {
+export function follow(path, patience) {
   let tag = null;
   return async () => {
-    const response = await send("GET", path, tag ? { headers: { "if-none-match": tag } } : {});
+    const response = await send("GET", path, { patience, headers: tag ? { "if-none-match": tag } : {} });
     if (response.status === 304) return null;
     tag = response.headers.get("etag");
     return response.json();

@@ -35,7 +35,7 @@ export class History {
 
   constructor(root, total, onOpen) {
     Object.assign(this, { root, total, onOpen });
-    this.rove = roving(root, "button");
+    this.rove = roving(root, "button:not([hidden])");
   }
 
   /** Takes what the node tells behind `last`. */

@@ -1,4 +1,4 @@
-// The page: what the node tells goes into the store, and what can be seen of it is drawn once a frame.
+// The page: what the node tells goes into the store, and what can be seen of it is drawn some times a second.
 
 import { Actions } from "./actions.js";
 import { Ages } from "./ages.js";
@@ -24,12 +24,16 @@ import { askForToken } from "./token.js";
 
 /** How often members are asked for, ages, and what has changed. */
 const MEMBERS_MS = 2000;
+/** How long the node may take for that before the page says that it does not answer. */
+const PULSE_PATIENCE_MS = 5000;
 const AGES_MS = 2000;
 /** The same where the node tells of so many origins one by one that reading them costs something. */
 const MANY = 2000;
 const MANY_AGES_MS = 8000;
 const HISTORY_MS = 700;
 const TOAST_MS = 6000;
+/** Least time between two drawings of what the stream tells: nobody reads faster. */
+const DRAW_MS = 120;
 
 const store = new Store();
 const ages = new Ages();
@@ -68,21 +72,22 @@ const isNarrow = () => matchMedia("(max-width: 999px)").matches;
 // --- what the node tells -------------------------------------------------------------------------------------------
 
 let isDue = false;
+let drawnAt = 0;
 
 function took(events) {
   store.take(events);
   banner.heardAt = Date.now();
-  if (!isDue) {
-    isDue = true;
-    // A tab that is not seen draws no frames.
-    if (document.hidden) setTimeout(draw, 250);
-    else requestAnimationFrame(draw);
-  }
+  if (isDue) return;
+  isDue = true;
+  // A tab that is not seen gets no frames.
+  const soon = document.hidden ? draw : () => requestAnimationFrame(draw);
+  setTimeout(soon, Math.max(0, drawnAt + DRAW_MS - Date.now()));
 }
 
 /** Draws what changed. Nothing is drawn before everything was told once. */
 function draw() {
   isDue = false;
+  drawnAt = Date.now();
   if (!store.isFilled && store.told !== null) return;
   const changes = store.changes();
   const anchor = table.anchor();
@@ -134,7 +139,7 @@ function showEmpty() {
   empty.replaceChildren(...says[kind]);
 }
 
-const readMembers = follow("/v1/members");
+const readMembers = follow("/v1/members", PULSE_PATIENCE_MS);
 
 async function pulse() {
   if (document.hidden || banner.feed.state !== "live") return;

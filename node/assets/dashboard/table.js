@@ -10,6 +10,9 @@ const COLUMNS = [
 ];
 /** Tags that fit beside a name. */
 const TAGS = 3;
+/** A row that changed shows it for a moment, in few steps: each is painted anew. */
+const FLASH = [{ backgroundColor: ["color-mix(in srgb, var(--tone) 22%, transparent)", "transparent"] }, { duration: 1200, easing: "steps(4)" }];
+const STILL = matchMedia("(prefers-reduced-motion: reduce)");
 
 export class Table {
   /** `onOpen(row)` when a row is chosen, `onSort(column)`, `onActive(row)` when the cursor moves. */
@@ -117,11 +120,8 @@ export class Table {
     slot.stale.hidden = !row.isStale;
     setText(slot.reason, row.status === null ? row.reason : row.reason === "status" ? `status ${row.status}` : `${row.reason} (${row.status})`);
     this.tick(slot, now);
-    if (isSame && this.isLive) {
-      slot.root.classList.remove("changed");
-      void slot.root.offsetWidth;
-      slot.root.classList.add("changed");
-    } else if (!isSame) slot.root.classList.remove("changed");
+    slot.flash?.cancel();
+    slot.flash = isSame && this.isLive && !STILL.matches ? slot.root.animate(...FLASH) : null;
   }
 
   tags(list, row) {
@@ -194,7 +194,8 @@ export class Table {
     const list = this.order.list;
     if (list.length === 0) return;
     const at = this.order.indexOf(this.active);
-    this.activate(list[at < 0 ? (by > 0 ? 0 : list.length - 1) : Math.max(0, Math.min(list.length - 1, at + by))]);
+    const from = at >= 0 ? at : by > 0 ? -1 : list.length;
+    this.activate(list[Math.max(0, Math.min(list.length - 1, from + by))]);
   }
 
   keyed(event) {

@@ -119,7 +119,6 @@ fn serve(file: &File, headers: &HeaderMap) -> Result<Response, Problem> {
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
         (header::X_FRAME_OPTIONS, "DENY"),
-        (header::HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
         (header::HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
     ] {
         answer.insert(name, HeaderValue::from_static(value));

@@ -21,6 +21,7 @@ use heck_core::id::Name;
 use heck_core::probe::{Failure, Reply};
 use heck_core::time::{Span, Time};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use utoipa::{IntoParams, ToSchema};
@@ -72,7 +73,8 @@ pub(crate) struct HealthItem<'a> {
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Description<'a> {
     /// Where it is checked.
-    url: String,
+    #[schema(value_type = String)]
+    url: Cow<'a, str>,
     /// What it can be found by.
     tags: &'a BTreeSet<String>,
     /// Where it came from.
@@ -218,7 +220,12 @@ fn description<'a>(
     let origin = &origins.get(name)?.value;
     let Body::Origin { spec, source, .. } = &origin.entry.body else { return None };
     Some(Description {
-        url: OriginDocument::from_spec(name, spec).url,
+        // Nearly all targets are but a URL.
+        url: if spec.target.starts_with('{') {
+            OriginDocument::from_spec(name, spec).url.into()
+        } else {
+            Cow::Borrowed(&spec.target)
+        },
         tags: &origin.tags,
         source: source.as_str(),
         interval_ms: spec.policy.interval.as_us() / 1_000,
