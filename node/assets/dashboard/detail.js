@@ -113,7 +113,7 @@ export class Detail {
         fact("Checked at", el("span", { class: "mono", text: origin.url })),
         fact("Owner", health.owner ?? "nobody", ...(health.said_by !== null && health.said_by !== health.owner ? [` – ${health.said_by} says so until it has taken over`] : [])),
         health.hold === "held" ? [] : fact("Vouched for", health.hold === "late" ? "no: its checker is behind" : "no: its checker has stopped"),
-        health.failure_reason === null ? [] : fact("Why", [health.failure_reason, health.status_code === null ? "" : `status ${health.status_code}`].filter(Boolean).join(", ")),
+        health.failure_reason === null ? [] : fact("Why", [health.failure_reason === "status" ? "" : health.failure_reason, health.status_code === null ? "" : `status ${health.status_code}`].filter(Boolean).join(", ")),
         health.last_failure === null ? [] : fact("Last failure", health.last_failure),
         health.hindrance === null ? [] : fact("Not checked", health.hindrance),
         confirmed === null ? [] : fact("Confirmed", `${confirmed.agreed} of ${confirmed.asked} asked agree, ${confirmed.answered} answered`),

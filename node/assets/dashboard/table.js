@@ -53,6 +53,7 @@ export class Table {
     slot.state = el("span");
     slot.name = el("span", { class: "name" });
     slot.tags = el("span", { class: "tags" });
+    slot.url = el("span", { class: "url" });
     slot.owner = el("div", { role: "gridcell", class: "cell c-owner" });
     slot.since = el("div", { role: "gridcell", class: "cell c-since" });
     slot.age = el("span");
@@ -60,7 +61,7 @@ export class Table {
     slot.reason = el("div", { role: "gridcell", class: "cell c-reason" });
     slot.root = el("div", { role: "row", class: "row" },
       el("div", { role: "gridcell", class: "cell c-state" }, slot.icon, slot.state),
-      el("div", { role: "gridcell", class: "cell c-name" }, slot.name, slot.tags),
+      el("div", { role: "gridcell", class: "cell c-name" }, slot.name, slot.tags, slot.url),
       slot.owner, slot.since,
       el("div", { role: "gridcell", class: "cell c-age" }, slot.age, slot.stale),
       slot.reason);
@@ -114,7 +115,7 @@ export class Table {
     setIcon(slot.icon, row.state);
     setText(slot.state, row.state);
     setText(slot.name, row.name);
-    slot.name.title = row.url;
+    setText(slot.url, row.url);
     this.tags(slot.tags, row);
     setText(slot.owner, row.owner || "nobody");
     slot.stale.hidden = !row.isStale;

@@ -52,12 +52,20 @@ fn what_happens_to_an_origin_is_in_the_history_of_every_node() {
 
 #[test]
 fn what_a_node_held_at_its_start_is_no_change() {
-    let api = Served::new();
-    let all = api.get("/v1/history").is(200).json();
+    let dir = tempfile::tempdir().unwrap();
+    let before = cluster(&["a"], dir.path()).pop().expect("one node");
+    before.put_origins(3);
+    assert_eq!(kinds(&before, "o2"), ["added"]);
+    let place = before.get("/v1/history").json()["last"].as_str().unwrap().to_owned();
+    before.end();
+    let after = cluster(&["a"], dir.path()).pop().expect("the same again");
+    assert_eq!(after.get("/v1/health").json()["health"].as_array().unwrap().len(), 3);
+    let all = after.get("/v1/history").is(200).json();
     assert_eq!(all["history"], json!([]), "{all}");
     assert!(all["last"].as_str().unwrap().ends_with("-0"), "{all}");
-    let elsewhere = api.get("/v1/history?after=abcdef-99").is(200).json();
-    assert_eq!(elsewhere["history"], json!([]));
+    after.put("/v1/origins/o3", &json!({"url": "http://127.0.0.1:9/", "admin": "maintenance"})).is(201);
+    let since = after.get(&format!("/v1/history?after={place}")).is(200).json();
+    assert_eq!(since["history"][0]["name"], "o3", "a place of another process is the beginning: {since}");
 }
 
 #[test]

@@ -55,3 +55,6 @@ export async function useToken(page, token) {
   await page.waitForSelector("dialog", { state: "detached" });
   await untilLive(page);
 }
+
+/** The page's address as the page knows it. */
+export const address = (page) => page.evaluate(() => location.href);

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { rm } from "node:fs/promises";
 import { after, before, test } from "node:test";
-import { launch, names, newPage, stateOf, untilLive } from "./browser.mjs";
+import { address, launch, names, newPage, stateOf, untilLive } from "./browser.mjs";
 import { Heck, until, Web, Wire } from "./heck.mjs";
 
 let [browser, web] = [];
@@ -111,7 +111,7 @@ withNode("where reading needs a token the page asks for it, and forgets it when 
   await page.click("dialog [type=submit]");
   await untilLive(page);
   await until("web is there", async () => (await stateOf(page, "web")) === "healthy");
-  assert.equal(page.url().includes(node.token), false, "a token stands in no address");
+  assert.equal((await address(page)).includes(node.token), false, "a token stands in no address");
   await page.reload();
   await untilLive(page);
   assert.equal(await page.evaluate(() => localStorage.length), 0, "it is kept for the tab alone");

@@ -92,12 +92,34 @@ export class Heck {
   }
 }
 
-/** A web server: what each path answers is in `statuses`, and 200 otherwise. */
+/** A cluster of `heck demo`: so many nodes in one process, of which this is the first. */
+export class Demo extends Heck {
+  static async start(nodes) {
+    const demo = new Demo();
+    demo.child = spawn(BINARY, ["demo", "--nodes", String(nodes), "--http", "127.0.0.1:0"], { stdio: ["ignore", "pipe", "ignore"] });
+    let out = "";
+    demo.child.stdout.on("data", (data) => (out += data));
+    demo.ended = new Promise((resolve) => demo.child.once("exit", resolve));
+    const said = await until("the demo runs", () => out.match(/HECK_ADDR=(\S+) HECK_TOKEN=(\S+)/), 120000);
+    [demo.url, demo.token] = said.slice(1);
+    return demo;
+  }
+
+  /** Ends it as an operator does: it removes its folder. */
+  async end() {
+    this.child.kill("SIGINT");
+    await this.ended;
+  }
+}
+
+/** A web server: what each path answers is in `statuses`, and 200 otherwise; after how many ms, in `delays`. */
 export class Web {
   static async start() {
     const web = new Web();
     web.statuses = new Map();
-    web.server = createServer((request, response) => {
+    web.delays = new Map();
+    web.server = createServer(async (request, response) => {
+      await pause(web.delays.get(request.url) ?? 0);
       response.writeHead(web.statuses.get(request.url) ?? 200, { connection: "close" }).end("ok");
     });
     await new Promise((resolve) => web.server.listen(0, "127.0.0.1", resolve));

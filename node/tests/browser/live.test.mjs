@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { launch, newPage, rowOf, stateOf, untilLive, useToken } from "./browser.mjs";
+import { address, launch, newPage, rowOf, stateOf, untilLive, useToken } from "./browser.mjs";
 import { Heck, pause, until, Web } from "./heck.mjs";
 
 let [browser, web, a, b] = [];
@@ -153,7 +153,7 @@ test("members tell what they own, and who takes over", async () => {
   await page.click(`.member:has-text("${owner}")`);
   await page.waitForSelector(".heir");
   assert.equal(await page.textContent(".heir .name"), owner === "a" ? "b" : "a");
-  assert.match(page.url(), new RegExp(`member=${owner}`));
+  assert.match(await address(page), new RegExp(`member=${owner}`));
   await page.click("text=Show its origins");
   assert.equal(await page.inputValue("#owner"), owner);
   assert.ok((await page.locator(".row:not([hidden]) .c-owner").allTextContents()).every((name) => name === owner));
