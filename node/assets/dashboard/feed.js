@@ -50,11 +50,22 @@ export class Feed {
     this.wake.abort();
   }
 
+  /** Begins the stream anew, as with another token. */
+  restart() {
+    this.isRestarting = this.connection !== null;
+    this.connection?.abort();
+    this.retry();
+  }
+
   /** Follows for as long as the page is open. */
   async run() {
     for (let failures = 0; ; ) {
       const began = Date.now();
       const problem = await this.once();
+      if (this.isRestarting) {
+        this.isRestarting = false;
+        continue;
+      }
       if (problem === null || Date.now() - began > 5000) failures = 0;
       const wait = this.isPaused || problem?.status === 401 ? Infinity : RETRY_MS[Math.min(failures++, RETRY_MS.length - 1)];
       const state = this.isPaused ? "paused" : problem?.status === 401 || problem?.status === 403 ? "locked" : "broken";

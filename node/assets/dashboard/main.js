@@ -208,16 +208,23 @@ function rebuild() {
 function change(how) {
   how();
   filter.prepare();
-  history.replaceState(null, "", `${location.pathname}${filter}`);
+  address("replaceState");
   shown();
+}
+
+/** Writes what is shown into the page's address. */
+function address(how) {
+  try {
+    history[how](null, "", `${location.pathname}${filter}`);
+  } catch {
+    // A browser takes only so many addresses a minute; the next one has it all.
+  }
 }
 
 /** Changes what is looked at beside them. `isStep` makes it one that the browser's way back undoes. */
 function look(how, isStep = false) {
   how();
-  const address = `${location.pathname}${filter}`;
-  if (isStep) history.pushState(null, "", address);
-  else history.replaceState(null, "", address);
+  address(isStep ? "pushState" : "replaceState");
   showOwned();
   view();
 }
@@ -297,8 +304,7 @@ async function add() {
 async function token(why) {
   return askForToken(why, () => {
     showToken();
-    feed.connection?.abort();
-    feed.retry();
+    feed.restart();
   });
 }
 

@@ -2,17 +2,23 @@
 
 import { fill } from "./state.js";
 
-const bump = (counts, key, by) => {
-  const now = (counts.get(key) ?? 0) + by;
-  if (now > 0) counts.set(key, now);
-  else counts.delete(key);
-};
+/** How many there are of each value. `version` tells another set of values from the one before. */
+class Counts extends Map {
+  version = 0;
+
+  bump(value, by) {
+    const before = this.get(value) ?? 0;
+    if (before + by > 0) this.set(value, before + by);
+    else this.delete(value);
+    if (before === 0 || before + by === 0) this.version += 1;
+  }
+}
 
 export class Store {
   rows = new Map();
-  states = new Map();
-  owners = new Map();
-  tags = new Map();
+  states = new Counts();
+  owners = new Counts();
+  tags = new Counts();
   stale = 0;
   /** Whether everything was told once. */
   isFilled = false;
@@ -22,9 +28,9 @@ export class Store {
   touched = new Map();
 
   tally(row, by) {
-    bump(this.states, row.state, by);
-    bump(this.owners, row.owner, by);
-    for (const tag of row.tags) bump(this.tags, tag, by);
+    this.states.bump(row.state, by);
+    this.owners.bump(row.owner, by);
+    for (const tag of row.tags) this.tags.bump(tag, by);
     if (row.isStale) this.stale += by;
   }
 

@@ -44,15 +44,16 @@ export class Summary {
 
 /** Keeps the options of a select those of counted values, the usual one first. */
 export function offer(select, counts, chosen, all) {
-  const values = [...counts.keys()].filter((value) => value !== "");
-  if (chosen !== "" && !counts.has(chosen)) values.push(chosen);
-  values.sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
-  const key = values.join("\n");
+  const key = `${counts.version} ${counts.has(chosen) ? "" : chosen}`;
   if (select.dataset.key !== key) {
     select.dataset.key = key;
+    const values = [...counts.keys()].filter((value) => value !== "");
+    if (chosen !== "" && !counts.has(chosen)) values.push(chosen);
+    const { compare } = new Intl.Collator("en", { numeric: true });
+    values.sort(compare);
     select.replaceChildren(el("option", { value: "", text: all }), ...values.map((value) => el("option", { value, text: value })));
+    select.hidden = values.length === 0;
   }
-  select.value = chosen;
+  if (select.value !== chosen) select.value = chosen;
   select.classList.toggle("set", chosen !== "");
-  select.hidden = values.length === 0;
 }

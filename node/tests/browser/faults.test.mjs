@@ -87,7 +87,8 @@ withNode("a node that is silent is not believed", [], async (node) => {
   await page.goto(node.page);
   await untilLive(page);
   node.child.kill("SIGSTOP");
-  await banner(page).waitFor();
+  // Its stream would be given up after 22 s; that nothing is answered shows sooner.
+  await banner(page).waitFor({ timeout: 15000 });
   assert.match(await banner(page).textContent(), /does not answer|can’t be reached/);
   assert.equal(await page.evaluate(() => document.body.classList.contains("old")), true, "what is old looks old");
   node.child.kill("SIGCONT");
