@@ -1,6 +1,7 @@
 //! Who may do what: bearer tokens with a scope each.
 
 use super::App;
+use super::dashboard;
 use super::problem::{Kind, Problem};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, header};
@@ -72,13 +73,16 @@ enum Need {
     Write,
 }
 
-/// Life signs and the description of the interface are open to everybody; all that changes something, and what is
+/// Life signs, the description of the interface and the dashboard's files, in which nothing of the cluster stands, are
+/// open to everybody; all that changes something, and what is
 /// said of keys, needs a token that allows writes.
 fn need(method: &Method, path: &str) -> Need {
+    let is_read = matches!(*method, Method::GET | Method::HEAD);
     match path {
         "/livez" | "/readyz" | "/healthz" | "/openapi.json" => Need::Nothing,
+        _ if dashboard::is_path(path) && is_read => Need::Nothing,
         _ if path.starts_with("/v1/keys") => Need::Write,
-        _ if matches!(*method, Method::GET | Method::HEAD) => Need::Read,
+        _ if is_read => Need::Read,
         _ => Need::Write,
     }
 }

@@ -67,6 +67,8 @@ pub struct ApiConfig {
     pub tls: Option<TlsFiles>,
     /// Whether the metrics have series for each origin.
     pub metrics_per_origin: bool,
+    /// Whether the dashboard is served.
+    pub dashboard: bool,
     /// The keys of gossip, which clients may change; none where it is not sealed.
     pub keyring: Option<Keyring>,
     /// Bounds on what clients can take up.

@@ -2,12 +2,13 @@
 //!
 //! [`serve`] opens it on a listener. Reads come from the read model (`model`), which follows the node's events, or
 //! from brief looks at the node; writes are the node's commands. `routes` has one file for each kind of thing,
-//! which OpenAPI describes from the same source. Around them, from the outside in: connections and their bounds
+//! which OpenAPI describes from the same source; `dashboard` serves a page that lives off them. Around them, from the outside in: connections and their bounds
 //! (`server`), the deadline of a request (`deadline`), how often a client may ask (`rate`), and what it may do
 //! (`auth`). Every error is a `problem`.
 
 mod auth;
 mod config;
+mod dashboard;
 mod deadline;
 mod etag;
 mod extract;
@@ -129,7 +130,10 @@ pub fn serve(
     let tls = config.tls.as_ref().map(tls::server_config).transpose()?.map(TlsAcceptor::from);
     let (closing_sender, closing) = watch::channel(false);
     let (leaving_sender, leaving) = watch::channel(false);
-    let (router, document) = routes::all();
+    let (mut router, document) = routes::all();
+    if config.dashboard {
+        router = router.merge(dashboard::routes());
+    }
     let limits = config.limits.clone();
     let app = App {
         model: Model::start(node.clone()),

@@ -135,6 +135,8 @@ enum Step {
 struct Watcher<T, U, W, R> {
     rows: watch::Receiver<Arc<Table<T>>>,
     beside: Beside<U>,
+    /// Whether rows show something of the table beside, so that a change there is one of its row.
+    is_beside_shown: bool,
     instance: u64,
     /// What rows were judged by; none before the first look.
     judged_by: Option<Arc<Table<U>>>,
@@ -191,7 +193,8 @@ where
                 let Some(row) = self.table.get(name).filter(|row| row.version <= seen.rows) else { continue };
                 let wanted = |by| (self.wanted)(name, &row.value, by);
                 // What a watcher that comes back was told is not known.
-                if self.judged_by.as_ref().is_none_or(|before| wanted(before) != wanted(now)) {
+                let is_judged = |before| wanted(before) != wanted(now) || self.is_beside_shown && wanted(now);
+                if self.judged_by.as_ref().is_none_or(is_judged) {
                     let at = At { rows: self.table.version(), beside: change.version() };
                     steps.push(step(name, row, at));
                 }
@@ -245,13 +248,14 @@ pub(crate) fn watch<T: Send + Sync + 'static>(
     render: impl Fn(&Name, &Row<T>) -> String + Send + 'static,
 ) -> Result<Response, Problem> {
     let wanted = move |name: &Name, row: &T, _: &Arc<Table<()>>| wanted(name, row);
-    watch_beside(app, (rows, None), headers, wanted, render)
+    watch_beside(app, (rows, None, false), headers, wanted, render)
 }
 
-/// As [`watch`], where what is wanted depends on another table too: a row whose part there changes comes or goes.
+/// As [`watch`], where what is wanted depends on another table too: a row whose part there changes comes or goes. Where
+/// that part is shown as well, it is told anew with each change there.
 pub(crate) fn watch_beside<T: Send + Sync + 'static, U: Send + Sync + 'static>(
     app: &App,
-    (rows, beside): (watch::Receiver<Arc<Table<T>>>, Beside<U>),
+    (rows, beside, is_beside_shown): (watch::Receiver<Arc<Table<T>>>, Beside<U>, bool),
     headers: &HeaderMap,
     wanted: impl Fn(&Name, &T, &Arc<Table<U>>) -> bool + Send + 'static,
     render: impl Fn(&Name, &Row<T>) -> String + Send + 'static,
@@ -260,7 +264,9 @@ pub(crate) fn watch_beside<T: Send + Sync + 'static, U: Send + Sync + 'static>(
     let seen = last_event(headers).filter(|(of, _)| *of == instance).map(|(_, at)| at);
     let table = rows.borrow().clone();
     let queue = VecDeque::new();
-    let mut watcher = Watcher { rows, beside, instance, judged_by: None, table, queue, wanted, render };
+    let judged_by = None;
+    let mut watcher =
+        Watcher { rows, beside, is_beside_shown, instance, judged_by, table, queue, wanted, render };
     watcher.queue_since(seen);
     events(app, stream::unfold(watcher, Watcher::next))
 }

@@ -64,6 +64,7 @@ pub(super) fn open(
         open_reads: is_on_loopback,
         tls: tls.map(|(certificate, key)| TlsFiles { certificate, key, client_ca: api.client_ca.clone() }),
         metrics_per_origin: api.metrics_per_origin,
+        dashboard: api.dashboard,
         keyring,
         limits,
     };

@@ -238,7 +238,11 @@ fn greeting(
     // Writing to a string cannot fail.
     let _ = writeln!(text, "heck node {name}");
     let _ = writeln!(text, "  gossip  {}", node.addr());
-    let _ = writeln!(text, "  api     {}", api::url(settings, api.addr()));
+    let url = api::url(settings, api.addr());
+    let _ = writeln!(text, "  api     {url}");
+    if settings.api.dashboard {
+        let _ = writeln!(text, "  page    {url}/ui/");
+    }
     let _ = writeln!(text, "  data    {folder}");
     let _ = match keyring.and_then(|keyring| keyring.ids().first().copied()) {
         Some(id) => writeln!(text, "  key     {id} in {}", data.keyring_path().display()),

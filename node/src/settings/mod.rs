@@ -196,6 +196,8 @@ pub struct Api {
     pub waiting_per_client: u32,
     /// Whether the metrics have series for each origin.
     pub metrics_per_origin: bool,
+    /// Whether the dashboard is served.
+    pub dashboard: bool,
 }
 
 impl Default for Api {
@@ -211,6 +213,7 @@ impl Default for Api {
             streams: usual.streams as u32,
             waiting_per_client: usual.waiting_per_client as u32,
             metrics_per_origin: false,
+            dashboard: true,
         }
     }
 }

@@ -207,6 +207,12 @@ const API: &[Setting] = &[
         api.metrics_per_origin,
         "Whether the metrics have series for each origin: ten thousand origins are megabytes."
     ),
+    setting!(
+        "api.dashboard",
+        "BOOL",
+        api.dashboard,
+        "Whether the API serves the dashboard, a page at `/ui/`. It shows and does what the API does, with the same tokens."
+    ),
 ];
 
 const CHECKS: &[Setting] = &[

@@ -17,12 +17,12 @@ use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Runtime};
 
 /// Where the server of a test runs, whatever the test itself waits for.
-fn servers() -> Runtime {
+pub fn servers() -> Runtime {
     Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime starts")
 }
 
 /// Nodes of one cluster that may check loopback, each with its API.
-fn cluster(names: &[&str], dir: &Path) -> Vec<Served> {
+pub fn cluster(names: &[&str], dir: &Path) -> Vec<Served> {
     cluster_with(names, dir, |_, _| {})
 }
 
@@ -42,19 +42,19 @@ fn cluster_with(names: &[&str], dir: &Path, set: impl Fn(&mut NodeConfig, &mut V
 }
 
 /// A server whose status can be changed.
-fn switched(runtime: &Runtime) -> (Origin, Arc<AtomicU16>) {
+pub fn switched(runtime: &Runtime) -> (Origin, Arc<AtomicU16>) {
     let status = Arc::new(AtomicU16::new(200));
     let says = status.clone();
     let origin = runtime.block_on(Origin::start(move |_| Some(answer(says.load(Ordering::SeqCst), "", ""))));
     (origin, status)
 }
 
-fn fast(url: &str) -> Value {
+pub fn fast(url: &str) -> Value {
     json!({"url": url, "interval": "200ms", "fast_interval": "100ms", "timeout": "150ms", "fall": 2, "confirmers": 0})
 }
 
 /// Waits until the health of an origin has this state at a node, with its age.
-fn until_state(api: &Served, origin: &str, state: &str) -> Value {
+pub fn until_state(api: &Served, origin: &str, state: &str) -> Value {
     let path = format!("/v1/health/{origin}");
     until(state, || api.get(&path).json(), |health| health["state"] == state && health["age_ms"].is_u64())
 }

@@ -4,7 +4,9 @@
 mod common;
 
 mod auth;
+mod dashboard;
 mod health;
+mod history;
 mod hostile;
 mod keys;
 mod life;

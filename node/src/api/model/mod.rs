@@ -7,12 +7,14 @@
 
 mod ages;
 mod health;
+mod history;
 mod pages;
 mod table;
 mod task;
 
 pub(crate) use ages::{Age, Ages};
-pub(crate) use health::HealthRow;
+pub(crate) use health::{Group, HealthRow};
+pub(crate) use history::{Happened, History, What};
 pub(crate) use table::{Change, Row, Table};
 
 use super::etag::Tag;
@@ -68,6 +70,8 @@ pub(crate) struct Model {
     pub origins: watch::Receiver<Arc<Table<OriginRow>>>,
     pub health: watch::Receiver<Arc<Table<HealthRow>>>,
     pub keys: watch::Receiver<Arc<Table<Arc<Entry>>>>,
+    /// What changed of late.
+    pub history: History,
     ages: watch::Receiver<Arc<Ages>>,
     messages: broadcast::WeakSender<Heard>,
     barriers: mpsc::Sender<oneshot::Sender<()>>,
@@ -86,11 +90,13 @@ impl Model {
         let (keys, keys_receiver) = watch::channel(Arc::default());
         let (ages, ages_receiver) = watch::channel(Arc::default());
         let tables = task::Tables { origins, health, keys, ages };
-        tokio::spawn(task::Task::new(node, tables, messages).run(barriers_receiver));
+        let history = History::default();
+        tokio::spawn(task::Task::new(node, tables, history.clone(), messages).run(barriers_receiver));
         Self {
             origins: origins_receiver,
             health: health_receiver,
             keys: keys_receiver,
+            history,
             ages: ages_receiver,
             messages: weak,
             barriers,

@@ -2,6 +2,7 @@
 
 use super::ages::Ages;
 use super::health::HealthRow;
+use super::history::{History, Standings, What};
 use super::table::Table;
 use super::{Heard, OriginRow, pages};
 use crate::error::NodeError;
@@ -37,6 +38,10 @@ pub(super) struct Task {
     node: NodeHandle,
     events: Events,
     tables: Tables,
+    history: History,
+    standings: Standings,
+    /// Whether everything was read once: what was there before is no change.
+    is_filled: bool,
     messages: broadcast::Sender<Heard>,
     origins: BTreeSet<Name>,
     keys: BTreeSet<Name>,
@@ -62,12 +67,20 @@ fn modify<T: Clone>(table: &watch::Sender<Arc<Table<T>>>, change: impl FnOnce(&m
 }
 
 impl Task {
-    pub(super) fn new(node: NodeHandle, tables: Tables, messages: broadcast::Sender<Heard>) -> Self {
+    pub(super) fn new(
+        node: NodeHandle,
+        tables: Tables,
+        history: History,
+        messages: broadcast::Sender<Heard>,
+    ) -> Self {
         let (events, now) = (node.subscribe(), Instant::now());
         Self {
             node,
             events,
             tables,
+            history,
+            standings: Standings::default(),
+            is_filled: false,
             messages,
             origins: BTreeSet::new(),
             keys: BTreeSet::new(),
@@ -193,11 +206,15 @@ impl Task {
         let mut witnesses = BTreeMap::new();
         for page in names.chunks(pages::PAGE) {
             let page = page.to_vec();
-            let read = self.node.view(move |view, now| pages::origins(view, now, &page)).await?;
-            let mut rows = Vec::with_capacity(read.len());
+            let (read, now) =
+                self.node.view(move |view, now| (pages::origins(view, now, &page), now)).await?;
+            let (mut rows, mut happened) = (Vec::with_capacity(read.len()), Vec::new());
             modify(&self.tables.origins, |table| {
                 let mut changed = false;
                 for (name, found) in read {
+                    let before = table.get(&name).map(|row| &row.value);
+                    let what = What::of_origin(before, found.as_ref().map(|(entry, _)| &**entry));
+                    happened.extend(what.map(|what| (name.clone(), what)));
                     changed |= match &found {
                         Some((entry, _)) => set_origin(table, &name, entry),
                         None => table.remove(&name),
@@ -211,6 +228,8 @@ impl Task {
                 for (name, found) in rows {
                     changed |= match found {
                         Some(health) => {
+                            let what = What::of_health(table.get(&name).map(|row| &row.value), &health);
+                            happened.extend(what.map(|what| (name.clone(), what)));
                             let unsampled =
                                 health.group.as_ref().filter(|group| ages.is_stale(group).is_none());
                             witnesses.extend(unsampled.map(|group| (group.clone(), name.clone())));
@@ -222,6 +241,9 @@ impl Task {
                 }
                 changed
             });
+            if self.is_filled {
+                self.history.note(now, happened);
+            }
         }
         // Otherwise the next change would copy them all.
         drop(ages);
@@ -264,7 +286,16 @@ impl Task {
         origins.extend(self.tables.origins.borrow().after(None).map(|(name, _)| name.clone()));
         keys.extend(self.tables.keys.borrow().after(None).map(|(name, _)| name.clone()));
         self.read_origins(origins.into_iter().collect()).await?;
-        self.read_keys(keys.into_iter().collect()).await
+        self.read_keys(keys.into_iter().collect()).await?;
+        self.read_members().await?;
+        self.is_filled = true;
+        Ok(())
+    }
+
+    async fn read_members(&mut self) -> Result<(), NodeError> {
+        let (read, now) = self.node.view(|view, now| (Standings::read(view), now)).await?;
+        self.history.note(now, self.standings.take(read));
+        Ok(())
     }
 
     /// Samples ages, and finds out what has become stale.

@@ -10,17 +10,19 @@ use crate::api::page;
 use crate::api::problem::{Kind, Problem};
 use crate::api::tail;
 use crate::api::time::Moment;
+use crate::origin::OriginDocument;
 use crate::probe::{LastProbe, Report};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use heck_core::check::Status;
-use heck_core::entry::{Admin, HealthState, Hold, Scope};
+use heck_core::entry::{Admin, Body, HealthState, Hold, Scope};
 use heck_core::id::Name;
 use heck_core::probe::{Failure, Reply};
 use heck_core::time::{Span, Time};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use utoipa::{IntoParams, ToSchema};
 
@@ -62,6 +64,25 @@ pub(crate) struct HealthItem<'a> {
     /// The HTTP status that made it so; missing otherwise.
     #[serde(skip_serializing_if = "Option::is_none")]
     status_code: Option<u16>,
+    /// With `describe=true`: what its document says, and who says so.
+    #[serde(flatten)]
+    description: Option<Description<'a>>,
+}
+
+/// What a list shows of the document of an origin where that is asked for.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Description<'a> {
+    /// Where it is checked.
+    #[schema(value_type = String)]
+    url: Cow<'a, str>,
+    /// What it can be found by.
+    tags: &'a BTreeSet<String>,
+    /// Where it came from.
+    source: &'a str,
+    /// Time between two checks.
+    interval_ms: u64,
+    /// Who says so: another than `owner` while the origin changes hands.
+    said_by: Option<&'a str>,
 }
 
 /// How long the parts of the last check took, in milliseconds; null for parts that there were not.
@@ -168,8 +189,9 @@ fn summary<'a>(name: &'a Name, row: &'a HealthRow, age: Option<Age>) -> HealthSu
     }
 }
 
-fn reason(row: &HealthRow) -> Option<&'static str> {
-    Some(match row.cause? {
+/// Why an origin is in a state, in a word.
+pub(super) fn reason(state: HealthState, cause: Option<Reply>) -> Option<&'static str> {
+    Some(match cause? {
         Reply::Failed(Failure::Timeout) => "timeout",
         Reply::Failed(Failure::Resolve) => "resolve",
         Reply::Failed(Failure::Connect) => "connect",
@@ -177,23 +199,51 @@ fn reason(row: &HealthRow) -> Option<&'static str> {
         Reply::Failed(Failure::Protocol) => "protocol",
         Reply::Failed(Failure::Forbidden) => "forbidden",
         Reply::Status(429) => "status",
-        Reply::Status(_) if row.state == HealthState::Degraded => "slow",
+        Reply::Status(_) if state == HealthState::Degraded => "slow",
         Reply::Status(_) => "status",
         Reply::Connected => "slow",
     })
 }
 
-const fn status(reply: Option<Reply>) -> Option<u16> {
+pub(super) const fn status(reply: Option<Reply>) -> Option<u16> {
     match reply {
         Some(Reply::Status(status)) => Some(status),
         _ => None,
     }
 }
 
-fn item<'a>(name: &'a Name, row: &'a HealthRow, ages: &Ages) -> HealthItem<'a> {
+fn description<'a>(
+    name: &Name,
+    row: &'a HealthRow,
+    origins: &'a Table<OriginRow>,
+) -> Option<Description<'a>> {
+    let origin = &origins.get(name)?.value;
+    let Body::Origin { spec, source, .. } = &origin.entry.body else { return None };
+    Some(Description {
+        // Nearly all targets are but a URL.
+        url: if spec.target.starts_with('{') {
+            OriginDocument::from_spec(name, spec).url.into()
+        } else {
+            Cow::Borrowed(&spec.target)
+        },
+        tags: &origin.tags,
+        source: source.as_str(),
+        interval_ms: spec.policy.interval.as_us() / 1_000,
+        said_by: row.said_by.as_ref().map(Name::as_str),
+    })
+}
+
+/// A row of a list; with the origins, described.
+fn item<'a>(
+    name: &'a Name,
+    row: &'a HealthRow,
+    ages: &Ages,
+    origins: Option<&'a Table<OriginRow>>,
+) -> HealthItem<'a> {
     HealthItem {
+        description: origins.and_then(|origins| description(name, row, origins)),
         summary: summary(name, row, age(row, ages)),
-        failure_reason: reason(row),
+        failure_reason: reason(row.state, row.cause),
         status_code: status(row.cause),
     }
 }
@@ -223,7 +273,7 @@ fn health<'a>(name: &'a Name, row: &'a HealthRow, age: Option<Age>, check: &Chec
     let asked = row.confirmation;
     let is_down = row.state == HealthState::Unhealthy;
     let details = HealthDetails {
-        failure_reason: reason(row),
+        failure_reason: reason(row.state, row.cause),
         status_code: report.and_then(|report| report.status).or(status(row.cause)),
         last_failure: report.and_then(|report| report.failure.clone()),
         latency_ms: report.map(latency),
@@ -271,8 +321,11 @@ pub(crate) struct Query {
     owner: Option<String>,
     /// Origins that came from this source.
     source: Option<String>,
-    /// All that is known of each, as for a single origin; not unless set.
+    /// All that is known of each, as for a single origin; not unless set, and not in streams.
     details: Option<bool>,
+    /// Rows say what the origin's document does too: `url`, `tags`, `source`, `interval_ms`; and `said_by`. Not with
+    /// `details`, and not unless set. A change of the document counts as one of its row then.
+    describe: Option<bool>,
     /// Rows of a page, 1 to 1,000; everything unless set.
     limit: Option<usize>,
     /// `next` of the page before.
@@ -301,12 +354,15 @@ pub(crate) async fn list(
 ) -> Result<Response, Problem> {
     let filter = Filter::new(query.tag, query.state.as_deref(), query.owner, query.source)?;
     let (rows, origins) = (app.model.health.clone(), app.model.origins.clone());
-    let beside = filter.asks_of_origins().then(|| origins.clone());
+    let is_described = query.describe.unwrap_or(false);
+    let beside = (filter.asks_of_origins() || is_described).then(|| origins.clone());
     if wants_events(&headers) {
-        let ages = app.model.clone();
+        let (ages, described) = (app.model.clone(), is_described.then_some(origins));
         let wanted = move |name: &Name, row: &HealthRow, origins: &_| filter.wants(name, row, origins);
-        return tail::watch_beside(&app, (rows, beside), &headers, wanted, move |name, row| {
-            serde_json::to_string(&item(name, &row.value, &ages.ages())).unwrap_or_default()
+        return tail::watch_beside(&app, (rows, beside, is_described), &headers, wanted, move |name, row| {
+            let origins = described.as_ref().map(|origins| origins.borrow().clone());
+            let item = item(name, &row.value, &ages.ages(), origins.as_deref());
+            serde_json::to_string(&item).unwrap_or_default()
         });
     }
     let select = Select {
@@ -316,8 +372,13 @@ pub(crate) async fn list(
         limit: page::limit(query.limit, usize::MAX - 1)?,
     };
     let (conditions, wait) = (Conditions::of(&headers)?, wait(query.wait.as_deref())?);
-    let print =
-        |table: &Table<HealthRow>| tail::print(select.rows(table, &origins.borrow()).take(select.limit + 1));
+    let print = |table: &Table<HealthRow>| {
+        let origins = origins.borrow();
+        let print = tail::print(select.rows(table, &origins).take(select.limit + 1));
+        let rows = select.rows(table, &origins).take(if is_described { select.limit + 1 } else { 0 });
+        let described = tail::print(rows.filter_map(|(name, _)| Some((name, origins.get(name)?))));
+        print ^ described
+    };
     let Some((tag, table)) = tail::changed_beside(rows, beside, &conditions, wait, print).await? else {
         return Ok(tail::not_modified());
     };
@@ -328,7 +389,8 @@ pub(crate) async fn list(
     let next = rows.last().filter(|_| more).map(|(name, _)| page::cursor(name));
     let (ages, next) = (app.model.ages(), next.as_deref());
     if !query.details.unwrap_or(false) {
-        let health = rows.iter().map(|(name, row)| item(name, &row.value, &ages)).collect();
+        let described = is_described.then_some(&*origins);
+        let health = rows.iter().map(|(name, row)| item(name, &row.value, &ages, described)).collect();
         return Ok(tail::tagged(&tag, to_json(&HealthList { health, next })?));
     }
     let own = rows.iter().filter(|(_, row)| row.value.is_own).map(|(name, _)| (*name).clone());

@@ -2,8 +2,11 @@
 
 #![allow(unused_qualifications, reason = "the descriptions of parameters expand to qualified names")]
 
+mod ages;
 mod durable;
 mod health;
+mod heirs;
+mod history;
 mod import;
 mod keys;
 mod life;
@@ -53,8 +56,11 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(import::import))
         .routes(routes!(health::list))
         .routes(routes!(health::get))
+        .routes(routes!(ages::list))
+        .routes(routes!(history::list))
         .routes(routes!(owner::get))
         .routes(routes!(members::list))
+        .routes(routes!(heirs::get))
         .routes(routes!(members::join))
         .routes(routes!(members::leave))
         .routes(routes!(keys::list))
@@ -89,6 +95,7 @@ pub(super) fn read_queries(uri: &Uri) {
     use axum::extract::Query;
     let _ = Query::<origins::Query>::try_from_uri(uri);
     let _ = Query::<health::Query>::try_from_uri(uri);
+    let _ = Query::<history::Query>::try_from_uri(uri);
     let _ = Query::<keys::Query>::try_from_uri(uri);
     let _ = Query::<messages::Query>::try_from_uri(uri);
     let _ = Query::<import::Query>::try_from_uri(uri);

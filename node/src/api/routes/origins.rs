@@ -227,9 +227,17 @@ pub(crate) async fn list(
     let beside = filter.asks_of_health().then(|| health.clone());
     if wants_events(&headers) {
         let wanted = move |name: &Name, row: &OriginRow, health: &_| filter.wants_by(name, row, health);
-        return tail::watch_beside(&app, (rows, beside), &headers, wanted, |_, row: &Row<OriginRow>| {
-            shown(&row.value).and_then(|(origin, _)| serde_json::to_string(&origin).ok()).unwrap_or_default()
-        });
+        return tail::watch_beside(
+            &app,
+            (rows, beside, false),
+            &headers,
+            wanted,
+            |_, row: &Row<OriginRow>| {
+                shown(&row.value)
+                    .and_then(|(origin, _)| serde_json::to_string(&origin).ok())
+                    .unwrap_or_default()
+            },
+        );
     }
     let (limit, after) = (page::limit(query.limit, USUAL_PAGE)?, page::after(query.cursor.as_deref())?);
     let select = |table: &Table<OriginRow>| {

@@ -113,6 +113,7 @@ fn introduction(cluster: &Cluster, args: Args) -> String {
     }
     let urls: Vec<&str> = cluster.urls().map(|(_, url)| url).collect();
     let (Some(first), Some(last)) = (urls.first(), urls.last()) else { return text };
+    let _ = writeln!(text, "\nSee it in a browser, from any node: {last}/ui/");
     let _ = writeln!(text, "\nType in another terminal:\n");
     let _ = writeln!(text, "  export HECK_ADDR={first} HECK_TOKEN={}", cluster.token());
     for (command, what) in [
