@@ -89,6 +89,10 @@ pub enum Count {
     WaitingRefused,
     /// Times that a name to join through had no address.
     JoinResolveFailures,
+    /// Agent checks of HAProxy that were answered.
+    AgentChecks,
+    /// Agent checks that were closed at once because there were too many.
+    AgentChecksTurnedAway,
     /// Steps that were handed to the recording.
     RecordingSteps,
     /// Bytes of it that were written.

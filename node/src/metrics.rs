@@ -110,6 +110,12 @@ const COUNTERS: &[(Count, &str, &str)] = &[
         "Event streams and long polls refused because their client has as many open as it may",
     ),
     (Count::JoinResolveFailures, "join_resolve_failures", "Times that a name to join through had no address"),
+    (Count::AgentChecks, "agent_checks", "Agent checks of HAProxy that were answered"),
+    (
+        Count::AgentChecksTurnedAway,
+        "agent_checks_turned_away",
+        "Agent checks of HAProxy closed at once because there were too many",
+    ),
     (Count::RecordingSteps, "recording_steps", "Steps of the node that were handed to its recording"),
     (Count::RecordingBytes, "recording_bytes", "Bytes of the recording that were written"),
     (Count::RecordingStepsLost, "recording_steps_lost", "Steps that are missing from the recording"),

@@ -32,6 +32,7 @@ mod waiting;
 
 pub use auth::{Token, TokenError, TokenScope};
 pub use config::{ApiConfig, ApiLimits};
+pub(crate) use model::{HealthRow, Model};
 pub use rate::RequestRate;
 pub use tls::{TlsError, TlsFiles};
 
@@ -40,7 +41,6 @@ use crate::metrics::Requests;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
-use model::Model;
 use rate::Buckets;
 use server::Door;
 use share::Shares;
@@ -86,6 +86,7 @@ pub(crate) struct App {
 #[derive(Debug)]
 pub struct ApiServer {
     addr: SocketAddr,
+    model: Model,
     closing: watch::Sender<bool>,
     leaving: watch::Receiver<bool>,
     task: JoinHandle<()>,
@@ -96,6 +97,11 @@ impl ApiServer {
     #[must_use]
     pub const fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// What it reads, for whatever else tells of it.
+    pub(crate) fn model(&self) -> Model {
+        self.model.clone()
     }
 
     /// Waits until a client has made the node leave its cluster: the process is to end then.
@@ -144,6 +150,7 @@ pub fn serve(
         config: Arc::new(config),
     };
     let model = app.model.clone();
+    let shown = model.clone();
     let router = finish(router, app, &limits);
     let door = Door { listener, tls, router, limits, closing };
     let task = tokio::spawn(async move {
@@ -151,7 +158,7 @@ pub fn serve(
         model.catch_up().await;
         door.serve().await;
     });
-    Ok(ApiServer { addr, closing: closing_sender, leaving, task })
+    Ok(ApiServer { addr, model: shown, closing: closing_sender, leaving, task })
 }
 
 /// The routes with all that stands before them, the outermost last.

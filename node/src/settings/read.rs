@@ -219,6 +219,8 @@ mod tests {
             "text",
             "zones",
             "cluster",
+            "down",
+            "up",
         ];
         let takes = |text: &&str| {
             let sources =

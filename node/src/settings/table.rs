@@ -424,7 +424,29 @@ const LIMITS: &[Setting] = &[
     ),
 ];
 
-const SECTIONS: &[&[Setting]] = &[NODE, API, LOG, ORIGINS, CHECKS, MESSAGES, MEMBERSHIP, PROTOCOL, LIMITS];
+const OUTPUTS: &[Setting] = &[
+    setting!(
+        "outputs.stale",
+        "WORD",
+        outputs.stale,
+        "What load balancers, DNS and lists make of an answer that is older than it should be: keep what it says, or down. The checker is late then, which says nothing of the origin."
+    ),
+    setting!(
+        "outputs.unknown",
+        "WORD",
+        outputs.unknown,
+        "What they make of an origin of which nobody has said anything yet: down or up."
+    ),
+    setting!(
+        "outputs.agent_check",
+        "IP:PORT",
+        outputs.agent_check,
+        "Where agent checks of HAProxy are answered. Unset: nowhere."
+    ),
+];
+
+const SECTIONS: &[&[Setting]] =
+    &[NODE, API, LOG, ORIGINS, CHECKS, OUTPUTS, MESSAGES, MEMBERSHIP, PROTOCOL, LIMITS];
 
 /// All settings, in the order of the sample file.
 pub fn settings() -> impl Iterator<Item = &'static Setting> {

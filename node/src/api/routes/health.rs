@@ -17,7 +17,7 @@ use axum::response::{IntoResponse, Response};
 use heck_core::check::Status;
 use heck_core::entry::{Admin, HealthState, Hold, Scope};
 use heck_core::id::Name;
-use heck_core::probe::{Failure, Reply};
+use heck_core::probe::Reply;
 use heck_core::time::{Span, Time};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -168,21 +168,6 @@ fn summary<'a>(name: &'a Name, row: &'a HealthRow, age: Option<Age>) -> HealthSu
     }
 }
 
-fn reason(row: &HealthRow) -> Option<&'static str> {
-    Some(match row.cause? {
-        Reply::Failed(Failure::Timeout) => "timeout",
-        Reply::Failed(Failure::Resolve) => "resolve",
-        Reply::Failed(Failure::Connect) => "connect",
-        Reply::Failed(Failure::Tls) => "tls",
-        Reply::Failed(Failure::Protocol) => "protocol",
-        Reply::Failed(Failure::Forbidden) => "forbidden",
-        Reply::Status(429) => "status",
-        Reply::Status(_) if row.state == HealthState::Degraded => "slow",
-        Reply::Status(_) => "status",
-        Reply::Connected => "slow",
-    })
-}
-
 const fn status(reply: Option<Reply>) -> Option<u16> {
     match reply {
         Some(Reply::Status(status)) => Some(status),
@@ -193,7 +178,7 @@ const fn status(reply: Option<Reply>) -> Option<u16> {
 fn item<'a>(name: &'a Name, row: &'a HealthRow, ages: &Ages) -> HealthItem<'a> {
     HealthItem {
         summary: summary(name, row, age(row, ages)),
-        failure_reason: reason(row),
+        failure_reason: row.reason(),
         status_code: status(row.cause),
     }
 }
@@ -223,7 +208,7 @@ fn health<'a>(name: &'a Name, row: &'a HealthRow, age: Option<Age>, check: &Chec
     let asked = row.confirmation;
     let is_down = row.state == HealthState::Unhealthy;
     let details = HealthDetails {
-        failure_reason: reason(row),
+        failure_reason: row.reason(),
         status_code: report.and_then(|report| report.status).or(status(row.cause)),
         last_failure: report.and_then(|report| report.failure.clone()),
         latency_ms: report.map(latency),

@@ -1,0 +1,55 @@
+//! The settings of outputs: what stands beside a node and hears from it which origins are to be used.
+
+use super::value::{Scalar, Value, values, words};
+use crate::output::Caution;
+use std::net::SocketAddr;
+
+/// The settings of outputs. See `OUTPUTS.md`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Outputs {
+    /// What outputs make of an answer that is stale.
+    pub stale: StaleMeans,
+    /// What outputs make of an origin of which nobody has said anything yet.
+    pub unknown: UnknownMeans,
+    /// Where HAProxy's agent checks are answered; unset, nowhere.
+    pub agent_check: Option<SocketAddr>,
+}
+
+/// What outputs make of an answer that is older than it should be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum StaleMeans {
+    /// What it says goes on to hold.
+    Keep,
+    /// The origin is not to be used.
+    Down,
+}
+
+/// What outputs make of an origin of which nobody has said anything yet.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum UnknownMeans {
+    /// It is not to be used.
+    Down,
+    /// It may be used.
+    Up,
+}
+
+words!(StaleMeans { Keep = "keep", Down = "down" });
+words!(UnknownMeans { Down = "down", Up = "up" });
+values!(StaleMeans, UnknownMeans);
+
+impl Default for Outputs {
+    fn default() -> Self {
+        Self { stale: StaleMeans::Keep, unknown: UnknownMeans::Down, agent_check: None }
+    }
+}
+
+impl Outputs {
+    /// What outputs make of answers that are less than certain.
+    #[must_use]
+    pub fn caution(&self) -> Caution {
+        Caution {
+            stale_is_down: self.stale == StaleMeans::Down,
+            unknown_is_up: self.unknown == UnknownMeans::Up,
+        }
+    }
+}

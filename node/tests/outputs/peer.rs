@@ -1,0 +1,63 @@
+//! Programs of other projects, which a machine may not have.
+
+use std::env;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+/// Where a program is; none, with a line that says so, where it is missing. HECK_REQUIRE_PEERS demands them all.
+pub fn find(program: &str, package: &str) -> Option<PathBuf> {
+    let variable = format!("HECK_PEER_{}", program.to_uppercase());
+    let path = env::var_os("PATH").unwrap_or_default();
+    let folders = env::split_paths(&path).chain([PathBuf::from("/usr/sbin")]);
+    let found = env::var_os(&variable)
+        .map(PathBuf::from)
+        .or_else(|| folders.map(|folder| folder.join(program)).find(|path| path.is_file()));
+    if found.is_none() {
+        let what = format!("the program `{program}` is missing ({package}; {variable} may name it)");
+        assert!(env::var_os("HECK_REQUIRE_PEERS").is_none(), "{what}");
+        eprintln!("{what}: what it makes of heck's output is not tested");
+    }
+    found
+}
+
+/// A process that ends when this is dropped. What it writes is in a file.
+pub struct Peer {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Peer {
+    /// Starts a program in a folder.
+    pub fn start(program: &Path, args: &[&str], folder: &Path) -> Self {
+        let log = folder.join("peer.log");
+        let file = std::fs::File::create(&log).expect("a log");
+        let err = file.try_clone().expect("a second handle");
+        let mut command = Command::new(program);
+        command.args(args).current_dir(folder).stdin(Stdio::null()).stdout(file).stderr(err);
+        Self { child: command.spawn().expect("the program starts"), log }
+    }
+
+    /// What it has written so far.
+    pub fn log(&self) -> String {
+        let mut text = String::new();
+        let read = std::fs::File::open(&self.log).and_then(|mut file| file.read_to_string(&mut text));
+        read.map_or_else(|error| error.to_string(), |_| text)
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}", self.log());
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A port of loopback that was free a moment ago, for programs that cannot choose one and tell.
+pub fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback has free ports");
+    listener.local_addr().expect("it is bound").port()
+}
