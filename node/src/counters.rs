@@ -93,6 +93,10 @@ pub enum Count {
     AgentChecks,
     /// Agent checks that were closed at once because there were too many.
     AgentChecksTurnedAway,
+    /// Times that the file of endpoints for Envoy was written.
+    EnvoyFilesWritten,
+    /// Times that it could not be; Envoy keeps what it has.
+    EnvoyFilesFailed,
     /// Steps that were handed to the recording.
     RecordingSteps,
     /// Bytes of it that were written.

@@ -116,6 +116,12 @@ const COUNTERS: &[(Count, &str, &str)] = &[
         "agent_checks_turned_away",
         "Agent checks of HAProxy closed at once because there were too many",
     ),
+    (
+        Count::EnvoyFilesWritten,
+        "envoy_files_written",
+        "Times that the file of endpoints for Envoy was written",
+    ),
+    (Count::EnvoyFilesFailed, "envoy_files_failed", "Times that the file of endpoints could not be written"),
     (Count::RecordingSteps, "recording_steps", "Steps of the node that were handed to its recording"),
     (Count::RecordingBytes, "recording_bytes", "Bytes of the recording that were written"),
     (Count::RecordingStepsLost, "recording_steps_lost", "Steps that are missing from the recording"),

@@ -32,12 +32,13 @@ mod waiting;
 
 pub use auth::{Token, TokenError, TokenScope};
 pub use config::{ApiConfig, ApiLimits};
-pub(crate) use model::{HealthRow, Model};
+pub(crate) use model::{HealthRow, Model, OriginRow, Table};
 pub use rate::RequestRate;
 pub use tls::{TlsError, TlsFiles};
 
 use crate::handle::NodeHandle;
 use crate::metrics::Requests;
+use crate::output::Outlook;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
@@ -69,6 +70,7 @@ pub enum ApiError {
 pub(crate) struct App {
     node: NodeHandle,
     model: Model,
+    outlook: Arc<Outlook>,
     config: Arc<ApiConfig>,
     buckets: Option<Arc<Buckets>>,
     /// One permit for each event stream.
@@ -86,7 +88,7 @@ pub(crate) struct App {
 #[derive(Debug)]
 pub struct ApiServer {
     addr: SocketAddr,
-    model: Model,
+    outlook: Arc<Outlook>,
     closing: watch::Sender<bool>,
     leaving: watch::Receiver<bool>,
     task: JoinHandle<()>,
@@ -99,9 +101,9 @@ impl ApiServer {
         self.addr
     }
 
-    /// What it reads, for whatever else tells of it.
-    pub(crate) fn model(&self) -> Model {
-        self.model.clone()
+    /// What it reads, for outputs beside it.
+    pub(crate) const fn outlook(&self) -> &Arc<Outlook> {
+        &self.outlook
     }
 
     /// Waits until a client has made the node leave its cluster: the process is to end then.
@@ -137,8 +139,11 @@ pub fn serve(
     let (leaving_sender, leaving) = watch::channel(false);
     let (router, document) = routes::all();
     let limits = config.limits.clone();
+    let model = Model::start(node.clone());
+    let outlook = Arc::new(Outlook::new(node.clone(), model.clone(), config.outputs.caution));
     let app = App {
-        model: Model::start(node.clone()),
+        model: model.clone(),
+        outlook: outlook.clone(),
         node,
         buckets: limits.rate.map(|rate| Arc::new(Buckets::new(rate))),
         streams: Arc::new(Semaphore::new(limits.streams)),
@@ -149,8 +154,6 @@ pub fn serve(
         requests: Requests::default(),
         config: Arc::new(config),
     };
-    let model = app.model.clone();
-    let shown = model.clone();
     let router = finish(router, app, &limits);
     let door = Door { listener, tls, router, limits, closing };
     let task = tokio::spawn(async move {
@@ -158,7 +161,7 @@ pub fn serve(
         model.catch_up().await;
         door.serve().await;
     });
-    Ok(ApiServer { addr, model: shown, closing: closing_sender, leaving, task })
+    Ok(ApiServer { addr, outlook, closing: closing_sender, leaving, task })
 }
 
 /// The routes with all that stands before them, the outermost last.

@@ -65,6 +65,7 @@ pub(super) fn open(
         tls: tls.map(|(certificate, key)| TlsFiles { certificate, key, client_ca: api.client_ca.clone() }),
         metrics_per_origin: api.metrics_per_origin,
         keyring,
+        outputs: settings.outputs.of_api(),
         limits,
     };
     serve(listener, node, config).map_err(|error| error.to_string())

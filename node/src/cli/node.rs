@@ -171,7 +171,7 @@ async fn serve(prepared: Prepared) -> Exit {
             return refuse(what);
         }
     };
-    let outputs = outputs.open(node.clone(), api.model());
+    let outputs = outputs.open(api.outlook());
     tell_recovery(&node);
     say(greeting(&node, &name, &settings, &data, keyring.as_ref(), &api, outputs.list()));
     info!(%name, boot = node.boot().0, gossip = %node.addr(), "the node runs");

@@ -57,7 +57,7 @@ pub(super) async fn serve(listener: std::net::TcpListener, outlook: Arc<Outlook>
 
 async fn converse(mut stream: TcpStream, outlook: &Outlook) {
     let line = read_line(&mut stream).await;
-    let answer = answer(outlook, line.as_deref());
+    let answer = answer(outlook, line.as_deref()).await;
     outlook.node.counters().bump(Count::AgentChecks);
     let say = async {
         stream.write_all(answer.as_bytes()).await?;
@@ -89,8 +89,8 @@ async fn read_line(stream: &mut TcpStream) -> Option<Vec<u8>> {
     Some(line)
 }
 
-fn answer(outlook: &Outlook, line: Option<&[u8]>) -> String {
-    if !outlook.ready.is_ready() {
+async fn answer(outlook: &Outlook, line: Option<&[u8]>) -> String {
+    if !outlook.ready.is_ready().await {
         return "#the node has not joined its cluster yet\n".to_owned();
     }
     let name = line.and_then(|line| Name::new(std::str::from_utf8(line).ok()?.trim()).ok());

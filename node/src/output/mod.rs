@@ -1,13 +1,18 @@
 //! Outputs: what stands beside a node hears from it which origins are to be used.
 //!
 //! All of them read the copy of the replicated state from which the API answers, and add nothing to the protocol.
-//! `verdict` says what a user of origins is to make of one. Each output is a file or folder: `agent_check`
-//! answers HAProxy. OUTPUTS.md describes them all.
+//! `verdict` says what a user of origins is to make of one, `places` where origins are. Each output is a file or
+//! folder: `agent_check` answers HAProxy, `envoy` and `prometheus` make the lists that the API and a file hold.
+//! OUTPUTS.md describes them all.
 
 mod agent_check;
+pub(crate) mod envoy;
+mod places;
+pub(crate) mod prometheus;
 mod ready;
 mod verdict;
 
+use places::{Directory, Places};
 pub use verdict::Caution;
 pub(crate) use verdict::Verdict;
 
@@ -16,6 +21,7 @@ use crate::handle::NodeHandle;
 use crate::settings::Outputs as Settings;
 use ready::Ready;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use thiserror::Error;
 use tokio::task::JoinSet;
@@ -35,20 +41,43 @@ pub enum OutputError {
     },
 }
 
+/// What of the outputs the API serves.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ApiOutputs {
+    /// Whether it serves the lists for Envoy and Prometheus.
+    pub discovery: bool,
+    /// What outputs make of answers that are less than certain, those beside the API too.
+    pub caution: Caution,
+}
+
+impl Default for ApiOutputs {
+    fn default() -> Self {
+        Self { discovery: true, caution: Caution::default() }
+    }
+}
+
 /// What the outputs of a node read.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Outlook {
     pub model: Model,
     pub node: NodeHandle,
+    pub directory: Directory,
     pub caution: Caution,
     pub ready: Ready,
+}
+
+impl Outlook {
+    pub(crate) fn new(node: NodeHandle, model: Model, caution: Caution) -> Self {
+        let (directory, ready) = (Directory::new(model.clone()), Ready::new(node.clone()));
+        Self { model, node, directory, caution, ready }
+    }
 }
 
 /// Outputs whose settings are in order and whose addresses are taken, so that nothing else is begun in vain.
 #[derive(Debug)]
 pub struct Prepared {
     agent_check: Option<std::net::TcpListener>,
-    caution: Caution,
+    envoy_file: Option<PathBuf>,
 }
 
 /// Open outputs. They end when this is dropped.
@@ -81,19 +110,21 @@ impl Prepared {
         };
         Ok(Self {
             agent_check: settings.agent_check.map(|addr| listen("agent_check", addr)).transpose()?,
-            caution: settings.caution(),
+            envoy_file: settings.envoy_file.clone(),
         })
     }
 
-    /// Opens the outputs of a node, which read what its API reads.
-    pub(crate) fn open(self, node: NodeHandle, model: Model) -> Outputs {
-        let ready = Ready::watch(node.clone());
-        let outlook = Arc::new(Outlook { model, node, caution: self.caution, ready });
+    /// Opens the outputs beside an API, which read what it reads.
+    pub(crate) fn open(self, outlook: &Arc<Outlook>) -> Outputs {
         let (mut open, mut tasks) = (Vec::new(), JoinSet::new());
         if let Some(listener) = self.agent_check {
             let addr = listener.local_addr().map_or_else(|error| error.to_string(), |addr| addr.to_string());
             open.push(("agent checks", addr));
             tasks.spawn(agent_check::serve(listener, outlook.clone()));
+        }
+        if let Some(path) = self.envoy_file {
+            open.push(("envoy", path.display().to_string()));
+            tasks.spawn(envoy::follow(path, outlook.clone()));
         }
         Outputs { open, _tasks: tasks }
     }

@@ -2,38 +2,38 @@
 
 use crate::handle::NodeHandle;
 use heck_core::effects::Phase;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::sync::watch;
 use tokio::time::sleep;
 
 /// Time between two looks at a node that is not ready yet.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Whether a node has served once. It goes on to know what it knew, also while it leaves.
-#[derive(Clone, Debug)]
-pub(crate) struct Ready(watch::Receiver<bool>);
+#[derive(Debug)]
+pub(crate) struct Ready {
+    node: NodeHandle,
+    has_served: AtomicBool,
+}
 
 impl Ready {
-    /// Watches a node until it serves.
-    pub(crate) fn watch(node: NodeHandle) -> Self {
-        let (sender, receiver) = watch::channel(false);
-        tokio::spawn(async move {
-            while let Ok(phase) = node.view(|view, _| view.phase()).await {
-                if phase == Phase::Serving {
-                    sender.send_replace(true);
-                    return;
-                }
-                tokio::select! {
-                    () = sleep(PAUSE) => {}
-                    () = sender.closed() => return,
-                }
-            }
-        });
-        Self(receiver)
+    pub(crate) const fn new(node: NodeHandle) -> Self {
+        Self { node, has_served: AtomicBool::new(false) }
     }
 
-    /// Whether it has.
-    pub(crate) fn is_ready(&self) -> bool {
-        *self.0.borrow()
+    /// Whether it has. Asks the node until it has, and nobody from then on.
+    pub(crate) async fn is_ready(&self) -> bool {
+        if !self.has_served.load(Ordering::Relaxed) {
+            let phase = self.node.view(|view, _| view.phase()).await;
+            self.has_served.fetch_or(phase.is_ok_and(|phase| phase == Phase::Serving), Ordering::Relaxed);
+        }
+        self.has_served.load(Ordering::Relaxed)
+    }
+
+    /// Waits until it has.
+    pub(crate) async fn wait(&self) {
+        while !self.is_ready().await {
+            sleep(PAUSE).await;
+        }
     }
 }

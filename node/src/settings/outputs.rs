@@ -1,8 +1,9 @@
 //! The settings of outputs: what stands beside a node and hears from it which origins are to be used.
 
 use super::value::{Scalar, Value, values, words};
-use crate::output::Caution;
+use crate::output::{ApiOutputs, Caution};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 /// The settings of outputs. See `OUTPUTS.md`.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -11,6 +12,10 @@ pub struct Outputs {
     pub stale: StaleMeans,
     /// What outputs make of an origin of which nobody has said anything yet.
     pub unknown: UnknownMeans,
+    /// Whether the API serves the lists for Envoy and Prometheus.
+    pub discovery: bool,
+    /// The file that the endpoints for Envoy are written to; unset, none.
+    pub envoy_file: Option<PathBuf>,
     /// Where HAProxy's agent checks are answered; unset, nowhere.
     pub agent_check: Option<SocketAddr>,
 }
@@ -39,14 +44,24 @@ values!(StaleMeans, UnknownMeans);
 
 impl Default for Outputs {
     fn default() -> Self {
-        Self { stale: StaleMeans::Keep, unknown: UnknownMeans::Down, agent_check: None }
+        Self {
+            stale: StaleMeans::Keep,
+            unknown: UnknownMeans::Down,
+            discovery: true,
+            envoy_file: None,
+            agent_check: None,
+        }
     }
 }
 
 impl Outputs {
-    /// What outputs make of answers that are less than certain.
+    /// What the API has to know of them.
     #[must_use]
-    pub fn caution(&self) -> Caution {
+    pub fn of_api(&self) -> ApiOutputs {
+        ApiOutputs { discovery: self.discovery, caution: self.caution() }
+    }
+
+    fn caution(&self) -> Caution {
         Caution {
             stale_is_down: self.stale == StaleMeans::Down,
             unknown_is_up: self.unknown == UnknownMeans::Up,

@@ -443,6 +443,18 @@ const OUTPUTS: &[Setting] = &[
         outputs.agent_check,
         "Where agent checks of HAProxy are answered. Unset: nowhere."
     ),
+    setting!(
+        "outputs.discovery",
+        "BOOL",
+        outputs.discovery,
+        "Whether the API serves the lists for Envoy (`/v3/discovery:endpoints`) and Prometheus (`/v1/sd/prometheus`)."
+    ),
+    setting!(
+        "outputs.envoy_file",
+        "FILE",
+        outputs.envoy_file,
+        "A file that holds the endpoints for Envoy, replaced when they change. Unset: none is written."
+    ),
 ];
 
 const SECTIONS: &[&[Setting]] =

@@ -3,8 +3,11 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod discovery;
+mod envoy;
 mod haproxy;
 mod node;
 #[path = "../common/origin.rs"]
 mod origin;
 mod peer;
+mod prometheus;

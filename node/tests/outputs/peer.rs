@@ -1,9 +1,11 @@
 //! Programs of other projects, which a machine may not have.
 
 use std::env;
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 
 /// Where a program is; none, with a line that says so, where it is missing. HECK_REQUIRE_PEERS demands them all.
 pub fn find(program: &str, package: &str) -> Option<PathBuf> {
@@ -56,8 +58,25 @@ impl Drop for Peer {
     }
 }
 
-/// A port of loopback that was free a moment ago, for programs that cannot choose one and tell.
+/// A port of loopback for a program that cannot choose one and tell: one that is free, and that the system gives to
+/// nobody who asks for any.
 pub fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback has free ports");
-    listener.local_addr().expect("it is bound").port()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = 20_000 + (std::process::id() % 100) as u16 * 100;
+    let ports = std::iter::repeat_with(|| first + NEXT.fetch_add(1, Ordering::SeqCst) % 100);
+    ports
+        .take(100)
+        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .expect("loopback has free ports")
+}
+
+/// What a program on loopback answers to a GET, head and body; nothing while it does not answer.
+pub fn get(port: u16, path: &str) -> String {
+    let ask = || {
+        let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+        stream.write_all(format!("GET {path} HTTP/1.0\r\nhost: localhost\r\n\r\n").as_bytes())?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).map(|_| String::from_utf8_lossy(&answer).into_owned())
+    };
+    ask().unwrap_or_else(|error: std::io::Error| error.to_string())
 }

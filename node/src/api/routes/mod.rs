@@ -2,6 +2,7 @@
 
 #![allow(unused_qualifications, reason = "the descriptions of parameters expand to qualified names")]
 
+mod discovery;
 mod durable;
 mod health;
 mod import;
@@ -68,6 +69,8 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(life::readyz))
         .routes(routes!(life::healthz))
         .routes(routes!(metrics::metrics))
+        .routes(routes!(discovery::prometheus))
+        .routes(routes!(discovery::envoy))
         .routes(routes!(openapi))
 }
 
@@ -91,6 +94,7 @@ pub(super) fn read_queries(uri: &Uri) {
     let _ = Query::<health::Query>::try_from_uri(uri);
     let _ = Query::<keys::Query>::try_from_uri(uri);
     let _ = Query::<messages::Query>::try_from_uri(uri);
+    let _ = Query::<discovery::Query>::try_from_uri(uri);
     let _ = Query::<import::Query>::try_from_uri(uri);
     let _ = Query::<spread::Spread>::try_from_uri(uri);
 }
