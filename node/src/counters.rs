@@ -97,6 +97,14 @@ pub enum Count {
     EnvoyFilesWritten,
     /// Times that it could not be; Envoy keeps what it has.
     EnvoyFilesFailed,
+    /// Changes of state that the webhook took.
+    WebhooksDelivered,
+    /// Attempts to tell it of one that failed.
+    WebhookAttemptsFailed,
+    /// Changes of state that it refused.
+    WebhooksRefused,
+    /// Changes of state that it was not told of: too many waited, or it did not take them for too long.
+    WebhooksDropped,
     /// Steps that were handed to the recording.
     RecordingSteps,
     /// Bytes of it that were written.

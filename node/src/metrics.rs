@@ -122,6 +122,18 @@ const COUNTERS: &[(Count, &str, &str)] = &[
         "Times that the file of endpoints for Envoy was written",
     ),
     (Count::EnvoyFilesFailed, "envoy_files_failed", "Times that the file of endpoints could not be written"),
+    (Count::WebhooksDelivered, "webhooks_delivered", "Changes of state that the webhook took"),
+    (
+        Count::WebhookAttemptsFailed,
+        "webhook_attempts_failed",
+        "Attempts to tell the webhook of one that failed",
+    ),
+    (Count::WebhooksRefused, "webhooks_refused", "Changes of state that the webhook refused"),
+    (
+        Count::WebhooksDropped,
+        "webhooks_dropped",
+        "Changes of state that the webhook was not told of, as too many waited or it did not take them",
+    ),
     (Count::RecordingSteps, "recording_steps", "Steps of the node that were handed to its recording"),
     (Count::RecordingBytes, "recording_bytes", "Bytes of the recording that were written"),
     (Count::RecordingStepsLost, "recording_steps_lost", "Steps that are missing from the recording"),
@@ -196,6 +208,8 @@ pub(crate) struct Sample {
     pub journal_busy: Duration,
     /// The probes of the node.
     pub probes: Option<ProbeStatus>,
+    /// Changes of state that wait for the webhook, and how that does.
+    pub webhook: Option<(usize, BreakerState)>,
     /// Each origin, where that is wanted.
     pub each: Option<Vec<OriginSample>>,
 }
@@ -213,6 +227,16 @@ pub(crate) fn encode(counters: &Counters, sample: &Sample, requests: &Requests) 
     }
     if let Some(probes) = &sample.probes {
         register_probes(&mut registry, probes);
+    }
+    if let Some((waiting, breaker)) = sample.webhook {
+        gauge(
+            &mut registry,
+            "webhooks_waiting",
+            "Changes of state that wait for the webhook",
+            waiting as u64,
+        );
+        let help = "Whether the webhook is told: open, it failed and is left alone for a while; always 1";
+        by(&mut registry, "webhook_breaker", help, "state", &[(breaker_name(breaker), 1)]);
     }
     registry.register(
         "heartbeats_said",
@@ -300,17 +324,20 @@ fn register_origins(registry: &mut Registry, sample: &Sample) {
     gauge(registry, "origins_checked", help, sample.origins_checked);
 }
 
+const fn breaker_name(breaker: BreakerState) -> &'static str {
+    match breaker {
+        BreakerState::Closed => "closed",
+        BreakerState::HalfOpen => "half_open",
+        BreakerState::Open => "open",
+    }
+}
+
 fn register_probes(registry: &mut Registry, probes: &ProbeStatus) {
     let help = "Connections to origins that wait for the next probe";
     gauge(registry, "probe_connections_kept", help, probes.connections as u64);
     let resolver = &probes.resolver;
-    let breaker = match resolver.breaker {
-        BreakerState::Closed => "closed",
-        BreakerState::HalfOpen => "half_open",
-        BreakerState::Open => "open",
-    };
     let help = "Whether names are looked up: open, the resolver failed and is left alone; always 1";
-    by(registry, "resolver_breaker", help, "state", &[(breaker, 1)]);
+    by(registry, "resolver_breaker", help, "state", &[(breaker_name(resolver.breaker), 1)]);
     let help = "Lookups that failed since the last one that did not";
     gauge(registry, "resolver_failures", help, resolver.failures.into());
     gauge(registry, "resolver_names", "Names that the resolver remembers", resolver.names as u64);
@@ -367,6 +394,7 @@ mod tests {
             exchanges: Some(65_536),
             probes: Some(ProbeStatus { origins: 1, connections: 0, resolver }),
             each: Some(vec![each]),
+            webhook: Some((0, BreakerState::Closed)),
             ..Sample::default()
         };
         let requests = Requests::default();

@@ -32,8 +32,9 @@ mod waiting;
 
 pub use auth::{Token, TokenError, TokenScope};
 pub use config::{ApiConfig, ApiLimits};
-pub(crate) use model::{HealthRow, Model, OriginRow, Table};
+pub(crate) use model::{HealthRow, Model, OriginRow, Table, reason, status_code};
 pub use rate::RequestRate;
+pub(crate) use time::Moment;
 pub use tls::{TlsError, TlsFiles};
 
 use crate::handle::NodeHandle;

@@ -182,6 +182,7 @@ async fn serve(prepared: Prepared) -> Exit {
         tokio::spawn(join(node.clone(), settings.join.clone(), seed, alone_after));
     }
     let exit = until_end(&node, &api, &settings, signals).await;
+    outputs.close().await;
     api.close().await;
     exit
 }

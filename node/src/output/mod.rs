@@ -2,7 +2,8 @@
 //!
 //! All of them read the copy of the replicated state from which the API answers, and add nothing to the protocol.
 //! `verdict` says what a user of origins is to make of one, `places` where origins are. Each output is a file or
-//! folder: `agent_check` answers HAProxy, `envoy` and `prometheus` make the lists that the API and a file hold.
+//! folder: `agent_check` answers HAProxy, `envoy` and `prometheus` make the lists that the API and a file hold, `webhook` tells of
+//! changes.
 //! OUTPUTS.md describes them all.
 
 mod agent_check;
@@ -11,6 +12,7 @@ mod places;
 pub(crate) mod prometheus;
 mod ready;
 mod verdict;
+mod webhook;
 
 use places::{Directory, Places};
 pub use verdict::Caution;
@@ -23,12 +25,24 @@ use ready::Ready;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 use thiserror::Error;
 use tokio::task::JoinSet;
+
+/// How long outputs may take to finish what they are at when the node ends.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// Why an output cannot be opened.
 #[derive(Debug, Error)]
 pub enum OutputError {
+    /// A setting makes no sense.
+    #[error("`outputs.{key}`: {what}")]
+    Setting {
+        /// The setting.
+        key: &'static str,
+        /// What is wrong with it.
+        what: String,
+    },
     /// Its address cannot be used.
     #[error("`outputs.{key}`: cannot listen at {addr}: {source}")]
     Listen {
@@ -64,12 +78,14 @@ pub(crate) struct Outlook {
     pub directory: Directory,
     pub caution: Caution,
     pub ready: Ready,
+    /// Changes of state that wait to be told.
+    pub webhook: webhook::Queue,
 }
 
 impl Outlook {
     pub(crate) fn new(node: NodeHandle, model: Model, caution: Caution) -> Self {
         let (directory, ready) = (Directory::new(model.clone()), Ready::new(node.clone()));
-        Self { model, node, directory, caution, ready }
+        Self { model, node, directory, caution, ready, webhook: webhook::Queue::default() }
     }
 }
 
@@ -78,6 +94,7 @@ impl Outlook {
 pub struct Prepared {
     agent_check: Option<std::net::TcpListener>,
     envoy_file: Option<PathBuf>,
+    webhook: Option<webhook::Hook>,
 }
 
 /// Open outputs. They end when this is dropped.
@@ -85,6 +102,7 @@ pub struct Prepared {
 pub struct Outputs {
     /// What is open, and where.
     open: Vec<(&'static str, String)>,
+    outlook: Arc<Outlook>,
     _tasks: JoinSet<()>,
 }
 
@@ -92,6 +110,11 @@ impl Outputs {
     /// What is open, and where, for people.
     pub(crate) fn list(&self) -> &[(&'static str, String)] {
         &self.open
+    }
+
+    /// Closes: what the webhook has not told yet is told, if that can be done at once.
+    pub(crate) async fn close(self) {
+        webhook::finish(&self.outlook.webhook, GRACE).await;
     }
 }
 
@@ -111,6 +134,7 @@ impl Prepared {
         Ok(Self {
             agent_check: settings.agent_check.map(|addr| listen("agent_check", addr)).transpose()?,
             envoy_file: settings.envoy_file.clone(),
+            webhook: webhook::Hook::read(settings)?,
         })
     }
 
@@ -126,6 +150,10 @@ impl Prepared {
             open.push(("envoy", path.display().to_string()));
             tasks.spawn(envoy::follow(path, outlook.clone()));
         }
-        Outputs { open, _tasks: tasks }
+        if let Some(hook) = self.webhook {
+            open.push(("webhook", hook.place()));
+            hook.open(outlook, &mut tasks);
+        }
+        Outputs { open, outlook: outlook.clone(), _tasks: tasks }
     }
 }

@@ -18,6 +18,12 @@ pub struct Outputs {
     pub envoy_file: Option<PathBuf>,
     /// Where HAProxy's agent checks are answered; unset, nowhere.
     pub agent_check: Option<SocketAddr>,
+    /// The URL that is told of changes of state; unset, none is.
+    pub webhook: Option<String>,
+    /// The file of the secret that signs what it is told.
+    pub webhook_secret: Option<PathBuf>,
+    /// A file of PEM certificates: the only authorities that count for it; unset, those of the system.
+    pub webhook_ca: Option<PathBuf>,
 }
 
 /// What outputs make of an answer that is older than it should be.
@@ -50,6 +56,9 @@ impl Default for Outputs {
             discovery: true,
             envoy_file: None,
             agent_check: None,
+            webhook: None,
+            webhook_secret: None,
+            webhook_ca: None,
         }
     }
 }

@@ -455,6 +455,24 @@ const OUTPUTS: &[Setting] = &[
         outputs.envoy_file,
         "A file that holds the endpoints for Envoy, replaced when they change. Unset: none is written."
     ),
+    setting!(
+        "outputs.webhook",
+        "URL",
+        outputs.webhook,
+        "A URL that is told of each change of an origin's state by the node that found it. All nodes should have the same. Unset: none is told."
+    ),
+    setting!(
+        "outputs.webhook_secret",
+        "FILE",
+        outputs.webhook_secret,
+        "The file of the secret that signs what the webhook is told: 24 bytes or more, or `whsec_` and base64."
+    ),
+    setting!(
+        "outputs.webhook_ca",
+        "FILE",
+        outputs.webhook_ca,
+        "PEM certificates: the only authorities that count for the webhook, by an absolute path. Unset: those of the system."
+    ),
 ];
 
 const SECTIONS: &[&[Setting]] =

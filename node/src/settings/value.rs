@@ -167,6 +167,16 @@ impl Scalar for Name {
     }
 }
 
+impl Scalar for String {
+    fn parse(text: &str) -> Result<Self, String> {
+        if text.is_empty() { Err("a text is allowed".to_owned()) } else { Ok(text.to_owned()) }
+    }
+
+    fn to_toml(&self) -> String {
+        quoted(self)
+    }
+}
+
 impl Scalar for PathBuf {
     fn parse(text: &str) -> Result<Self, String> {
         if text.is_empty() { Err("a path is allowed".to_owned()) } else { Ok(text.into()) }

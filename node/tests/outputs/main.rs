@@ -11,3 +11,4 @@ mod node;
 mod origin;
 mod peer;
 mod prometheus;
+mod webhook;

@@ -13,6 +13,8 @@ use tokio::runtime::{Builder, Runtime};
 /// A node that is a cluster of its own.
 pub struct Node {
     pub heck: Heck,
+    /// Where peers reach it.
+    pub gossip: String,
     pub api: Api,
     pub dir: TempDir,
 }
@@ -22,9 +24,10 @@ impl Node {
     pub fn start(args: &[&str]) -> Self {
         let dir = tempfile::tempdir().expect("a folder for the test");
         let mut heck = Heck::spawn(command(dir.path(), &["node", "--leave-grace", "0s"]).args(args));
+        let gossip = heck.gossip();
         let api = heck.api(&dir.path().join("heck-data"));
         api.until_ready();
-        Self { heck, api, dir }
+        Self { heck, gossip, api, dir }
     }
 
     pub fn path(&self) -> &Path {

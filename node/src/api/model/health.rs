@@ -108,3 +108,11 @@ pub(crate) const fn reason(state: HealthState, cause: Option<Reply>) -> Option<&
         Reply::Connected => "slow",
     })
 }
+
+/// The HTTP status of an answer, if it had one.
+pub(crate) const fn status_code(reply: Option<Reply>) -> Option<u16> {
+    match reply {
+        Some(Reply::Status(status)) => Some(status),
+        _ => None,
+    }
+}

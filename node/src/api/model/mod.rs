@@ -12,7 +12,7 @@ mod table;
 mod task;
 
 pub(crate) use ages::{Age, Ages};
-pub(crate) use health::HealthRow;
+pub(crate) use health::{HealthRow, reason, status_code};
 pub(crate) use table::{Change, Row, Table};
 
 use super::etag::Tag;

@@ -5,7 +5,7 @@ use crate::api::App;
 use crate::api::etag::Conditions;
 use crate::api::extract::{Named, Params, wait, wants_events};
 use crate::api::filter::Filter;
-use crate::api::model::{Age, Ages, HealthRow, OriginRow, Row, Table};
+use crate::api::model::{Age, Ages, HealthRow, OriginRow, Row, Table, status_code};
 use crate::api::page;
 use crate::api::problem::{Kind, Problem};
 use crate::api::tail;
@@ -17,7 +17,6 @@ use axum::response::{IntoResponse, Response};
 use heck_core::check::Status;
 use heck_core::entry::{Admin, HealthState, Hold, Scope};
 use heck_core::id::Name;
-use heck_core::probe::Reply;
 use heck_core::time::{Span, Time};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -168,18 +167,11 @@ fn summary<'a>(name: &'a Name, row: &'a HealthRow, age: Option<Age>) -> HealthSu
     }
 }
 
-const fn status(reply: Option<Reply>) -> Option<u16> {
-    match reply {
-        Some(Reply::Status(status)) => Some(status),
-        _ => None,
-    }
-}
-
 fn item<'a>(name: &'a Name, row: &'a HealthRow, ages: &Ages) -> HealthItem<'a> {
     HealthItem {
         summary: summary(name, row, age(row, ages)),
         failure_reason: row.reason(),
-        status_code: status(row.cause),
+        status_code: status_code(row.cause),
     }
 }
 
@@ -209,7 +201,7 @@ fn health<'a>(name: &'a Name, row: &'a HealthRow, age: Option<Age>, check: &Chec
     let is_down = row.state == HealthState::Unhealthy;
     let details = HealthDetails {
         failure_reason: row.reason(),
-        status_code: report.and_then(|report| report.status).or(status(row.cause)),
+        status_code: report.and_then(|report| report.status).or(status_code(row.cause)),
         last_failure: report.and_then(|report| report.failure.clone()),
         latency_ms: report.map(latency),
         cert_not_after: not_after.map(|secs| Moment(Time(secs.saturating_mul(1_000_000)))),
