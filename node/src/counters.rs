@@ -105,6 +105,10 @@ pub enum Count {
     WebhooksRefused,
     /// Changes of state that it was not told of: too many waited, or it did not take them for too long.
     WebhooksDropped,
+    /// Questions of DNS that were answered.
+    DnsAnswers,
+    /// Connections of DNS that were closed at once because there were too many.
+    DnsTurnedAway,
     /// Steps that were handed to the recording.
     RecordingSteps,
     /// Bytes of it that were written.

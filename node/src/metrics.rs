@@ -134,6 +134,12 @@ const COUNTERS: &[(Count, &str, &str)] = &[
         "webhooks_dropped",
         "Changes of state that the webhook was not told of, as too many waited or it did not take them",
     ),
+    (Count::DnsAnswers, "dns_answers", "Questions of DNS that were answered, with whatever code"),
+    (
+        Count::DnsTurnedAway,
+        "dns_turned_away",
+        "Connections of DNS closed at once because there were too many",
+    ),
     (Count::RecordingSteps, "recording_steps", "Steps of the node that were handed to its recording"),
     (Count::RecordingBytes, "recording_bytes", "Bytes of the recording that were written"),
     (Count::RecordingStepsLost, "recording_steps_lost", "Steps that are missing from the recording"),

@@ -2,11 +2,12 @@
 //!
 //! All of them read the copy of the replicated state from which the API answers, and add nothing to the protocol.
 //! `verdict` says what a user of origins is to make of one, `places` where origins are. Each output is a file or
-//! folder: `agent_check` answers HAProxy, `envoy` and `prometheus` make the lists that the API and a file hold, `webhook` tells of
+//! folder: `agent_check` answers HAProxy, `dns` resolvers; `envoy` and `prometheus` make the lists that the API and a file hold, `webhook` tells of
 //! changes.
 //! OUTPUTS.md describes them all.
 
 mod agent_check;
+mod dns;
 pub(crate) mod envoy;
 mod places;
 pub(crate) mod prometheus;
@@ -14,7 +15,7 @@ mod ready;
 mod verdict;
 mod webhook;
 
-use places::{Directory, Places};
+use places::{Directory, Place, Places};
 pub use verdict::Caution;
 pub(crate) use verdict::Verdict;
 
@@ -95,6 +96,7 @@ pub struct Prepared {
     agent_check: Option<std::net::TcpListener>,
     envoy_file: Option<PathBuf>,
     webhook: Option<webhook::Hook>,
+    dns: Option<dns::Dns>,
 }
 
 /// Open outputs. They end when this is dropped.
@@ -135,6 +137,7 @@ impl Prepared {
             agent_check: settings.agent_check.map(|addr| listen("agent_check", addr)).transpose()?,
             envoy_file: settings.envoy_file.clone(),
             webhook: webhook::Hook::read(settings)?,
+            dns: dns::Dns::bind(settings)?,
         })
     }
 
@@ -142,13 +145,16 @@ impl Prepared {
     pub(crate) fn open(self, outlook: &Arc<Outlook>) -> Outputs {
         let (mut open, mut tasks) = (Vec::new(), JoinSet::new());
         if let Some(listener) = self.agent_check {
-            let addr = listener.local_addr().map_or_else(|error| error.to_string(), |addr| addr.to_string());
-            open.push(("agent checks", addr));
+            open.push(("agent checks", shown(listener.local_addr())));
             tasks.spawn(agent_check::serve(listener, outlook.clone()));
         }
         if let Some(path) = self.envoy_file {
             open.push(("envoy", path.display().to_string()));
             tasks.spawn(envoy::follow(path, outlook.clone()));
+        }
+        if let Some(dns) = self.dns {
+            open.push(("dns", shown(dns.addr())));
+            dns.open(outlook, &mut tasks);
         }
         if let Some(hook) = self.webhook {
             open.push(("webhook", hook.place()));
@@ -156,4 +162,8 @@ impl Prepared {
         }
         Outputs { open, outlook: outlook.clone(), _tasks: tasks }
     }
+}
+
+fn shown(addr: std::io::Result<SocketAddr>) -> String {
+    addr.map_or_else(|error| error.to_string(), |addr| addr.to_string())
 }

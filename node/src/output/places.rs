@@ -68,6 +68,11 @@ impl Places {
         self.by_name.get(name)
     }
 
+    /// All origins, by name.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (&Name, &Place)> {
+        self.by_name.iter()
+    }
+
     /// All tags with their origins, by name.
     pub(crate) fn tags(&self) -> impl Iterator<Item = (&str, &[Name])> {
         self.by_tag.iter().map(|(tag, names)| (tag.as_str(), names.as_slice()))

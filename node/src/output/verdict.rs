@@ -30,6 +30,13 @@ pub(crate) enum Verdict {
     Down(&'static str),
 }
 
+impl Verdict {
+    /// Whether new work may go there.
+    pub(crate) const fn is_usable(self) -> bool {
+        matches!(self, Self::Up | Self::Degraded | Self::Untested)
+    }
+}
+
 impl Caution {
     /// The verdict on an origin; a row that is missing is one that this node does not know.
     pub(crate) fn judge(self, row: Option<&HealthRow>) -> Verdict {

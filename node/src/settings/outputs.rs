@@ -4,6 +4,7 @@ use super::value::{Scalar, Value, values, words};
 use crate::output::{ApiOutputs, Caution};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// The settings of outputs. See `OUTPUTS.md`.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -24,6 +25,12 @@ pub struct Outputs {
     pub webhook_secret: Option<PathBuf>,
     /// A file of PEM certificates: the only authorities that count for it; unset, those of the system.
     pub webhook_ca: Option<PathBuf>,
+    /// Where questions of DNS are answered; unset, nowhere.
+    pub dns: Option<SocketAddr>,
+    /// The zone of DNS that is answered for.
+    pub dns_zone: String,
+    /// How long answers of DNS may be remembered, in whole seconds.
+    pub dns_ttl: Duration,
 }
 
 /// What outputs make of an answer that is older than it should be.
@@ -59,6 +66,9 @@ impl Default for Outputs {
             webhook: None,
             webhook_secret: None,
             webhook_ca: None,
+            dns: None,
+            dns_zone: "heck.internal".to_owned(),
+            dns_ttl: Duration::from_secs(2),
         }
     }
 }

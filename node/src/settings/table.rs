@@ -473,6 +473,24 @@ const OUTPUTS: &[Setting] = &[
         outputs.webhook_ca,
         "PEM certificates: the only authorities that count for the webhook, by an absolute path. Unset: those of the system."
     ),
+    setting!(
+        "outputs.dns",
+        "IP:PORT",
+        outputs.dns,
+        "Where questions of DNS are answered, over UDP and TCP. Unset: nowhere."
+    ),
+    setting!(
+        "outputs.dns_zone",
+        "NAME",
+        outputs.dns_zone,
+        "The zone that is answered for: `TAG.tag.ZONE` and `NAME.origin.ZONE` are in it."
+    ),
+    setting!(
+        "outputs.dns_ttl",
+        TIME,
+        outputs.dns_ttl,
+        "How long resolvers may remember an answer, in whole seconds."
+    ),
 ];
 
 const SECTIONS: &[&[Setting]] =

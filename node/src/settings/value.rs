@@ -111,8 +111,8 @@ macro_rules! numbers {
 
 numbers!(u8, u16, u32, usize);
 values!(
-    u8, u16, u32, usize, bool, Name, PathBuf, SocketAddr, Span, Duration, Bytes, HostPort, Ports, IpNet,
-    Scoping
+    u8, u16, u32, usize, bool, String, Name, PathBuf, SocketAddr, Span, Duration, Bytes, HostPort, Ports,
+    IpNet, Scoping
 );
 
 impl Scalar for bool {

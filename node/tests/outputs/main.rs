@@ -4,6 +4,7 @@
 mod common;
 
 mod discovery;
+mod dns;
 mod envoy;
 mod haproxy;
 mod node;
