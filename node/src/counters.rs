@@ -109,6 +109,8 @@ pub enum Count {
     DnsAnswers,
     /// Connections of DNS that were closed at once because there were too many.
     DnsTurnedAway,
+    /// Probes that a client of the API asked for.
+    ProbesOnRequest,
     /// Steps that were handed to the recording.
     RecordingSteps,
     /// Bytes of it that were written.

@@ -140,6 +140,7 @@ const COUNTERS: &[(Count, &str, &str)] = &[
         "dns_turned_away",
         "Connections of DNS closed at once because there were too many",
     ),
+    (Count::ProbesOnRequest, "probes_on_request", "Probes that clients of the API asked for (`/probe`)"),
     (Count::RecordingSteps, "recording_steps", "Steps of the node that were handed to its recording"),
     (Count::RecordingBytes, "recording_bytes", "Bytes of the recording that were written"),
     (Count::RecordingStepsLost, "recording_steps_lost", "Steps that are missing from the recording"),
@@ -436,6 +437,39 @@ mod tests {
             .filter_map(|row| Some(format!("heck_{}", row.split('`').next()?.split('{').next()?)))
             .collect();
         assert_eq!(documented, names(&everything()));
+    }
+
+    /// The metrics of heck that a text names.
+    fn named(text: &str) -> BTreeSet<&str> {
+        let is_part = |c: char| c.is_ascii_lowercase() || c == '_';
+        text.match_indices("heck_")
+            .filter(|(at, _)| !text[..*at].ends_with(is_part))
+            .map(|(at, _)| {
+                let rest = &text[at..];
+                &rest[..rest.find(|c| !is_part(c)).unwrap_or(rest.len())]
+            })
+            .collect()
+    }
+
+    #[test]
+    fn dashboard_and_alerts_name_only_metrics_that_there_are() {
+        let there = names(&everything());
+        let is_there =
+            |name: &str| there.contains(name) || there.contains(name.strip_suffix("_bucket").unwrap_or(name));
+        let grafana: serde_json::Value =
+            serde_json::from_str(include_str!("../../deploy/grafana/heck.json")).expect("JSON");
+        let panels = grafana["panels"].as_array().expect("panels");
+        let targets = panels.iter().flat_map(|panel| panel["targets"].as_array().into_iter().flatten());
+        let queries: Vec<&str> = targets.filter_map(|target| target["expr"].as_str()).collect();
+        assert!(queries.len() > 20, "{queries:?}");
+        let alerts = include_str!("../../deploy/prometheus/alerts.yml");
+        let tried = include_str!("../../deploy/prometheus/alerts_test.yml");
+        for text in queries.iter().copied().chain([alerts, tried]) {
+            let named = named(text);
+            assert!(!named.is_empty(), "{text}");
+            let unknown: Vec<_> = named.into_iter().filter(|name| !is_there(name)).collect();
+            assert!(unknown.is_empty(), "{unknown:?} in {text}");
+        }
     }
 
     #[test]

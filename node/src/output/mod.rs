@@ -3,19 +3,21 @@
 //! All of them read the copy of the replicated state from which the API answers, and add nothing to the protocol.
 //! `verdict` says what a user of origins is to make of one, `places` where origins are. Each output is a file or
 //! folder: `agent_check` answers HAProxy, `dns` resolvers; `envoy` and `prometheus` make the lists that the API and a file hold, `webhook` tells of
-//! changes.
+//! changes, `probe` answers as the Blackbox exporter does.
 //! OUTPUTS.md describes them all.
 
 mod agent_check;
 mod dns;
 pub(crate) mod envoy;
 mod places;
+pub(crate) mod probe;
 pub(crate) mod prometheus;
 mod ready;
 mod verdict;
 mod webhook;
 
 use places::{Directory, Place, Places};
+pub use probe::ProbeTargets;
 pub use verdict::Caution;
 pub(crate) use verdict::Verdict;
 
@@ -61,13 +63,15 @@ pub enum OutputError {
 pub struct ApiOutputs {
     /// Whether it serves the lists for Envoy and Prometheus.
     pub discovery: bool,
+    /// Which targets it probes on request.
+    pub probe: ProbeTargets,
     /// What outputs make of answers that are less than certain, those beside the API too.
     pub caution: Caution,
 }
 
 impl Default for ApiOutputs {
     fn default() -> Self {
-        Self { discovery: true, caution: Caution::default() }
+        Self { discovery: true, probe: ProbeTargets::Off, caution: Caution::default() }
     }
 }
 
@@ -81,12 +85,22 @@ pub(crate) struct Outlook {
     pub ready: Ready,
     /// Changes of state that wait to be told.
     pub webhook: webhook::Queue,
+    /// Probes on request.
+    pub on_request: probe::OnRequest,
 }
 
 impl Outlook {
     pub(crate) fn new(node: NodeHandle, model: Model, caution: Caution) -> Self {
         let (directory, ready) = (Directory::new(model.clone()), Ready::new(node.clone()));
-        Self { model, node, directory, caution, ready, webhook: webhook::Queue::default() }
+        Self {
+            model,
+            node,
+            directory,
+            caution,
+            ready,
+            webhook: webhook::Queue::default(),
+            on_request: probe::OnRequest::default(),
+        }
     }
 }
 

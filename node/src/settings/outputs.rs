@@ -1,7 +1,7 @@
 //! The settings of outputs: what stands beside a node and hears from it which origins are to be used.
 
 use super::value::{Scalar, Value, values, words};
-use crate::output::{ApiOutputs, Caution};
+use crate::output::{ApiOutputs, Caution, ProbeTargets};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -31,6 +31,8 @@ pub struct Outputs {
     pub dns_zone: String,
     /// How long answers of DNS may be remembered, in whole seconds.
     pub dns_ttl: Duration,
+    /// Which targets the API probes on request.
+    pub probe: ProbeTargets,
 }
 
 /// What outputs make of an answer that is older than it should be.
@@ -53,7 +55,8 @@ pub enum UnknownMeans {
 
 words!(StaleMeans { Keep = "keep", Down = "down" });
 words!(UnknownMeans { Down = "down", Up = "up" });
-values!(StaleMeans, UnknownMeans);
+words!(ProbeTargets { Off = "off", Origins = "origins", Any = "any" });
+values!(StaleMeans, UnknownMeans, ProbeTargets);
 
 impl Default for Outputs {
     fn default() -> Self {
@@ -69,6 +72,7 @@ impl Default for Outputs {
             dns: None,
             dns_zone: "heck.internal".to_owned(),
             dns_ttl: Duration::from_secs(2),
+            probe: ProbeTargets::Off,
         }
     }
 }
@@ -77,7 +81,7 @@ impl Outputs {
     /// What the API has to know of them.
     #[must_use]
     pub fn of_api(&self) -> ApiOutputs {
-        ApiOutputs { discovery: self.discovery, caution: self.caution() }
+        ApiOutputs { discovery: self.discovery, probe: self.probe, caution: self.caution() }
     }
 
     fn caution(&self) -> Caution {

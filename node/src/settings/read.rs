@@ -221,6 +221,8 @@ mod tests {
             "cluster",
             "down",
             "up",
+            "origins",
+            "any",
         ];
         let takes = |text: &&str| {
             let sources =

@@ -491,6 +491,12 @@ const OUTPUTS: &[Setting] = &[
         outputs.dns_ttl,
         "How long resolvers may remember an answer, in whole seconds."
     ),
+    setting!(
+        "outputs.probe",
+        "WORD",
+        outputs.probe,
+        "Which targets `/probe` of the API probes for whoever may read: off, origins (by name) or any (URLs too, where checks may connect to)."
+    ),
 ];
 
 const SECTIONS: &[&[Setting]] =

@@ -11,5 +11,6 @@ mod node;
 #[path = "../common/origin.rs"]
 mod origin;
 mod peer;
+mod probe;
 mod prometheus;
 mod webhook;

@@ -13,6 +13,7 @@ mod messages;
 mod metrics;
 mod origins;
 mod owner;
+mod probe;
 mod seal;
 mod spread;
 
@@ -69,6 +70,7 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(life::readyz))
         .routes(routes!(life::healthz))
         .routes(routes!(metrics::metrics))
+        .routes(routes!(probe::probe))
         .routes(routes!(discovery::prometheus))
         .routes(routes!(discovery::envoy))
         .routes(routes!(openapi))
@@ -96,6 +98,7 @@ pub(super) fn read_queries(uri: &Uri) {
     let _ = Query::<messages::Query>::try_from_uri(uri);
     let _ = Query::<discovery::Query>::try_from_uri(uri);
     let _ = Query::<import::Query>::try_from_uri(uri);
+    let _ = Query::<probe::Query>::try_from_uri(uri);
     let _ = Query::<spread::Spread>::try_from_uri(uri);
 }
 
