@@ -70,13 +70,36 @@ pub fn free_port() -> u16 {
         .expect("loopback has free ports")
 }
 
-/// What a program on loopback answers to a GET, head and body; nothing while it does not answer.
+/// What a program on loopback answers to a GET, head and body; what went wrong while it does not answer. Envoy takes
+/// nothing below HTTP/1.1.
 pub fn get(port: u16, path: &str) -> String {
     let ask = || {
         let mut stream = TcpStream::connect(("127.0.0.1", port))?;
-        stream.write_all(format!("GET {path} HTTP/1.0\r\nhost: localhost\r\n\r\n").as_bytes())?;
+        let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes())?;
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).map(|_| String::from_utf8_lossy(&answer).into_owned())
     };
-    ask().unwrap_or_else(|error: std::io::Error| error.to_string())
+    let answer = ask().unwrap_or_else(|error: std::io::Error| error.to_string());
+    match answer.split_once("\r\n\r\n") {
+        Some((head, body)) if head.to_lowercase().contains("transfer-encoding: chunked") => {
+            format!("{head}\r\n\r\n{}", joined(body))
+        }
+        _ => answer,
+    }
+}
+
+/// A body without the lengths of its chunks.
+fn joined(mut body: &str) -> String {
+    let mut whole = String::new();
+    while let Some((length, rest)) = body.split_once("\r\n") {
+        let Some((chunk, rest)) =
+            usize::from_str_radix(length, 16).ok().and_then(|length| rest.split_at_checked(length))
+        else {
+            break;
+        };
+        whole.push_str(chunk);
+        body = rest.strip_prefix("\r\n").unwrap_or(rest);
+    }
+    whole
 }
