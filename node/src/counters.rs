@@ -89,6 +89,28 @@ pub enum Count {
     WaitingRefused,
     /// Times that a name to join through had no address.
     JoinResolveFailures,
+    /// Agent checks of HAProxy that were answered.
+    AgentChecks,
+    /// Agent checks that were closed at once because there were too many.
+    AgentChecksTurnedAway,
+    /// Times that the file of endpoints for Envoy was written.
+    EnvoyFilesWritten,
+    /// Times that it could not be; Envoy keeps what it has.
+    EnvoyFilesFailed,
+    /// Changes of state that the webhook took.
+    WebhooksDelivered,
+    /// Attempts to tell it of one that failed.
+    WebhookAttemptsFailed,
+    /// Changes of state that it refused.
+    WebhooksRefused,
+    /// Changes of state that it was not told of: too many waited, or it did not take them for too long.
+    WebhooksDropped,
+    /// Questions of DNS that were answered.
+    DnsAnswers,
+    /// Connections of DNS that were closed at once because there were too many.
+    DnsTurnedAway,
+    /// Probes that a client of the API asked for.
+    ProbesOnRequest,
     /// Steps that were handed to the recording.
     RecordingSteps,
     /// Bytes of it that were written.

@@ -4,7 +4,7 @@ use crate::counters::Counters;
 use crate::error::{CommandError, NodeError};
 use crate::journal::{DiskWatch, Recovery};
 use crate::probe::resolve::Resolver;
-use crate::probe::{LastProbe, Places, ProbeStatus};
+use crate::probe::{Hindrance, LastProbe, Places, ProbeStatus, Report};
 use heck_core::effects::{Event, Refusal};
 use heck_core::id::{Boot, Dot, Name};
 use heck_core::input::Command;
@@ -113,6 +113,18 @@ impl NodeHandle {
     #[must_use]
     pub fn last_probe(&self, origin: &Name) -> Option<LastProbe> {
         self.observed.probes.last(origin)
+    }
+
+    /// Probes a target once, beside the checks of the node and without telling the protocol.
+    ///
+    /// # Errors
+    /// When nothing was told of the target, with what hindered the node.
+    pub(crate) async fn probe(
+        &self,
+        target: &str,
+        timeout: Duration,
+    ) -> Result<Report, (Hindrance, Box<str>)> {
+        self.observed.probes.once(target, timeout).await
     }
 
     /// The resolver of the node's probes.

@@ -54,6 +54,7 @@ mod logs;
 mod loss;
 mod metrics;
 pub mod origin;
+pub mod output;
 pub mod probe;
 mod recording;
 pub mod report;

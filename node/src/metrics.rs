@@ -110,6 +110,37 @@ const COUNTERS: &[(Count, &str, &str)] = &[
         "Event streams and long polls refused because their client has as many open as it may",
     ),
     (Count::JoinResolveFailures, "join_resolve_failures", "Times that a name to join through had no address"),
+    (Count::AgentChecks, "agent_checks", "Agent checks of HAProxy that were answered"),
+    (
+        Count::AgentChecksTurnedAway,
+        "agent_checks_turned_away",
+        "Agent checks of HAProxy closed at once because there were too many",
+    ),
+    (
+        Count::EnvoyFilesWritten,
+        "envoy_files_written",
+        "Times that the file of endpoints for Envoy was written",
+    ),
+    (Count::EnvoyFilesFailed, "envoy_files_failed", "Times that the file of endpoints could not be written"),
+    (Count::WebhooksDelivered, "webhooks_delivered", "Changes of state that the webhook took"),
+    (
+        Count::WebhookAttemptsFailed,
+        "webhook_attempts_failed",
+        "Attempts to tell the webhook of one that failed",
+    ),
+    (Count::WebhooksRefused, "webhooks_refused", "Changes of state that the webhook refused"),
+    (
+        Count::WebhooksDropped,
+        "webhooks_dropped",
+        "Changes of state that the webhook was not told of, as too many waited or it did not take them",
+    ),
+    (Count::DnsAnswers, "dns_answers", "Questions of DNS that were answered, with whatever code"),
+    (
+        Count::DnsTurnedAway,
+        "dns_turned_away",
+        "Connections of DNS closed at once because there were too many",
+    ),
+    (Count::ProbesOnRequest, "probes_on_request", "Probes that clients of the API asked for (`/probe`)"),
     (Count::RecordingSteps, "recording_steps", "Steps of the node that were handed to its recording"),
     (Count::RecordingBytes, "recording_bytes", "Bytes of the recording that were written"),
     (Count::RecordingStepsLost, "recording_steps_lost", "Steps that are missing from the recording"),
@@ -184,6 +215,8 @@ pub(crate) struct Sample {
     pub journal_busy: Duration,
     /// The probes of the node.
     pub probes: Option<ProbeStatus>,
+    /// Changes of state that wait for the webhook, and how that does.
+    pub webhook: Option<(usize, BreakerState)>,
     /// Each origin, where that is wanted.
     pub each: Option<Vec<OriginSample>>,
 }
@@ -201,6 +234,16 @@ pub(crate) fn encode(counters: &Counters, sample: &Sample, requests: &Requests) 
     }
     if let Some(probes) = &sample.probes {
         register_probes(&mut registry, probes);
+    }
+    if let Some((waiting, breaker)) = sample.webhook {
+        gauge(
+            &mut registry,
+            "webhooks_waiting",
+            "Changes of state that wait for the webhook",
+            waiting as u64,
+        );
+        let help = "Whether the webhook is told: open, it failed and is left alone for a while; always 1";
+        by(&mut registry, "webhook_breaker", help, "state", &[(breaker_name(breaker), 1)]);
     }
     registry.register(
         "heartbeats_said",
@@ -288,17 +331,20 @@ fn register_origins(registry: &mut Registry, sample: &Sample) {
     gauge(registry, "origins_checked", help, sample.origins_checked);
 }
 
+const fn breaker_name(breaker: BreakerState) -> &'static str {
+    match breaker {
+        BreakerState::Closed => "closed",
+        BreakerState::HalfOpen => "half_open",
+        BreakerState::Open => "open",
+    }
+}
+
 fn register_probes(registry: &mut Registry, probes: &ProbeStatus) {
     let help = "Connections to origins that wait for the next probe";
     gauge(registry, "probe_connections_kept", help, probes.connections as u64);
     let resolver = &probes.resolver;
-    let breaker = match resolver.breaker {
-        BreakerState::Closed => "closed",
-        BreakerState::HalfOpen => "half_open",
-        BreakerState::Open => "open",
-    };
     let help = "Whether names are looked up: open, the resolver failed and is left alone; always 1";
-    by(registry, "resolver_breaker", help, "state", &[(breaker, 1)]);
+    by(registry, "resolver_breaker", help, "state", &[(breaker_name(resolver.breaker), 1)]);
     let help = "Lookups that failed since the last one that did not";
     gauge(registry, "resolver_failures", help, resolver.failures.into());
     gauge(registry, "resolver_names", "Names that the resolver remembers", resolver.names as u64);
@@ -355,6 +401,7 @@ mod tests {
             exchanges: Some(65_536),
             probes: Some(ProbeStatus { origins: 1, connections: 0, resolver }),
             each: Some(vec![each]),
+            webhook: Some((0, BreakerState::Closed)),
             ..Sample::default()
         };
         let requests = Requests::default();
@@ -390,6 +437,39 @@ mod tests {
             .filter_map(|row| Some(format!("heck_{}", row.split('`').next()?.split('{').next()?)))
             .collect();
         assert_eq!(documented, names(&everything()));
+    }
+
+    /// The metrics of heck that a text names.
+    fn named(text: &str) -> BTreeSet<&str> {
+        let is_part = |c: char| c.is_ascii_lowercase() || c == '_';
+        text.match_indices("heck_")
+            .filter(|(at, _)| !text[..*at].ends_with(is_part))
+            .map(|(at, _)| {
+                let rest = &text[at..];
+                &rest[..rest.find(|c| !is_part(c)).unwrap_or(rest.len())]
+            })
+            .collect()
+    }
+
+    #[test]
+    fn dashboard_and_alerts_name_only_metrics_that_there_are() {
+        let there = names(&everything());
+        let is_there =
+            |name: &str| there.contains(name) || there.contains(name.strip_suffix("_bucket").unwrap_or(name));
+        let grafana: serde_json::Value =
+            serde_json::from_str(include_str!("../../deploy/grafana/heck.json")).expect("JSON");
+        let panels = grafana["panels"].as_array().expect("panels");
+        let targets = panels.iter().flat_map(|panel| panel["targets"].as_array().into_iter().flatten());
+        let queries: Vec<&str> = targets.filter_map(|target| target["expr"].as_str()).collect();
+        assert!(queries.len() > 20, "{queries:?}");
+        let alerts = include_str!("../../deploy/prometheus/alerts.yml");
+        let tried = include_str!("../../deploy/prometheus/alerts_test.yml");
+        for text in queries.iter().copied().chain([alerts, tried]) {
+            let named = named(text);
+            assert!(!named.is_empty(), "{text}");
+            let unknown: Vec<_> = named.into_iter().filter(|name| !is_there(name)).collect();
+            assert!(unknown.is_empty(), "{unknown:?} in {text}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use super::auth::Token;
 use super::rate::RequestRate;
 use super::tls::TlsFiles;
+use crate::output::ApiOutputs;
 use crate::seal::Keyring;
 use std::time::Duration;
 
@@ -71,6 +72,8 @@ pub struct ApiConfig {
     pub dashboard: bool,
     /// The keys of gossip, which clients may change; none where it is not sealed.
     pub keyring: Option<Keyring>,
+    /// Lists for programs that discover what to use.
+    pub outputs: ApiOutputs,
     /// Bounds on what clients can take up.
     pub limits: ApiLimits,
 }

@@ -33,15 +33,17 @@ mod waiting;
 
 pub use auth::{Token, TokenError, TokenScope};
 pub use config::{ApiConfig, ApiLimits};
+pub(crate) use model::{HealthRow, Model, OriginRow, Table, reason, status_code};
 pub use rate::RequestRate;
+pub(crate) use time::Moment;
 pub use tls::{TlsError, TlsFiles};
 
 use crate::handle::NodeHandle;
 use crate::metrics::Requests;
+use crate::output::Outlook;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
-use model::Model;
 use rate::Buckets;
 use server::Door;
 use share::Shares;
@@ -70,6 +72,7 @@ pub enum ApiError {
 pub(crate) struct App {
     node: NodeHandle,
     model: Model,
+    outlook: Arc<Outlook>,
     config: Arc<ApiConfig>,
     buckets: Option<Arc<Buckets>>,
     /// One permit for each event stream.
@@ -87,6 +90,7 @@ pub(crate) struct App {
 #[derive(Debug)]
 pub struct ApiServer {
     addr: SocketAddr,
+    outlook: Arc<Outlook>,
     closing: watch::Sender<bool>,
     leaving: watch::Receiver<bool>,
     task: JoinHandle<()>,
@@ -97,6 +101,11 @@ impl ApiServer {
     #[must_use]
     pub const fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// What it reads, for outputs beside it.
+    pub(crate) const fn outlook(&self) -> &Arc<Outlook> {
+        &self.outlook
     }
 
     /// Waits until a client has made the node leave its cluster: the process is to end then.
@@ -135,8 +144,11 @@ pub fn serve(
         router = router.merge(dashboard::routes());
     }
     let limits = config.limits.clone();
+    let model = Model::start(node.clone());
+    let outlook = Arc::new(Outlook::new(node.clone(), model.clone(), config.outputs.caution));
     let app = App {
-        model: Model::start(node.clone()),
+        model: model.clone(),
+        outlook: outlook.clone(),
         node,
         buckets: limits.rate.map(|rate| Arc::new(Buckets::new(rate))),
         streams: Arc::new(Semaphore::new(limits.streams)),
@@ -147,7 +159,6 @@ pub fn serve(
         requests: Requests::default(),
         config: Arc::new(config),
     };
-    let model = app.model.clone();
     let router = finish(router, app, &limits);
     let door = Door { listener, tls, router, limits, closing };
     let task = tokio::spawn(async move {
@@ -155,7 +166,7 @@ pub fn serve(
         model.catch_up().await;
         door.serve().await;
     });
-    Ok(ApiServer { addr, closing: closing_sender, leaving, task })
+    Ok(ApiServer { addr, outlook, closing: closing_sender, leaving, task })
 }
 
 /// The routes with all that stands before them, the outermost last.

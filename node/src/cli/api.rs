@@ -66,6 +66,7 @@ pub(super) fn open(
         metrics_per_origin: api.metrics_per_origin,
         dashboard: api.dashboard,
         keyring,
+        outputs: settings.outputs.of_api(),
         limits,
     };
     serve(listener, node, config).map_err(|error| error.to_string())

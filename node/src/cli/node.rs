@@ -11,6 +11,7 @@ use crate::data_dir::{DataDir, DataDirError};
 use crate::handle::NodeHandle;
 use crate::logs;
 use crate::origin::watch;
+use crate::output;
 use crate::report::Problems;
 use crate::seal::{Keyring, KeysError, Sealing};
 use crate::settings::{Given, Settings};
@@ -126,7 +127,7 @@ fn random_seed() -> Result<Seed, getrandom::Error> {
 /// Starts the node and everything around it, and waits for its end.
 async fn serve(prepared: Prepared) -> Exit {
     let Prepared { settings, data, name, keyring, seed } = prepared;
-    let mut signals = match StopSignals::listen() {
+    let signals = match StopSignals::listen() {
         Ok(signals) => signals,
         Err(error) => return refuse(format_args!("the system lends no signals: {error}")),
     };
@@ -148,6 +149,10 @@ async fn serve(prepared: Prepared) -> Exit {
         Ok(listener) => listener,
         Err(what) => return refuse(what),
     };
+    let outputs = match output::Prepared::new(&settings.outputs) {
+        Ok(outputs) => outputs,
+        Err(error) => return refuse(error),
+    };
     let mut config =
         settings.node_config(name.clone(), keyring.clone().map_or(Sealing::Unsealed, Sealing::Sealed), seed);
     config.advertise = match advertised(&settings, sockets.addr()).await {
@@ -166,8 +171,9 @@ async fn serve(prepared: Prepared) -> Exit {
             return refuse(what);
         }
     };
+    let outputs = outputs.open(api.outlook());
     tell_recovery(&node);
-    say(greeting(&node, &name, &settings, &data, keyring.as_ref(), &api));
+    say(greeting(&node, &name, &settings, &data, keyring.as_ref(), &api, outputs.list()));
     info!(%name, boot = node.boot().0, gossip = %node.addr(), "the node runs");
     tokio::spawn(log_events(node.clone(), node.subscribe()));
     follow_origins(&node, &settings, asked);
@@ -175,7 +181,20 @@ async fn serve(prepared: Prepared) -> Exit {
         let alone_after = Duration::from_micros(settings.protocol.join_timeout.as_us());
         tokio::spawn(join(node.clone(), settings.join.clone(), seed, alone_after));
     }
-    let exit = tokio::select! {
+    let exit = until_end(&node, &api, &settings, signals).await;
+    outputs.close().await;
+    api.close().await;
+    exit
+}
+
+/// Waits until the node stops, or is told to, and says how that went.
+async fn until_end(
+    node: &NodeHandle,
+    api: &ApiServer,
+    settings: &Settings,
+    mut signals: StopSignals,
+) -> Exit {
+    tokio::select! {
         end = node.stopped() => {
             let why = end.err().map_or_else(String::new, |error| error.to_string());
             error!(why, "the node stopped by itself");
@@ -184,16 +203,14 @@ async fn serve(prepared: Prepared) -> Exit {
         name = signals.next() => {
             info!(signal = name, "the node leaves the cluster");
             signals.end_at_next();
-            stop(&node, &settings).await
+            stop(node, settings).await
         }
         () = api.left() => {
             info!("a client has made the node leave the cluster");
             signals.end_at_next();
-            stop(&node, &settings).await
+            stop(node, settings).await
         }
-    };
-    api.close().await;
-    exit
+    }
 }
 
 /// Keeps the origins those of the file, if there is one. Without one a SIGHUP asks for nothing.
@@ -232,6 +249,7 @@ fn greeting(
     data: &DataDir,
     keyring: Option<&Keyring>,
     api: &ApiServer,
+    outputs: &[(&str, String)],
 ) -> String {
     let mut text = String::new();
     let folder = data.path().display();
@@ -248,6 +266,9 @@ fn greeting(
         Some(id) => writeln!(text, "  key     {id} in {}", data.keyring_path().display()),
         None => writeln!(text, "  key     none: gossip is not sealed"),
     };
+    for (what, place) in outputs {
+        let _ = writeln!(text, "  {what}  {place}");
+    }
     if settings.join.is_empty() {
         let copy = if keyring.is_some() { "copy the keyring into its data folder, then" } else { "run" };
         let _ = write!(text, "To add a node, {copy}: heck node --join {}", node.addr());

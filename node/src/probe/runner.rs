@@ -160,6 +160,15 @@ async fn carry_out(shared: Arc<Places>, probe: Probe, mut begun: Begun) -> Optio
 }
 
 impl Places {
+    /// Probes a target once, and keeps nothing.
+    pub(crate) async fn once(
+        &self,
+        target: &str,
+        timeout: Duration,
+    ) -> Result<Report, (Hindrance, Box<str>)> {
+        self.prober.probe(target, timeout).await
+    }
+
     /// The resolver that probes ask.
     pub(crate) const fn resolver(&self) -> &Resolver {
         self.prober.resolver()

@@ -3,12 +3,14 @@
 //! Every setting can be given in a file, as a variable and as a flag. `table` lists them, `read` puts the three
 //! together, `value` reads single values, `sample` writes the documented sample file.
 
+mod outputs;
 mod probes;
 mod read;
 mod sample;
 mod table;
 mod value;
 
+pub use self::outputs::{Outputs, StaleMeans, UnknownMeans};
 pub use self::probes::Probes;
 pub use self::read::{Given, Sources};
 pub use self::sample::sample;
@@ -78,6 +80,8 @@ pub struct Settings {
     pub checks: CheckLimits,
     /// How origins are probed.
     pub probes: Probes,
+    /// The settings of outputs.
+    pub outputs: Outputs,
     /// The settings of membership.
     pub membership: MembershipConfig,
     /// The other settings of the protocol; its fields for checks and membership are not used.
@@ -259,6 +263,7 @@ impl Default for Settings {
             origins: Origins::default(),
             checks: CheckLimits::default(),
             probes: Probes::default(),
+            outputs: Outputs::default(),
             membership: MembershipConfig::default(),
             message_bytes: Bytes(protocol.retention.bytes),
             protocol,

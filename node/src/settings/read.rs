@@ -219,6 +219,10 @@ mod tests {
             "text",
             "zones",
             "cluster",
+            "down",
+            "up",
+            "origins",
+            "any",
         ];
         let takes = |text: &&str| {
             let sources =

@@ -430,7 +430,83 @@ const LIMITS: &[Setting] = &[
     ),
 ];
 
-const SECTIONS: &[&[Setting]] = &[NODE, API, LOG, ORIGINS, CHECKS, MESSAGES, MEMBERSHIP, PROTOCOL, LIMITS];
+const OUTPUTS: &[Setting] = &[
+    setting!(
+        "outputs.stale",
+        "WORD",
+        outputs.stale,
+        "What load balancers, DNS and lists make of an answer that is older than it should be: keep what it says, or down. The checker is late then, which says nothing of the origin."
+    ),
+    setting!(
+        "outputs.unknown",
+        "WORD",
+        outputs.unknown,
+        "What they make of an origin of which nobody has said anything yet: down or up."
+    ),
+    setting!(
+        "outputs.agent_check",
+        "IP:PORT",
+        outputs.agent_check,
+        "Where agent checks of HAProxy are answered. Unset: nowhere."
+    ),
+    setting!(
+        "outputs.discovery",
+        "BOOL",
+        outputs.discovery,
+        "Whether the API serves the lists for Envoy (`/v3/discovery:endpoints`) and Prometheus (`/v1/sd/prometheus`)."
+    ),
+    setting!(
+        "outputs.envoy_file",
+        "FILE",
+        outputs.envoy_file,
+        "A file that holds the endpoints for Envoy, replaced when they change. Unset: none is written."
+    ),
+    setting!(
+        "outputs.webhook",
+        "URL",
+        outputs.webhook,
+        "A URL that is told of each change of an origin's state by the node that found it. All nodes should have the same. Unset: none is told."
+    ),
+    setting!(
+        "outputs.webhook_secret",
+        "FILE",
+        outputs.webhook_secret,
+        "The file of the secret that signs what the webhook is told: 24 bytes or more, or `whsec_` and base64."
+    ),
+    setting!(
+        "outputs.webhook_ca",
+        "FILE",
+        outputs.webhook_ca,
+        "PEM certificates: the only authorities that count for the webhook, by an absolute path. Unset: those of the system."
+    ),
+    setting!(
+        "outputs.dns",
+        "IP:PORT",
+        outputs.dns,
+        "Where questions of DNS are answered, over UDP and TCP. Unset: nowhere."
+    ),
+    setting!(
+        "outputs.dns_zone",
+        "NAME",
+        outputs.dns_zone,
+        "The zone that is answered for: `TAG.tag.ZONE` and `NAME.origin.ZONE` are in it."
+    ),
+    setting!(
+        "outputs.dns_ttl",
+        TIME,
+        outputs.dns_ttl,
+        "How long resolvers may remember an answer, in whole seconds."
+    ),
+    setting!(
+        "outputs.probe",
+        "WORD",
+        outputs.probe,
+        "Which targets `/probe` of the API probes for whoever may read: off, origins (by name) or any (URLs too, where checks may connect to)."
+    ),
+];
+
+const SECTIONS: &[&[Setting]] =
+    &[NODE, API, LOG, ORIGINS, CHECKS, OUTPUTS, MESSAGES, MEMBERSHIP, PROTOCOL, LIMITS];
 
 /// All settings, in the order of the sample file.
 pub fn settings() -> impl Iterator<Item = &'static Setting> {

@@ -111,8 +111,8 @@ macro_rules! numbers {
 
 numbers!(u8, u16, u32, usize);
 values!(
-    u8, u16, u32, usize, bool, Name, PathBuf, SocketAddr, Span, Duration, Bytes, HostPort, Ports, IpNet,
-    Scoping
+    u8, u16, u32, usize, bool, String, Name, PathBuf, SocketAddr, Span, Duration, Bytes, HostPort, Ports,
+    IpNet, Scoping
 );
 
 impl Scalar for bool {
@@ -160,6 +160,16 @@ impl Scalar for IpNet {
 impl Scalar for Name {
     fn parse(text: &str) -> Result<Self, String> {
         Self::new(text).map_err(|error| error.to_string())
+    }
+
+    fn to_toml(&self) -> String {
+        quoted(self)
+    }
+}
+
+impl Scalar for String {
+    fn parse(text: &str) -> Result<Self, String> {
+        if text.is_empty() { Err("a text is allowed".to_owned()) } else { Ok(text.to_owned()) }
     }
 
     fn to_toml(&self) -> String {

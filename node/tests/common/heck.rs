@@ -194,6 +194,11 @@ impl Heck {
 }
 
 impl Api {
+    /// Where it is: host and port.
+    pub fn addr(&self) -> &str {
+        &self.addr
+    }
+
     /// Asks once; none when no whole answer came.
     pub fn ask(&self, method: &str, path: &str, body: &str) -> Option<Answer> {
         let mut connection = TcpStream::connect(&self.addr).ok()?;

@@ -3,7 +3,7 @@
 use heck_core::entry::{Admin, Body, Confirmation, HealthState, Hold, Scope};
 use heck_core::id::{Name, Writer};
 use heck_core::node::View;
-use heck_core::probe::Reply;
+use heck_core::probe::{Failure, Reply};
 use heck_core::time::{Span, Time};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -78,11 +78,41 @@ impl HealthRow {
         Some(row)
     }
 
+    /// Why it is unhealthy or degraded, in a word.
+    pub(crate) fn reason(&self) -> Option<&'static str> {
+        reason(self.state, self.cause)
+    }
+
     /// What counts as a change.
     pub(crate) fn print(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
         (self.state, self.since, self.hold, self.confirmation, self.cause).hash(&mut hasher);
         (&self.said_by, &self.owner, self.admin, self.is_stale).hash(&mut hasher);
         hasher.finish()
+    }
+}
+
+/// Why an origin is unhealthy or degraded, in a word, by the answer that made it so.
+pub(crate) const fn reason(state: HealthState, cause: Option<Reply>) -> Option<&'static str> {
+    let Some(cause) = cause else { return None };
+    Some(match cause {
+        Reply::Failed(Failure::Timeout) => "timeout",
+        Reply::Failed(Failure::Resolve) => "resolve",
+        Reply::Failed(Failure::Connect) => "connect",
+        Reply::Failed(Failure::Tls) => "tls",
+        Reply::Failed(Failure::Protocol) => "protocol",
+        Reply::Failed(Failure::Forbidden) => "forbidden",
+        Reply::Status(429) => "status",
+        Reply::Status(_) if matches!(state, HealthState::Degraded) => "slow",
+        Reply::Status(_) => "status",
+        Reply::Connected => "slow",
+    })
+}
+
+/// The HTTP status of an answer, if it had one.
+pub(crate) const fn status_code(reply: Option<Reply>) -> Option<u16> {
+    match reply {
+        Some(Reply::Status(status)) => Some(status),
+        _ => None,
     }
 }

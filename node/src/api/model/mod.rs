@@ -13,7 +13,7 @@ mod table;
 mod task;
 
 pub(crate) use ages::{Age, Ages};
-pub(crate) use health::{Group, HealthRow};
+pub(crate) use health::{Group, HealthRow, reason, status_code};
 pub(crate) use history::{Happened, History, What};
 pub(crate) use table::{Change, Row, Table};
 

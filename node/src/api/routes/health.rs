@@ -5,7 +5,7 @@ use crate::api::App;
 use crate::api::etag::Conditions;
 use crate::api::extract::{Named, Params, wait, wants_events};
 use crate::api::filter::Filter;
-use crate::api::model::{Age, Ages, HealthRow, OriginRow, Row, Table};
+use crate::api::model::{Age, Ages, HealthRow, OriginRow, Row, Table, status_code};
 use crate::api::page;
 use crate::api::problem::{Kind, Problem};
 use crate::api::tail;
@@ -18,7 +18,6 @@ use axum::response::{IntoResponse, Response};
 use heck_core::check::Status;
 use heck_core::entry::{Admin, Body, HealthState, Hold, Scope};
 use heck_core::id::Name;
-use heck_core::probe::{Failure, Reply};
 use heck_core::time::{Span, Time};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -189,29 +188,6 @@ fn summary<'a>(name: &'a Name, row: &'a HealthRow, age: Option<Age>) -> HealthSu
     }
 }
 
-/// Why an origin is in a state, in a word.
-pub(super) fn reason(state: HealthState, cause: Option<Reply>) -> Option<&'static str> {
-    Some(match cause? {
-        Reply::Failed(Failure::Timeout) => "timeout",
-        Reply::Failed(Failure::Resolve) => "resolve",
-        Reply::Failed(Failure::Connect) => "connect",
-        Reply::Failed(Failure::Tls) => "tls",
-        Reply::Failed(Failure::Protocol) => "protocol",
-        Reply::Failed(Failure::Forbidden) => "forbidden",
-        Reply::Status(429) => "status",
-        Reply::Status(_) if state == HealthState::Degraded => "slow",
-        Reply::Status(_) => "status",
-        Reply::Connected => "slow",
-    })
-}
-
-pub(super) const fn status(reply: Option<Reply>) -> Option<u16> {
-    match reply {
-        Some(Reply::Status(status)) => Some(status),
-        _ => None,
-    }
-}
-
 fn description<'a>(
     name: &Name,
     row: &'a HealthRow,
@@ -243,8 +219,8 @@ fn item<'a>(
     HealthItem {
         description: origins.and_then(|origins| description(name, row, origins)),
         summary: summary(name, row, age(row, ages)),
-        failure_reason: reason(row.state, row.cause),
-        status_code: status(row.cause),
+        failure_reason: row.reason(),
+        status_code: status_code(row.cause),
     }
 }
 
@@ -273,8 +249,8 @@ fn health<'a>(name: &'a Name, row: &'a HealthRow, age: Option<Age>, check: &Chec
     let asked = row.confirmation;
     let is_down = row.state == HealthState::Unhealthy;
     let details = HealthDetails {
-        failure_reason: reason(row.state, row.cause),
-        status_code: report.and_then(|report| report.status).or(status(row.cause)),
+        failure_reason: row.reason(),
+        status_code: report.and_then(|report| report.status).or(status_code(row.cause)),
         last_failure: report.and_then(|report| report.failure.clone()),
         latency_ms: report.map(latency),
         cert_not_after: not_after.map(|secs| Moment(Time(secs.saturating_mul(1_000_000)))),

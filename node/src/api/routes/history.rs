@@ -1,10 +1,10 @@
 //! What changed of late.
 
-use super::health::{admin_name, reason, status};
+use super::health::admin_name;
 use super::members::standing_name;
 use crate::api::App;
 use crate::api::extract::{Params, name};
-use crate::api::model::{Happened, What};
+use crate::api::model::{Happened, What, reason, status_code};
 use crate::api::page;
 use crate::api::problem::{Kind, Problem};
 use crate::api::time::Moment;
@@ -93,7 +93,7 @@ fn view(instance: u64, change: Happened) -> ChangeView {
             view.kind = "health";
             (view.from, view.to) = (Some(from.name()), Some(to.name()));
             view.by = by.map(|by| by.as_str().to_owned());
-            (view.failure_reason, view.status_code) = (reason(to, cause), status(cause));
+            (view.failure_reason, view.status_code) = (reason(to, cause), status_code(cause));
         }
         What::Added => view.kind = "added",
         What::Removed => view.kind = "removed",

@@ -3,6 +3,7 @@
 #![allow(unused_qualifications, reason = "the descriptions of parameters expand to qualified names")]
 
 mod ages;
+mod discovery;
 mod durable;
 mod health;
 mod heirs;
@@ -15,6 +16,7 @@ mod messages;
 mod metrics;
 mod origins;
 mod owner;
+mod probe;
 mod seal;
 mod spread;
 
@@ -74,6 +76,9 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(life::readyz))
         .routes(routes!(life::healthz))
         .routes(routes!(metrics::metrics))
+        .routes(routes!(probe::probe))
+        .routes(routes!(discovery::prometheus))
+        .routes(routes!(discovery::envoy))
         .routes(routes!(openapi))
 }
 
@@ -98,7 +103,9 @@ pub(super) fn read_queries(uri: &Uri) {
     let _ = Query::<history::Query>::try_from_uri(uri);
     let _ = Query::<keys::Query>::try_from_uri(uri);
     let _ = Query::<messages::Query>::try_from_uri(uri);
+    let _ = Query::<discovery::Query>::try_from_uri(uri);
     let _ = Query::<import::Query>::try_from_uri(uri);
+    let _ = Query::<probe::Query>::try_from_uri(uri);
     let _ = Query::<spread::Spread>::try_from_uri(uri);
 }
 
