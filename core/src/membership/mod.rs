@@ -476,7 +476,7 @@ pub fn tell(to: Addr, news: impl IntoIterator<Item = MemberUpdate>, me: NodeId, 
 /// Whether a member that is known is said to live at a lower address as well. Then that one has the name.
 fn takes_name(update: &MemberUpdate, held: Option<&Member>) -> bool {
     let addrs = update.card.as_ref().map(|card| card.addr).zip(held.map(|held| held.addr));
-    addrs.is_some_and(|(offered, held)| offered < held)
+    update.standing == Standing::Alive && addrs.is_some_and(|(offered, held)| offered < held)
 }
 
 trait Updates {

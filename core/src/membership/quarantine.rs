@@ -12,9 +12,11 @@ const FALSE_WITHIN: Span = Span::from_secs(60);
 const FORGIVEN_AFTER: Span = Span::from_secs(600);
 /// Deaths so close to each other are one event: a partition, or a rack.
 const TOGETHER: Span = Span::from_secs(30);
-/// From so many deaths on, and from this part of the fleet on: a few that flap for themselves die close together, too.
+/// From so many deaths on: three, and in larger fleets a 32nd of the members up to a rack, as a few that flap each for itself
+/// die close together, too.
 const MANY: usize = 3;
 const MANY_PART: usize = 32;
+const RACK: usize = 16;
 /// So long after one came back, the other dead are asked often.
 const EAGER: Span = Span::from_secs(10);
 /// Quarantine doubles no further.
@@ -43,7 +45,7 @@ impl Membership {
         let Some(gone) = self.gone.get(&node) else { return };
         let (since, now) = (gone.since, local.now);
         let together = |other: &&Gone| other.since.since(since).max(since.since(other.since)) <= TOGETHER;
-        let many = MANY.max(local.members.known() / MANY_PART);
+        let many = MANY.max((local.members.known() / MANY_PART).min(RACK));
         let is_many = self.gone.values().filter(together).count() >= many;
         let Some(gone) = self.gone.get_mut(&node) else { return };
         gone.reaped = None;

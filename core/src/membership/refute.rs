@@ -21,9 +21,10 @@ impl Membership {
         if let Some(addr) = other
             && update.life.boot >= own.life.boot
             && !is_old_news
-            && update.standing.is_live()
+            && update.standing == Standing::Alive
         {
-            // Two live nodes have one name: a disk was copied. The lower address keeps the name, unless it leaves and
+            // Two live nodes have one name: a disk was copied. Who doubts a life may not have heard where it is by now.
+            // The lower address keeps the name, unless it leaves and
             // the other lives later: it would tell everyone in ever later lives that it has left, and the other that it lives.
             let is_later = update.life.boot > own.life.boot;
             let leaves_it = own.standing == Standing::Left && !local.planted.is(Mutant::LeaveForTwo);

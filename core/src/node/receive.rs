@@ -58,7 +58,7 @@ impl Node {
             });
         if shows_gap && self.phase != Phase::Joining && self.repair.take_gap_ask() {
             let writer = self.members.get(packet.sender).map_or(from, |member| member.addr);
-            self.request(writer, now, effects);
+            self.request(writer, false, now, effects);
         }
     }
 
@@ -112,11 +112,11 @@ impl Node {
     }
 
     fn replied(&mut self, from: Addr, packet: &Packet, now: Time, effects: &mut Effects) {
-        let before = self.state.hash();
-        self.take_in(packet, now, effects);
+        let news = self.take_in(packet, now, effects);
         self.heard_answer(packet, now, effects);
-        let brought: usize = packet.entries.iter().map(carried_len).sum();
-        let is_full = brought >= self.config.reply_bytes as usize / 2 && self.state.hash() != before;
+        // News of members may take half of a reply.
+        let part = if packet.members.is_empty() { 2 } else { 4 };
+        let is_full = news >= self.config.room().min(self.config.reply_bytes) as usize / part;
         if !self.repair.replied(packet, repair_local!(self, now)) {
             effects.events.push(Event::Rejected(Rejected::LateReply));
             return;
@@ -140,11 +140,12 @@ impl Node {
         }
     }
 
-    /// Applies whatever a packet carries.
-    pub(super) fn take_in(&mut self, packet: &Packet, now: Time, effects: &mut Effects) {
+    /// Applies whatever a packet carries. Gives back the bytes of the entries that were news.
+    pub(super) fn take_in(&mut self, packet: &Packet, now: Time, effects: &mut Effects) -> usize {
         if packet.is_bare() {
-            return;
+            return 0;
         }
+        let mut news = 0;
         self.learn_of_members(packet, now, effects);
         for carried in &packet.entries {
             let dot = carried.entry.dot;
@@ -161,13 +162,17 @@ impl Node {
             let known = (self.state.hash(), progress(&self.state));
             match self.state.apply(carried, now, &mut self.changes) {
                 Applied::Refused => effects.events.push(Event::Rejected(Rejected::UnknownGeneration)),
-                Applied::New => self.keep(carried, now, effects),
+                Applied::New => {
+                    news += carried_len(carried);
+                    self.keep(carried, now, effects);
+                }
                 // A write that came after one that replaces it still took out what it replaces itself, and a
                 // message that had expired left a gap: a restart must not undo that.
                 Applied::Known if self.changes.len() > before => self.keep(carried, now, effects),
                 // Beaten, or about nothing, or replaced before it came; but it was not known, or shows what
                 // else there is: a joined shard may count on it.
                 Applied::Known if (self.state.hash(), progress(&self.state)) != known => {
+                    news += carried_len(carried);
                     self.keep(carried, now, effects);
                     self.pass_on(&carried.entry, packet.kind);
                 }
@@ -207,6 +212,7 @@ impl Node {
         }
         self.learned_from_peer(packet.kind, effects);
         self.freshness.settle(self.state.context());
+        news
     }
 
     pub(super) fn stream_opened(

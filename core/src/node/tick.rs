@@ -68,7 +68,7 @@ impl Node {
                 let Some((node, peer)) = ahead.map(|addr| (None, addr)).or_else(|| self.next_peer()) else {
                     break;
                 };
-                let nonce = self.request(peer, now, effects);
+                let nonce = self.request(peer, false, now, effects);
                 self.expect_answer(node, nonce, now);
             }
         } else if self.phase != Phase::Joining && self.repair.take_catch_up(&self.config, now) {
@@ -79,19 +79,20 @@ impl Node {
     /// Asks one more in this round. Whether members live is found out by the one request that begins it: its rate is what
     /// their silence is measured by.
     fn catch_up(&mut self, now: Time, effects: &mut Effects) {
-        let ahead = self.repair.take_ahead();
+        let ahead = self.repair.take_ahead_at_once();
         let any = || self.members.random_peer(self.me.node, &mut self.rng).map(|peer| peer.addr);
         if let Some(peer) = ahead.or_else(any) {
-            self.request(peer, now, effects);
+            self.request(peer, true, now, effects);
         }
     }
 
     /// Asks a peer for what is missing here, and brings it what is news.
-    pub(super) fn request(&mut self, peer: Addr, now: Time, effects: &mut Effects) -> u32 {
+    /// `is_further` where it does not begin a round.
+    pub(super) fn request(&mut self, peer: Addr, is_further: bool, now: Time, effects: &mut Effects) -> u32 {
         let mut packet = effects.packet();
         packet.reset(PacketKind::Request, self.me.node);
         let local = repair_local!(self, now);
-        fill_request(&mut self.repair, local, &mut self.rng, &mut packet);
+        fill_request(&mut self.repair, local, is_further, &mut self.rng, &mut packet);
         let nonce = packet.nonce;
         self.fill_news(now, &mut packet);
         let room = self.config.room() as usize;
@@ -176,7 +177,7 @@ impl Node {
         self.join.asked += 1;
         let mut packet = effects.packet();
         packet.reset(PacketKind::Request, self.me.node);
-        fill_request(&mut self.repair, repair_local!(self, now), &mut self.rng, &mut packet);
+        fill_request(&mut self.repair, repair_local!(self, now), false, &mut self.rng, &mut packet);
         packet.joins = true;
         packet.hash = self.state.hash();
         effects.send(peer, packet);

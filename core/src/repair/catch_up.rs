@@ -6,9 +6,10 @@
 
 use crate::config::Config;
 use crate::time::{Span, Time};
+use alloc::collections::VecDeque;
 
 /// The further requests of a round.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 #[cfg_attr(feature = "recording", derive(serde::Serialize, serde::Deserialize))]
 pub struct CatchUp {
     /// Whether the last answer showed that there is more.
@@ -16,6 +17,8 @@ pub struct CatchUp {
     left: u32,
     /// When the next is due, if there are any left.
     next: Time,
+    /// The nonces of those of this round and the last that have no answer yet.
+    awaited: VecDeque<u32>,
 }
 
 impl CatchUp {
@@ -31,7 +34,21 @@ impl CatchUp {
         self.is_behind = true;
     }
 
-    /// The states agree: there is nothing to fetch.
+    /// A further request went out.
+    pub(super) fn sent(&mut self, nonce: u32, config: &Config) {
+        if self.awaited.len() >= 2 * config.catch_up_asks as usize {
+            self.awaited.pop_front();
+        }
+        self.awaited.push_back(nonce);
+    }
+
+    /// Whether a reply answers one of them.
+    pub(super) fn answered(&mut self, nonce: u32) -> bool {
+        let at = self.awaited.iter().position(|&awaited| awaited == nonce);
+        at.is_some_and(|at| self.awaited.remove(at).is_some())
+    }
+
+    /// The states agree: there is nothing to fetch from this peer, and seldom from others.
     pub(super) const fn stop(&mut self) {
         self.is_behind = false;
         self.left = 0;

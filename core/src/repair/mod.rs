@@ -167,6 +167,19 @@ impl Repair {
         self.catch_up.take(config, now)
     }
 
+    /// Whom to ask by such a request, if one is known to be ahead. Rounds go on to take turns for themselves.
+    pub fn take_ahead_at_once(&mut self) -> Option<Addr> {
+        let (peer, shard) = self.ahead.take()?;
+        self.follow(shard);
+        Some(peer)
+    }
+
+    fn follow(&mut self, shard: Shard) {
+        self.agreed_hash = None;
+        self.suspects |= 1 << group_of(shard);
+        self.first_window = Some(shard);
+    }
+
     /// The room that a reply may fill, of the room that it could have: all of it or nothing, because a shard that
     /// does not fit a short reply would seem to fit none.
     #[must_use]
@@ -194,14 +207,19 @@ impl Repair {
         self.awaited.clear();
     }
 
-    /// Notes a reply. False when no request awaits it, not even one of the last rounds.
+    /// Notes a reply. False when no request awaits it, not even one of the last rounds. What is missing for longer than what is
+    /// in flight shows from round to round, and so does what is lost: replies to further requests say nothing of that.
     pub fn replied(&mut self, reply: &Packet, local: Local<'_>) -> bool {
         if let Some(at) = self.awaited.iter().position(|&nonce| nonce == reply.nonce) {
             self.awaited.swap_remove(at);
         } else if let Some(at) = self.late.iter().position(|&(nonce, _)| nonce == reply.nonce) {
             self.late.remove(at);
         } else {
-            return false;
+            let is_awaited = self.catch_up.answered(reply.nonce);
+            if is_awaited && reply.agrees {
+                self.catch_up.stop();
+            }
+            return is_awaited;
         }
         self.loss.success();
         let mismatch = if reply.has_digest { reply::differing(reply, local.state) } else { reply.mismatch };
@@ -236,9 +254,7 @@ impl Repair {
         }
         let (peer, shard) = self.ahead.take()?;
         self.followed_ahead = true;
-        self.agreed_hash = None;
-        self.suspects |= 1 << group_of(shard);
-        self.first_window = Some(shard);
+        self.follow(shard);
         Some(peer)
     }
 

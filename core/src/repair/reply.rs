@@ -129,7 +129,7 @@ impl Filler<'_> {
     }
 
     /// Brings the entries learned last, in groups that differ, which the request neither names in its filter
-    /// nor carries itself. Those that were replaced come last: whoever missed one has not seen its dot, or still
+    /// nor carries itself. Those that say nothing any more come last: whoever missed one has not seen its dot, or still
     /// holds what it replaced, and would differ for as long as two nodes rarely meet twice.
     fn add_recents(&mut self, request: &Packet, recents: &Recents, scratch: &mut ReplyScratch) {
         let ReplyScratch { filter, replaced, .. } = scratch;

@@ -17,14 +17,26 @@ const EARLY_LIMIT: usize = 16;
 /// Bytes of exact windows in a request.
 const WINDOW_BYTES: usize = 700;
 
-/// Makes `packet` the request of this moment. With the same hash as at the last agreement it is the hash alone.
-pub fn fill_request(repair: &mut Repair, local: Local<'_>, rng: &mut Stream, packet: &mut Packet) {
+/// Makes `packet` the request of this moment: of a round, or a further one. With the same hash as at the last agreement it is
+/// the hash alone.
+pub fn fill_request(
+    repair: &mut Repair,
+    local: Local<'_>,
+    is_further: bool,
+    rng: &mut Stream,
+    packet: &mut Packet,
+) {
     let Local { state, recents, config, members, .. } = local;
     packet.nonce = rng.next_u32();
     packet.hash = local.hash();
-    repair.is_settled = repair.asked_hash == packet.hash;
-    repair.asked_hash = packet.hash;
-    repair.awaited.push(packet.nonce);
+    if is_further {
+        repair.catch_up.sent(packet.nonce, config);
+    } else {
+        repair.is_settled = repair.asked_hash == packet.hash;
+        repair.asked_hash = packet.hash;
+        repair.awaited.push(packet.nonce);
+    }
+    repair.has_unlisted = false;
     packet.agrees = repair.agreed_hash == Some(packet.hash);
     if packet.agrees || !config.digest {
         return;
@@ -37,7 +49,6 @@ pub fn fill_request(repair: &mut Repair, local: Local<'_>, rng: &mut Stream, pac
     let early = repair.early.iter().take(EARLY_LIMIT);
     packet.filter.extend(early.map(|dot| filter_hash(dot, packet.nonce)));
     repair.members.list(members, config, packet);
-    repair.has_unlisted = false;
     if repair.suspects != 0 {
         let room = config.room() as usize;
         let left = room.saturating_sub(packet_len(packet) + SECTION_OVERHEAD);

@@ -50,7 +50,7 @@ fn few_members_take_few_rounds(trial: &Trial) -> Result<(), String> {
             let mut request = Packet::default();
             request.reset(PacketKind::Request, member(1).node);
             let held = Local { members: &stale, ..local };
-            fill_request(&mut repair, held, &mut rng, &mut request);
+            fill_request(&mut repair, held, false, &mut rng, &mut request);
             let mut effects = Effects::default();
             peer.step(Time::ZERO, Input::Datagram { from: addr(1), packet: &request }, &mut effects);
             let reply =

@@ -163,6 +163,7 @@ fn protocol(dice: &mut Dice, file: &mut Table) {
     change(dice, "reply_bytes", &text(&["8kB"]));
     change(dice, "reply_budget", &text(&["2kB", "8kB"]));
     change(dice, "gap_asks", &numbers(&[0, 8]));
+    change(dice, "catch_up_asks", &numbers(&[0, 1, 64]));
     change(dice, "heartbeat", &text(&["500ms", "2s"]));
     change(dice, "beat_bytes", &text(&["0B", "40B"]));
     change(dice, "log_retention", &text(&["5s", "20s"]));
