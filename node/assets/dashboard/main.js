@@ -34,6 +34,8 @@ const HISTORY_MS = 700;
 const TOAST_MS = 6000;
 /** Least time between two drawings of what the stream tells: nobody reads faster. */
 const DRAW_MS = 120;
+/** The same of how many origins each member owns. */
+const OWNED_MS = 400;
 
 const store = new Store();
 const ages = new Ages();
@@ -103,7 +105,7 @@ function draw() {
   table.isLive = true;
 }
 
-let owned = 0;
+let ownedTimer = null;
 
 function summarise() {
   summary.show(store, filter);
@@ -114,12 +116,14 @@ function summarise() {
   const title = `${ill > 0 ? `(${count(ill)}) ` : ""}heck${members.node ? ` · ${members.node}` : ""}`;
   if (document.title !== title) document.title = title;
   showEmpty();
-  if (Date.now() - owned > 400) showOwned();
+  ownedTimer ??= setTimeout(showOwned, OWNED_MS);
 }
 
 function showOwned() {
-  owned = Date.now();
+  clearTimeout(ownedTimer);
+  ownedTimer = null;
   members.showOwned(store.owners, filter.member);
+  if (memberDetail.name !== null) memberDetail.update();
 }
 
 function showEmpty() {
@@ -155,7 +159,6 @@ async function pulse() {
     banner.isAlone = others.length > 0 && others.every((member) => member.standing === "dead");
     showOwned();
     summarise();
-    if (memberDetail.name !== null) memberDetail.update();
     soonHistory();
   } catch (error) {
     // The stream tells what it means that the node is gone, or locked; that it answers late is told here.

@@ -42,6 +42,8 @@ export class MemberDetail {
     const member = this.member(this.name);
     const text = JSON.stringify([member, this.owned(this.name)]);
     if (this.shown === text) return;
+    // Others inherit other things when it owns others.
+    if (this.shown !== null) this.load();
     this.shown = text;
     if (!member) return this.facts.replaceChildren(el("p", { class: "badge", text: "The node knows no such member, or no more." }));
     const fact = (label, value) => [el("dt", { text: label }), el("dd", { text: value })];

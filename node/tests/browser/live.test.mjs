@@ -154,6 +154,12 @@ test("members tell what they own, and who takes over", async () => {
   await page.waitForSelector(".heir");
   assert.equal(await page.textContent(".heir .name"), owner === "a" ? "b" : "a");
   assert.match(await address(page), new RegExp(`member=${owner}`));
+  const owned = async () => (await a.json(`/v1/health?owner=${owner}`)).health.length;
+  const isToldRight = async () => (await page.textContent(".detail .facts")).includes(`Owns${await owned()} origin`);
+  await until("how many it owns", isToldRight);
+  for (let at = 0; at < 8; at++) await a.put(`more-${at}`, fast("/more"));
+  await until("how many it owns by now", isToldRight);
+  await until("and who takes these over", async () => (await page.textContent(".heir .owned")) === `${await owned()} origins`);
   await page.click("text=Show its origins");
   assert.equal(await page.inputValue("#owner"), owner);
   assert.ok((await page.locator(".row:not([hidden]) .c-owner").allTextContents()).every((name) => name === owner));

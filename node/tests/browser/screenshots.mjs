@@ -66,7 +66,7 @@ async function large() {
   for (let at = 0; at < 200; at += 9) web.set(`/${at}`, 503);
   await until("all but a few have a state", async () => (await node.json("/v1/health")).health.filter((row) => row.state === "unknown").length < 20, 240000);
   await pause(5000);
-  await shoot("large-light", node.page, { colorScheme: "light" });
+  await shoot("large-light", node.page, { colorScheme: "light", viewport: { width: 1280, height: 720 } });
   await shoot("large-dark-member", `${node.page}?member=node-7`, { colorScheme: "dark" });
   await shoot("large-phone-dark", node.page, { ...PHONE, colorScheme: "dark" });
   await node.end();
