@@ -16,7 +16,7 @@ use super::plan::{Followed, Plan};
 use super::setup::{self, Setup};
 use super::watch::{Parts, Watch};
 use super::{Options, RunError};
-use crate::checker::{Beginning, Bounds, CheckBounds, Checkers, Effort, Now, lists_differ};
+use crate::checker::{Beginning, Bounds, CheckBounds, Checkers, Effort, Hindrances, Now, lists_differ};
 use crate::engine::disk::DiskConfig;
 use crate::engine::latency::Latency;
 use crate::engine::world::{Halt, World, WorldConfig};
@@ -88,6 +88,31 @@ pub fn touched(schedule: &[Event], nodes: u32) -> Vec<bool> {
     touched
 }
 
+/// From when to when links lose more than usual, nodes stand still, or two have one name.
+fn hindered(schedule: &[Event]) -> Vec<(Time, Time)> {
+    let end = |begun: &Event| {
+        let is_end = |event: &&Event| match (&begun.kind, &event.kind) {
+            (
+                EventKind::Loss { rule, .. } | EventKind::Starve { rule, .. },
+                EventKind::End { rule: ended },
+            ) => rule == ended,
+            (EventKind::Pause { nodes }, EventKind::Resume { nodes: resumed }) => {
+                event.at >= begun.at && nodes.iter().any(|node| resumed.contains(node))
+            }
+            _ => false,
+        };
+        schedule.iter().find(is_end).map_or(Time::NEVER, |event| event.at)
+    };
+    let times = schedule.iter().filter_map(|event| match &event.kind {
+        EventKind::Loss { .. } | EventKind::Pause { .. } | EventKind::Starve { .. } => {
+            Some((event.at, end(event)))
+        }
+        EventKind::CopyDisk { .. } => Some((event.at, event.at)),
+        _ => None,
+    });
+    times.collect()
+}
+
 /// What the checkers must know beforehand.
 fn beginning(scenario: &Scenario, setup: &Setup, schedule: &[Event]) -> Beginning {
     let (cluster, config) = (&scenario.cluster, &setup.config);
@@ -118,6 +143,7 @@ fn beginning(scenario: &Scenario, setup: &Setup, schedule: &[Event]) -> Beginnin
             let patience = checks.interval.times(2) + lasts.times(2) + Span::from_secs(1);
             CheckBounds { probes_per_s: limits.probes_per_s, patience, lasts }
         }),
+        hindrances: Hindrances { times: hindered(schedule), loss: setup::worst_loss(scenario) },
     }
 }
 
@@ -223,7 +249,7 @@ impl Run<'_> {
         match &event.kind {
             EventKind::Crash { nodes, .. } => self.gone(nodes, event.at),
             EventKind::Leave { node } if self.world.node(*node).is_some() => {
-                self.watch.deaths.leaves(*node, event.at);
+                self.leaves(*node, event.at);
             }
             EventKind::Stop { node } if !self.watch.deaths.stays(*node) => self.gone(&[*node], event.at),
             // Who can reach whom decides who should be in whose list.
@@ -241,6 +267,19 @@ impl Run<'_> {
                 self.watch.checkers.restarted(now, node, heck.node(), loss);
             }
         }
+    }
+
+    /// A node that is up says that it leaves; to a protocol that gives its members once and for all that is nothing.
+    fn leaves(&mut self, node: u32, at: Time) {
+        if self.watch.deaths.stays(node)
+            && !self.faults.is_fixed()
+            && let Some(heck) = self.world.node(node)
+        {
+            let others = self.watch.deaths.staying() as u32 - 1;
+            let known_as = heck.node().view().writer().node;
+            self.watch.checkers.leaves(node, known_as, others, at);
+        }
+        self.watch.deaths.leaves(node, at);
     }
 
     fn gone(&mut self, nodes: &[u32], at: Time) {

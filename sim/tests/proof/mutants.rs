@@ -28,6 +28,7 @@ const FOUND: &[(Check, Mutant, u64)] = &[
     (Check::Fingerprint, Mutant::StaleFingerprint, 1),
     (Check::Agreement, Mutant::IgnoreLiveList, 2),
     (Check::MemberOrder, Mutant::BelieveOldNews, 2),
+    (Check::LeftNotDead, Mutant::BuryTheLeft, 1),
     (Check::ListsRight, Mutant::OmitMembers, 3),
     (Check::DatagramSize, Mutant::IgnoreDatagramLimit, 1),
     (Check::MemoryBounded, Mutant::UnboundedLog, 1),
@@ -40,7 +41,7 @@ const FOUND: &[(Check, Mutant, u64)] = &[
 const fn scenario(check: Check) -> &'static str {
     match check {
         Check::OneOwner | Check::ProbeBudget | Check::OnSchedule => "mutant-checks",
-        Check::MemberOrder | Check::ListsRight => "mutant-members",
+        Check::MemberOrder | Check::LeftNotDead | Check::ListsRight => "mutant-members",
         _ => "mutants",
     }
 }
