@@ -12,6 +12,7 @@ mod freshness;
 mod history;
 mod members;
 mod reason;
+mod spacing;
 mod visit;
 mod witness;
 mod words;
@@ -82,13 +83,15 @@ pub enum Check {
     OneOwner,
     /// A node starts no more probes than it may.
     ProbeBudget,
+    /// A node that sees few of the members it knows checks no origin as often as if it saw all of them.
+    OriginBudget,
     /// A node that vouches for an answer has checked on schedule.
     OnSchedule,
 }
 
 impl Check {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::UniqueDots,
         Self::NoOverClaim,
         Self::NoResurrection,
@@ -106,6 +109,7 @@ impl Check {
         Self::MemoryBounded,
         Self::OneOwner,
         Self::ProbeBudget,
+        Self::OriginBudget,
         Self::OnSchedule,
     ];
 
@@ -130,6 +134,7 @@ impl Check {
             Self::MemoryBounded => "memory bounded",
             Self::OneOwner => "one owner",
             Self::ProbeBudget => "probe budget",
+            Self::OriginBudget => "origin budget",
             Self::OnSchedule => "checked on schedule",
         }
     }
@@ -288,6 +293,12 @@ impl Checkers {
             let node = (step.node, step.protocol.node());
             let broken = record.probed(node, probe, outcome, (step.time, end));
             self.note(Check::ProbeBudget, step.time, step.node, broken);
+        }
+        if let Some(record) = &mut self.checks
+            && !probe.probe.is_favour()
+        {
+            let broken = record.spaced((step.node, step.protocol.node()), probe, step.time);
+            self.note(Check::OriginBudget, step.time, step.node, broken);
         }
     }
 

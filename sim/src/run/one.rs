@@ -14,6 +14,7 @@ use super::faults::{Begun, Faults, join_peers};
 use super::origins::Origins;
 use super::plan::{Followed, Plan};
 use super::setup::{self, Setup};
+use super::sides::Sides;
 use super::watch::{Parts, Watch};
 use super::{Options, RunError};
 use crate::checker::{Beginning, Bounds, CheckBounds, Checkers, Effort, Hindrances, Now, lists_differ};
@@ -61,8 +62,18 @@ pub fn run(
     let watch = Watch::new(plan.followed.clone(), nodes, setup.config.sealing_reserve, warm, parts);
     let faults = Faults::new(scenario, setup, seed).map_err(RunError::Impossible)?;
     let first_event = schedule.first().map_or(Time::ZERO, |event| event.at);
-    let mut run =
-        Run { scenario, world, watch, faults, visited: 0, peak_overlay: 0, removed: None, first_event };
+    let sides = Sides::new(scenario);
+    let mut run = Run {
+        scenario,
+        world,
+        watch,
+        faults,
+        sides,
+        visited: 0,
+        peak_overlay: 0,
+        removed: None,
+        first_event,
+    };
     let end = Time::ZERO + scenario.run.duration;
     let quiet = end - scenario.measure.quiet;
     let agreement_us = match run.go(&schedule, plan.last, quiet, end) {
@@ -141,7 +152,13 @@ fn beginning(scenario: &Scenario, setup: &Setup, schedule: &[Event]) -> Beginnin
             // Whoever vouches has checked within two intervals and the length of a check; and that check, that an outcome
             // is on its way to the node, and how often nodes are visited come on top.
             let patience = checks.interval.times(2) + lasts.times(2) + Span::from_secs(1);
-            CheckBounds { probes_per_s: limits.probes_per_s, patience, lasts }
+            CheckBounds {
+                probes_per_s: limits.probes_per_s,
+                patience,
+                lasts,
+                fast_interval: checks.fast_interval.min(checks.interval),
+                checkers_per_origin: limits.checkers_per_origin,
+            }
         }),
         hindrances: Hindrances { times: hindered(schedule), loss: setup::worst_loss(scenario) },
     }
@@ -194,6 +211,7 @@ struct Run<'a> {
     world: World<Heck>,
     watch: Watch,
     faults: Faults<'a>,
+    sides: Option<Sides>,
     /// The node that was visited last.
     visited: u32,
     /// The most that a node was seen to hold for itself.
@@ -229,6 +247,7 @@ impl Run<'_> {
             self.visit_some();
             self.look_at_lists();
             self.look_at_removed();
+            self.look_at_owners();
             if self.scenario.measure.quiet == Span::ZERO || now < last_write || !self.agrees() {
                 agreed = None;
                 continue;
@@ -246,6 +265,9 @@ impl Run<'_> {
     }
 
     fn happen(&mut self, event: &Event) {
+        if let Some(sides) = &mut self.sides {
+            sides.happened(event);
+        }
         match &event.kind {
             EventKind::Crash { nodes, .. } => self.gone(nodes, event.at),
             EventKind::Leave { node } if self.world.node(*node).is_some() => {
@@ -263,6 +285,7 @@ impl Run<'_> {
             if let Some(heck) = self.world.node(node) {
                 if let Some(of) = copy_of {
                     self.watch.checkers.copied(node, of);
+                    self.watch.deaths.copied(of);
                 }
                 self.watch.checkers.restarted(now, node, heck.node(), loss);
             }
@@ -296,6 +319,16 @@ impl Run<'_> {
         let lengths: Vec<u32> = self.lists().map(|(_, members)| members.len() as u32).collect();
         let (are_right, now) = (self.are_lists_right(), self.world.now());
         self.watch.deaths.settle(lengths.into_iter(), are_right, now);
+    }
+
+    /// Each side of a partition, and a whole fleet, has one owner for each origin once that had its time.
+    fn look_at_owners(&mut self) {
+        let Some(sides) = &mut self.sides else { return };
+        let (now, world) = (self.world.now(), &self.world);
+        for side in sides.due(now) {
+            let nodes = side.iter().filter_map(|&index| Some((index, world.node(index)?.node())));
+            self.watch.checkers.owners(now, |index| world.clock(index), nodes);
+        }
     }
 
     /// What those list who are up and stay.
