@@ -109,6 +109,8 @@ mutants! {
     TrustSleep,
     /// What was said last of a member counts, however old it is.
     BelieveOldNews,
+    /// Who says that it leaves is held for dead.
+    BuryTheLeft,
     /// Whoever asks for what it lacks is told nothing of members.
     OmitMembers,
     /// A node says that a write is on its disk before it is.

@@ -233,6 +233,8 @@ impl Membership {
             Self::tell_of_itself(update, local, effects);
             return Learned::Disproved;
         }
+        let is_buried = update.standing == Standing::Left && local.planted.is(Mutant::BuryTheLeft);
+        let standing = if is_buried { Standing::Dead } else { update.standing };
         let changed = match (&update.card, held) {
             (Some(card), _) => Member {
                 node: update.node,
@@ -241,10 +243,10 @@ impl Membership {
                 zone: card.zone,
                 weight: card.weight,
                 life: update.life,
-                standing: update.standing,
+                standing,
                 settings: card.settings,
             },
-            (None, Some(held)) => Member { life: update.life, standing: update.standing, ..held.clone() },
+            (None, Some(held)) => Member { life: update.life, standing, ..held.clone() },
             (None, None) => return Learned::Known,
         };
         self.change(changed, update.age, local, effects);

@@ -134,7 +134,8 @@ const KILLERS: &[(Mutant, Law)] = &[
 ];
 
 /// Bugs of disks, restarts and lists, which the simulator's checkers find (`sim/tests/proof/mutants.rs`).
-const FOUND_BY_SIMULATION: &[Mutant] = &[Mutant::ReuseBoot, Mutant::BelieveOldNews, Mutant::OmitMembers];
+const FOUND_BY_SIMULATION: &[Mutant] =
+    &[Mutant::ReuseBoot, Mutant::BelieveOldNews, Mutant::OmitMembers, Mutant::BuryTheLeft];
 
 #[test]
 fn every_mutant_has_a_killer() {

@@ -10,6 +10,7 @@ use heck_core::probe::{Probe, ProbeOutcome};
 use heck_core::time::{Span, Time};
 
 use super::freshness::Now;
+use super::spacing::Spacing;
 use super::words::{Names, seconds};
 
 /// Most pairs of nodes and origins that are looked at when a run ends.
@@ -24,6 +25,10 @@ pub struct CheckBounds {
     pub patience: Span,
     /// After this long a check tells nothing any more.
     pub lasts: Span,
+    /// The shortest time between two checks of an origin.
+    pub fast_interval: Span,
+    /// How many nodes may come to check one origin, each by its own view, before intervals stretch.
+    pub checkers_per_origin: u32,
 }
 
 /// Watches the probes of all nodes.
@@ -35,6 +40,7 @@ pub struct CheckRecord {
     started: Vec<(u64, u32)>,
     /// When a node last checked an origin with an outcome that came in time.
     told: BTreeMap<(NodeId, u32), Time>,
+    spacing: Spacing,
 }
 
 impl CheckRecord {
@@ -42,7 +48,14 @@ impl CheckRecord {
     #[must_use]
     pub fn new(bounds: CheckBounds, origins: &[Name], nodes: usize) -> Self {
         let numbers = origins.iter().cloned().zip(0..).collect();
-        Self { bounds, numbers, started: vec![(0, 0); nodes], told: BTreeMap::new() }
+        let spacing = Spacing::new(bounds.fast_interval, bounds.checkers_per_origin);
+        Self { bounds, numbers, started: vec![(0, 0); nodes], told: BTreeMap::new(), spacing }
+    }
+
+    /// A node starts a check of its own at `now`. Says if it checks that origin too often.
+    pub fn spaced(&mut self, (index, node): (u32, &Node), probe: &Probe, now: Time) -> Option<String> {
+        let origin = *self.numbers.get(&probe.origin)?;
+        self.spacing.checked((index, node.view()), origin, probe, now)
     }
 
     /// A node starts a probe at `now`, whose outcome reaches it at `end`. Says if that is one too many.

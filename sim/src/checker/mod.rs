@@ -7,16 +7,18 @@ mod agreement;
 mod bounds;
 mod changes;
 mod checks;
+mod departures;
 mod freshness;
 mod history;
 mod members;
 mod reason;
+mod spacing;
 mod visit;
 mod witness;
 mod words;
 
 use heck_core::entry::Scope;
-use heck_core::id::{Name, Shard};
+use heck_core::id::{Name, NodeId, Shard};
 use heck_core::node::Node;
 use heck_core::probe::{Probe, ProbeOutcome};
 use heck_core::state::State;
@@ -25,6 +27,8 @@ use heck_core::time::Time;
 pub use bounds::Bounds;
 pub use checks::CheckBounds;
 use checks::CheckRecord;
+use departures::Departures;
+pub use departures::Hindrances;
 pub use freshness::Now;
 pub use visit::Effort;
 
@@ -67,6 +71,8 @@ pub enum Check {
     Agreement,
     /// What is held of a member never goes back: whoever died or left does not come back by old news.
     MemberOrder,
+    /// Who says that it leaves is not taken for dead by anyone whom word of it can have reached.
+    LeftNotDead,
     /// In the quiet time all lists of members come to hold the same, and exactly those who are up.
     ListsRight,
     /// Datagrams keep to their limit.
@@ -77,13 +83,15 @@ pub enum Check {
     OneOwner,
     /// A node starts no more probes than it may.
     ProbeBudget,
+    /// A node that sees few of the members it knows checks no origin as often as if it saw all of them.
+    OriginBudget,
     /// A node that vouches for an answer has checked on schedule.
     OnSchedule,
 }
 
 impl Check {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::UniqueDots,
         Self::NoOverClaim,
         Self::NoResurrection,
@@ -95,11 +103,13 @@ impl Check {
         Self::Fingerprint,
         Self::Agreement,
         Self::MemberOrder,
+        Self::LeftNotDead,
         Self::ListsRight,
         Self::DatagramSize,
         Self::MemoryBounded,
         Self::OneOwner,
         Self::ProbeBudget,
+        Self::OriginBudget,
         Self::OnSchedule,
     ];
 
@@ -118,11 +128,13 @@ impl Check {
             Self::Fingerprint => "fingerprints true",
             Self::Agreement => "agreement after quiet",
             Self::MemberOrder => "members never go back",
+            Self::LeftNotDead => "who left is not dead",
             Self::ListsRight => "lists right after quiet",
             Self::DatagramSize => "datagram size",
             Self::MemoryBounded => "memory bounded",
             Self::OneOwner => "one owner",
             Self::ProbeBudget => "probe budget",
+            Self::OriginBudget => "origin budget",
             Self::OnSchedule => "checked on schedule",
         }
     }
@@ -158,6 +170,8 @@ pub struct Beginning {
     pub transit_holds: bool,
     /// Limits of checks, if nodes check.
     pub checks: Option<CheckBounds>,
+    /// What keeps words from getting through.
+    pub hindrances: Hindrances,
 }
 
 /// All checkers of one run.
@@ -168,6 +182,7 @@ pub struct Checkers {
     witnesses: Vec<Witness>,
     beats: Beats,
     standings: Standings,
+    departures: Departures,
     origins: Vec<Name>,
     bounds: Bounds,
     transit_holds: bool,
@@ -185,7 +200,7 @@ impl Checkers {
     /// Checkers for a run that begins like this.
     #[must_use]
     pub fn new(beginning: Beginning) -> Self {
-        let Beginning { names, state, origins, bare, bounds, transit_holds, checks } = beginning;
+        let Beginning { names, state, origins, bare, bounds, transit_holds, checks, hindrances } = beginning;
         let witness = |is_bare| Witness { is_bare, ..Witness::default() };
         Self {
             findings: Vec::new(),
@@ -193,6 +208,7 @@ impl Checkers {
             witnesses: bare.into_iter().map(witness).collect(),
             beats: Beats::default(),
             standings: Standings::new(names.len()),
+            departures: Departures::new(hindrances, names.len()),
             checks: checks.map(|bounds| CheckRecord::new(bounds, &origins, names.len())),
             origins,
             bounds,
@@ -246,7 +262,16 @@ impl Checkers {
             let (node, events) = (step.protocol.node(), step.outbox.reported());
             let broken = self.standings.after_step(self.history.names(), step.node, node, events);
             self.note(Check::MemberOrder, step.time, step.node, broken);
+            let names = self.history.names();
+            if let Some(broken) = self.departures.after_step(names, step.node, events, step.time) {
+                self.note(Check::LeftNotDead, step.time, step.node, broken);
+            }
         }
+    }
+
+    /// A node says that it leaves, and so many others are up.
+    pub fn leaves(&mut self, index: u32, node: NodeId, others: u32, now: Time) {
+        self.departures.leaves(index, node, others, now);
     }
 
     /// A node has a copy of another one's disk: what that one had acknowledged and seen, it has, too.
@@ -269,6 +294,12 @@ impl Checkers {
             let broken = record.probed(node, probe, outcome, (step.time, end));
             self.note(Check::ProbeBudget, step.time, step.node, broken);
         }
+        if let Some(record) = &mut self.checks
+            && !probe.probe.is_favour()
+        {
+            let broken = record.spaced((step.node, step.protocol.node()), probe, step.time);
+            self.note(Check::OriginBudget, step.time, step.node, broken);
+        }
     }
 
     /// Looks who owns and checks what, once nodes have had time to agree.
@@ -290,6 +321,7 @@ impl Checkers {
     pub fn restarted(&mut self, time: Time, index: u32, node: &Node, loss: DiskLoss) {
         self.beats.restarted(index);
         self.standings.restarted(index);
+        self.departures.started(index, time);
         let state = node.view().state();
         let (history, witness) = (&self.history, &mut self.witnesses[index as usize]);
         let is_live = |dot| state.entry(&dot).is_some();

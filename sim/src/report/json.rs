@@ -63,7 +63,8 @@ fn expectation_value(expectation: &Expectation) -> Value {
         Verdict::AimMissed => "aim missed",
         Verdict::Failed => "failed",
     };
-    json!({ "limit": expectation.limit, "measured": expectation.measured, "verdict": verdict })
+    let Expectation { limit, measured, certainty, .. } = expectation;
+    json!({ "limit": limit, "measured": measured, "certainty": certainty, "verdict": verdict })
 }
 
 fn violation_value(run: &RunOutcome, violation: &Violation) -> Value {

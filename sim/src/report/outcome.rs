@@ -129,6 +129,8 @@ pub struct Opinions {
     pub refutations: u64,
     /// Someone was held dead who had said that it leaves.
     pub left_deaths: u64,
+    /// A node took another life though it had not been restarted, nor had another one its disk.
+    pub forced_rejoins: u64,
 }
 
 /// How origins were checked in a run, from the end of the warm-up on.
@@ -270,6 +272,8 @@ pub struct Expectation {
     pub limit: String,
     /// What was measured, as text.
     pub measured: String,
+    /// Of how many observations that is, and what they leave possible at 95 %; empty where there is nothing to say.
+    pub certainty: String,
     /// Whether it held.
     pub verdict: Verdict,
 }

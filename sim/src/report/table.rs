@@ -190,6 +190,13 @@ fn traffic(tables: &Tables, point: &PointOutcome) -> Vec<String> {
     lines.extend(agreement(&point.runs));
     lines.extend(opinions(&point.runs));
     lines.extend(lists(&point.runs));
+    let overlay = point.runs.iter().map(|run| run.peak_overlay).max().unwrap_or_default();
+    if overlay > 0 {
+        lines.push(format!(
+            "held by one node for itself: at most {} entries, lanes, heartbeats and members",
+            thousands(overlay as f64)
+        ));
+    }
     lines
 }
 
@@ -278,7 +285,9 @@ fn expectation_lines(expectations: &[Expectation]) -> String {
             Verdict::AimMissed => "AIM MISSED",
             Verdict::Failed => "FAILED    ",
         };
-        let _ = writeln!(text, "{verdict}  {}: {}", expectation.limit, expectation.measured);
+        let Expectation { limit, measured, certainty, .. } = expectation;
+        let certainty = if certainty.is_empty() { String::new() } else { format!(" ({certainty})") };
+        let _ = writeln!(text, "{verdict}  {limit}: {measured}{certainty}");
     }
     if text.is_empty() { text } else { format!("\nexpectations\n{text}") }
 }

@@ -47,8 +47,12 @@ fn expectations_and_violations_are_listed() {
         replay: "heck-sim run scenarios/convergence/example.toml --seed 2 --runs 1".to_owned(),
     };
     outcome.points[0].runs[1].violations = vec![violation; 12];
-    let expectation =
-        |verdict| Expectation { limit: "mean <= 33".to_owned(), measured: "22.1".to_owned(), verdict };
+    let expectation = |verdict| Expectation {
+        limit: "mean <= 33".to_owned(),
+        measured: "22.1".to_owned(),
+        verdict,
+        ..Expectation::default()
+    };
     let text = summary(&outcome, &[Verdict::Met, Verdict::AimMissed, Verdict::Failed].map(expectation));
     for line in [
         "met         mean <= 33: 22.1",

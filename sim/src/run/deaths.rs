@@ -42,6 +42,8 @@ pub struct Deaths {
     left: Vec<bool>,
     /// Whether some fault has ever been about the node.
     touched: Vec<bool>,
+    /// Whether the node has begun a life since the start, or another one its own.
+    reborn: Vec<bool>,
     /// Nobody hears of crashes where the list of members is given.
     is_given: bool,
     opinions: Opinions,
@@ -62,6 +64,7 @@ impl Deaths {
             identities,
             turns: Vec::new(),
             left: vec![false; up.len()],
+            reborn: vec![false; up.len()],
             up,
             touched,
             is_given: false,
@@ -183,6 +186,7 @@ impl Deaths {
     /// A node has started; as a newcomer, or after a crash.
     pub fn started(&mut self, node: u32, is_new: bool, now: Time) {
         self.over(node, now);
+        self.reborn[node as usize] = true;
         (self.up[node as usize], self.left[node as usize]) = (true, false);
         self.wrong.retain(|(observer, _)| *observer != node);
         if is_new {
@@ -191,12 +195,20 @@ impl Deaths {
         self.changed(now);
     }
 
+    /// Another node has a copy of this one's disk, and with it the right to its name.
+    pub fn copied(&mut self, node: u32) {
+        self.reborn[node as usize] = true;
+    }
+
     /// What a node's step said of others.
     pub fn heard(&mut self, observer: u32, events: &[Event], now: Time) {
         for event in events {
             match event {
                 Event::Member { node, standing } => self.judged(observer, *node, *standing, now),
                 Event::Refuted(_) => self.opinions.refutations += 1,
+                Event::NewBoot(_) => {
+                    self.opinions.forced_rejoins += u64::from(!self.reborn[observer as usize]);
+                }
                 Event::Renamed(name) => _ = self.identities.insert(NodeId::of(name), observer),
                 _ => {}
             }
@@ -256,6 +268,7 @@ impl Deaths {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use heck_core::id::Boot;
     use heck_core::time::Span;
 
     fn at(secs: u64) -> Time {
@@ -302,6 +315,16 @@ mod tests {
         deaths.heard(0, &death(3), at(5));
         let (_, opinions) = deaths.outcome(at(6));
         deaths_are(opinions, [3, 2, 2]);
+    }
+
+    #[test]
+    fn a_life_that_no_restart_and_no_copy_of_a_disk_explains_is_a_forced_rejoin() {
+        let mut deaths = four([false; 4]);
+        deaths.crashed(&[1], at(1));
+        deaths.started(1, false, at(2));
+        deaths.copied(2);
+        (0..4).for_each(|node| deaths.heard(node, &[Event::NewBoot(Boot(2))], at(3)));
+        assert_eq!(deaths.outcome(at(4)).1.forced_rejoins, 2, "those of nodes 0 and 3");
     }
 
     #[test]

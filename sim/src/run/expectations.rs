@@ -2,11 +2,12 @@
 
 use std::fmt::Display;
 
+use super::certainty;
 use super::deaths::{CRASH, JOIN, LEAVE};
 use super::turns::CHANGES;
 use crate::report::answers::Answers;
 use crate::report::outcome::{
-    CheckOutcome, EVERYONE, Expectation, MILESTONES, Outcome, PointOutcome, RunOutcome, Traffic,
+    CheckOutcome, EVERYONE, Expectation, MILESTONES, Opinions, Outcome, PointOutcome, RunOutcome, Traffic,
     UpdateOutcome, Verdict,
 };
 use crate::scenario::{Expect, Limits, Missed, Scenario, ScenarioFile};
@@ -44,20 +45,32 @@ impl Judge {
 
     fn note(&mut self, limit: String, measured: String, holds: bool) {
         let verdict = if holds { Verdict::Met } else { Verdict::Failed };
-        self.found.push(Expectation { limit, measured, verdict });
+        self.found.push(Expectation { limit, measured, certainty: String::new(), verdict });
+    }
+
+    /// Says of what was just held against its limit how far it can be trusted.
+    fn trust(&mut self, certainty: String) {
+        if let Some(last) = self.found.last_mut() {
+            last.certainty = certainty;
+        }
     }
 
     fn missed(&mut self, missed: &[Missed]) {
         for Missed { aim, bar, reason } in missed {
             let limit = format!("{aim} = {}", bar.label());
-            self.found.push(Expectation { limit, measured: reason.clone(), verdict: Verdict::AimMissed });
+            self.found.push(Expectation {
+                limit,
+                measured: reason.clone(),
+                certainty: String::new(),
+                verdict: Verdict::AimMissed,
+            });
         }
     }
 
     fn point(&mut self, prefix: &str, scenario: &Scenario, point: &PointOutcome) {
         let expect = &scenario.expect;
         self.traffic(prefix, expect, point);
-        self.deaths(prefix, expect, point);
+        self.deaths(prefix, scenario, point);
         self.checks(prefix, expect, point);
         for follow in &scenario.workload.follow.0 {
             for &kind in &follow.kinds {
@@ -70,13 +83,16 @@ impl Judge {
             let disagreeing = point.runs.iter().filter(|run| run.agreement_us.is_none()).count();
             let what = format!("{prefix}runs that do not agree after quiet");
             self.at_most(&what, disagreeing as f64, 0.0, plain(0));
+            self.trust(certainty::of_all(disagreeing as u64, point.runs.len() as u64, "runs", None));
         }
     }
 
     fn traffic(&mut self, prefix: &str, expect: &Expect, point: &PointOutcome) {
         if let Some(limit) = expect.datagrams_per_node_round_max {
-            let mean = mean(point.runs.iter().map(|run| run.datagrams_per_node_round));
-            self.at_most(&format!("{prefix}datagrams per node and round"), mean, limit.as_f64(), plain(3));
+            let sample = Sample::new(point.runs.iter().map(|run| run.datagrams_per_node_round));
+            let what = format!("{prefix}datagrams per node and round");
+            self.at_most(&what, sample.mean(), limit.as_f64(), plain(3));
+            self.trust(certainty::of_mean(&sample, plain(3)));
         }
         let limits = [
             ("bytes", expect.bytes_per_node_second_max, Traffic::bytes as fn(&Traffic) -> u64),
@@ -86,9 +102,11 @@ impl Judge {
             let Some(limit) = limit else { continue };
             let node_seconds =
                 |run: &RunOutcome| f64::from(point.nodes) * run.measured_us.max(1) as f64 / 1e6;
-            let mean = mean(point.runs.iter().map(|run| bytes(&run.traffic) as f64 / node_seconds(run)));
+            let per_second = |run: &RunOutcome| bytes(&run.traffic) as f64 / node_seconds(run);
+            let sample = Sample::new(point.runs.iter().map(per_second));
             let what = format!("{prefix}{what} per node and second");
-            self.at_most(&what, mean, limit.as_u64() as f64, plain(1));
+            self.at_most(&what, sample.mean(), limit.as_u64() as f64, plain(1));
+            self.trust(certainty::of_mean(&sample, plain(1)));
         }
         if let Some(limit) = expect.largest_datagram_max {
             let largest = point.runs.iter().map(|run| run.largest_datagram).max().unwrap_or(0);
@@ -96,9 +114,19 @@ impl Judge {
         }
     }
 
-    fn deaths(&mut self, prefix: &str, expect: &Expect, point: &PointOutcome) {
+    fn deaths(&mut self, prefix: &str, scenario: &Scenario, point: &PointOutcome) {
+        let expect = &scenario.expect;
         let crashes: Vec<&UpdateOutcome> = point.updates_of(CRASH).map(|(_, update)| update).collect();
         let missing = |crash: &UpdateOutcome| u64::from(crash.population) - crash.reached_us.len() as u64;
+        let last = |crash: &&UpdateOutcome| match crash.reached_us.last() {
+            Some(&us) if missing(crash) == 0 => us as f64 / 1e6,
+            _ => f64::INFINITY,
+        };
+        let middle = |crash: &&UpdateOutcome| {
+            let reached = crash.reached_us.get(crash.population as usize / 2);
+            reached.map_or(f64::INFINITY, |&us| us as f64 / 1e6)
+        };
+        let last_known: Vec<f64> = crashes.iter().map(last).collect();
         let known = || {
             let times = crashes.iter().flat_map(|crash| crash.reached_us.iter().map(|&us| us as f64 / 1e6));
             let never = crashes.iter().map(|crash| missing(crash)).sum::<u64>() as usize;
@@ -122,52 +150,79 @@ impl Judge {
                     limit.as_us() as f64 / 1e6,
                     in_seconds,
                 );
+                // What nodes know of one crash is no independent news, so each crash counts once: by the node in the middle.
+                let beyond =
+                    last_known.iter().filter(|&&last| last > limit.as_us() as f64 / 1e6).count() as u64;
+                self.trust(if quantile < 1.0 {
+                    certainty::of_quantile(
+                        &Sample::new(crashes.iter().map(middle)),
+                        quantile,
+                        "crashes",
+                        in_seconds,
+                    )
+                } else {
+                    certainty::of_all(beyond, last_known.len() as u64, "crashes", None)
+                });
             }
         }
         if let Some(limit) = expect.crash_spread_p50_max {
             let what = format!("{prefix}from the first to the last node that knows of a crash, median");
             self.at_most(&what, spread().median(), limit.as_us() as f64 / 1e6, in_seconds);
+            self.trust(certainty::of_quantile(&spread(), 0.5, "crashes", in_seconds));
         }
         self.comings_and_goings(prefix, expect, point);
         self.lists(prefix, expect, point);
+        if let Some(limit) = expect.crashes_missed_max {
+            let missed = crashes.iter().filter(|crash| missing(crash) > 0).count() as u64;
+            let what = format!("{prefix}crashes of which some node did not hear");
+            self.at_most(&what, missed as f64, limit.into(), plain(0));
+            let observed = crashes.iter().map(|crash| u64::from(crash.population)).sum();
+            self.trust(certainty::of_all(missed, crashes.len() as u64, "crashes", Some(observed)));
+        }
+        self.opinions(prefix, scenario, point);
+    }
+
+    /// What is wrongly held of others, in all runs together.
+    fn opinions(&mut self, prefix: &str, scenario: &Scenario, point: &PointOutcome) {
+        let expect = &scenario.expect;
         let counts = [
             (
                 "observers that held someone dead who had left",
                 expect.left_deaths_max,
-                point.runs.iter().map(|run| run.opinions.left_deaths).sum(),
+                (|opinions: &Opinions| opinions.left_deaths) as fn(&Opinions) -> u64,
             ),
-            (
-                "crashes of which some node did not hear",
-                expect.crashes_missed_max,
-                crashes.iter().filter(|crash| missing(crash) > 0).count() as u64,
-            ),
-            (
-                "observers that held someone dead who was up",
-                expect.false_deaths_max,
-                point.runs.iter().map(|run| run.opinions.false_deaths).sum(),
-            ),
+            ("nodes that took another life unasked", expect.forced_rejoins_max, |opinions| {
+                opinions.forced_rejoins
+            }),
+            ("observers that held someone dead who was up", expect.false_deaths_max, |opinions| {
+                opinions.false_deaths
+            }),
             (
                 "observers that held someone dead whom no fault was about",
                 expect.healthy_deaths_max,
-                point.runs.iter().map(|run| run.opinions.healthy_deaths).sum(),
+                |opinions| opinions.healthy_deaths,
             ),
             (
                 "of these, observers whom no fault was about either",
                 expect.healthy_deaths_at_healthy_max,
-                point.runs.iter().map(|run| run.opinions.healthy_deaths_at_healthy).sum(),
+                |opinions| opinions.healthy_deaths_at_healthy,
             ),
         ];
+        // A run may end as soon as all agree in its quiet time.
+        let lasts_us = (scenario.run.duration.as_us() - scenario.measure.quiet.as_us()) as f64;
+        let node_hours = f64::from(point.nodes) * point.runs.len() as f64 * lasts_us / 3.6e9;
         for (what, limit, count) in counts {
-            if let Some(limit) = limit {
-                self.at_most(&format!("{prefix}{what}"), count as f64, limit.into(), plain(0));
-            }
+            let Some(limit) = limit else { continue };
+            let count = point.runs.iter().map(|run| count(&run.opinions)).sum::<u64>();
+            self.at_most(&format!("{prefix}{what}"), count as f64, limit.into(), plain(0));
+            self.trust(certainty::of_rate(count, node_hours));
         }
     }
 
     fn comings_and_goings(&mut self, prefix: &str, expect: &Expect, point: &PointOutcome) {
-        for (what, kind, limit) in [
-            ("a join is known after, greatest", JOIN, expect.join_known_max),
-            ("a departure is known after, greatest", LEAVE, expect.leave_known_max),
+        for (what, (kind, things), limit) in [
+            ("a join is known after, greatest", (JOIN, "joins"), expect.join_known_max),
+            ("a departure is known after, greatest", (LEAVE, "departures"), expect.leave_known_max),
         ] {
             if let Some(limit) = limit {
                 let last = |turn: &UpdateOutcome| {
@@ -178,8 +233,11 @@ impl Judge {
                         f64::INFINITY
                     }
                 };
-                let slowest = point.updates_of(kind).map(|(_, turn)| last(turn)).fold(0.0, f64::max);
-                self.at_most(&format!("{prefix}{what}"), slowest, limit.as_us() as f64 / 1e6, in_seconds);
+                let times: Vec<f64> = point.updates_of(kind).map(|(_, turn)| last(turn)).collect();
+                let (bar, slowest) = (limit.as_us() as f64 / 1e6, times.iter().copied().fold(0.0, f64::max));
+                self.at_most(&format!("{prefix}{what}"), slowest, bar, in_seconds);
+                let beyond = times.iter().filter(|&&time| time > bar).count() as u64;
+                self.trust(certainty::of_all(beyond, times.len() as u64, things, None));
             }
         }
     }
@@ -189,7 +247,10 @@ impl Judge {
             let times =
                 point.runs.iter().map(|run| run.lists_right_us.map_or(f64::INFINITY, |us| us as f64 / 1e6));
             let what = format!("{prefix}all lists of members are right after, slowest run");
-            self.at_most(&what, times.fold(0.0, f64::max), limit.as_us() as f64 / 1e6, in_seconds);
+            let bar = limit.as_us() as f64 / 1e6;
+            self.at_most(&what, times.clone().fold(0.0, f64::max), bar, in_seconds);
+            let beyond = times.filter(|time| *time > bar).count() as u64;
+            self.trust(certainty::of_all(beyond, point.runs.len() as u64, "runs", None));
         }
         if let Some(count) = expect.removed_at_end {
             let removed: Vec<u32> = point.runs.iter().map(|run| run.removed).collect();
@@ -244,6 +305,12 @@ impl Judge {
             let part = if sum(point) > 0.0 { sum(point) / sum(first) } else { 0.0 };
             let what = format!("{prefix}{what}, of those in the first point");
             self.at_most(&what, part, limit.as_f64(), percent);
+            if sum(point) == 0.0 && sum(first) > 0.0 {
+                self.trust(certainty::of_nothing_of(sum(first)));
+            } else {
+                let parts = point.runs.iter().zip(&first.runs).map(|(run, first)| count(run) / count(first));
+                self.trust(certainty::of_mean(&Sample::new(parts), percent));
+            }
         }
     }
 
@@ -253,12 +320,15 @@ impl Judge {
         let sum = |value: fn(&CheckOutcome) -> u64| checks.iter().map(value).sum::<u64>() as f64;
         let of_all = |value: fn(&CheckOutcome) -> f64| mean(checks.iter().map(value));
         let what = |text: &str| format!("{prefix}{text}");
-        let rate = of_all(|checks| checks.checks_per_interval);
+        let rates = Sample::new(checks.iter().map(|checks| checks.checks_per_interval));
+        let rate = rates.mean();
         if let Some(limit) = expect.checks_per_interval_max {
             self.at_most(&what("checks per origin and interval"), rate, limit.as_f64(), plain(3));
+            self.trust(certainty::of_mean(&rates, plain(3)));
         }
         if let Some(limit) = expect.checks_per_interval_min {
             self.at_least(&what("checks per origin and interval"), rate, limit.as_f64(), plain(3));
+            self.trust(certainty::of_mean(&rates, plain(3)));
         }
         if let Some(limit) = expect.load_max {
             let load = greatest(|checks| checks.greatest_load.into());
@@ -278,6 +348,8 @@ impl Judge {
         ] {
             if let Some(limit) = limit {
                 self.at_most(&what(name), longest_us / 1e6, limit.as_us() as f64 / 1e6, in_seconds);
+                let beyond = u64::from(longest_us > limit.as_us() as f64);
+                self.trust(certainty::of_all(beyond, checks.len() as u64, "runs", None));
             }
         }
         if let Some(limit) = expect.moved_max {
@@ -366,11 +438,15 @@ impl Judge {
             times.map(move |time| time.map_or(f64::INFINITY, |us| us as f64 / interval_us))
         };
         if let Some(limit) = limits.rounds_to_all_mean_max {
-            self.at_most(&what("mean rounds to all"), mean(rounds(EVERYONE)), limit.as_f64(), plain(1));
+            let sample = Sample::new(rounds(EVERYONE));
+            self.at_most(&what("mean rounds to all"), sample.mean(), limit.as_f64(), plain(1));
+            self.trust(certainty::of_mean(&sample, plain(1)));
         }
         if let Some(limit) = limits.rounds_to_all_max {
             let slowest = rounds(EVERYONE).fold(0.0, f64::max);
             self.at_most(&what("rounds to all in the slowest run"), slowest, limit.as_f64(), plain(1));
+            let beyond = rounds(EVERYONE).filter(|rounds| *rounds > limit.as_f64()).count() as u64;
+            self.trust(certainty::of_all(beyond, updates.len() as u64, "updates", None));
         }
         if let Some(limit) = limits.rounds_to_three_nines_mean_max {
             let measured = mean(rounds(MILESTONES[3]));
@@ -379,6 +455,7 @@ impl Judge {
         if let Some(limit) = limits.never_reached_max {
             let never = rounds(EVERYONE).filter(|rounds| rounds.is_infinite()).count();
             self.at_most(&what("runs that never reach all"), never as f64, limit.into(), plain(0));
+            self.trust(certainty::of_all(never as u64, updates.len() as u64, "updates", None));
         }
         let reached =
             || updates.iter().map(|update| update.holders_at(u64::MAX) as f64 / update.nodes() as f64);
@@ -431,7 +508,7 @@ fn unit(value: impl Display, unit: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::outcome::{Opinions, Sent};
+    use crate::report::outcome::Sent;
     use heck_core::time::Span;
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod answers;
 pub mod branches;
+mod certainty;
 mod checks;
 pub mod conditions;
 pub mod deaths;
@@ -13,6 +14,7 @@ pub mod one;
 pub mod origins;
 pub mod plan;
 pub mod setup;
+mod sides;
 pub mod steps;
 mod tape;
 pub mod turns;

@@ -14,9 +14,10 @@ use super::faults::{Begun, Faults, join_peers};
 use super::origins::Origins;
 use super::plan::{Followed, Plan};
 use super::setup::{self, Setup};
+use super::sides::Sides;
 use super::watch::{Parts, Watch};
 use super::{Options, RunError};
-use crate::checker::{Beginning, Bounds, CheckBounds, Checkers, Effort, Now, lists_differ};
+use crate::checker::{Beginning, Bounds, CheckBounds, Checkers, Effort, Hindrances, Now, lists_differ};
 use crate::engine::disk::DiskConfig;
 use crate::engine::latency::Latency;
 use crate::engine::world::{Halt, World, WorldConfig};
@@ -61,8 +62,18 @@ pub fn run(
     let watch = Watch::new(plan.followed.clone(), nodes, setup.config.sealing_reserve, warm, parts);
     let faults = Faults::new(scenario, setup, seed).map_err(RunError::Impossible)?;
     let first_event = schedule.first().map_or(Time::ZERO, |event| event.at);
-    let mut run =
-        Run { scenario, world, watch, faults, visited: 0, peak_overlay: 0, removed: None, first_event };
+    let sides = Sides::new(scenario);
+    let mut run = Run {
+        scenario,
+        world,
+        watch,
+        faults,
+        sides,
+        visited: 0,
+        peak_overlay: 0,
+        removed: None,
+        first_event,
+    };
     let end = Time::ZERO + scenario.run.duration;
     let quiet = end - scenario.measure.quiet;
     let agreement_us = match run.go(&schedule, plan.last, quiet, end) {
@@ -86,6 +97,31 @@ pub fn touched(schedule: &[Event], nodes: u32) -> Vec<bool> {
         event.kind.nodes().into_iter().for_each(|node| touched[node as usize] = true);
     }
     touched
+}
+
+/// From when to when links lose more than usual, nodes stand still, or two have one name.
+fn hindered(schedule: &[Event]) -> Vec<(Time, Time)> {
+    let end = |begun: &Event| {
+        let is_end = |event: &&Event| match (&begun.kind, &event.kind) {
+            (
+                EventKind::Loss { rule, .. } | EventKind::Starve { rule, .. },
+                EventKind::End { rule: ended },
+            ) => rule == ended,
+            (EventKind::Pause { nodes }, EventKind::Resume { nodes: resumed }) => {
+                event.at >= begun.at && nodes.iter().any(|node| resumed.contains(node))
+            }
+            _ => false,
+        };
+        schedule.iter().find(is_end).map_or(Time::NEVER, |event| event.at)
+    };
+    let times = schedule.iter().filter_map(|event| match &event.kind {
+        EventKind::Loss { .. } | EventKind::Pause { .. } | EventKind::Starve { .. } => {
+            Some((event.at, end(event)))
+        }
+        EventKind::CopyDisk { .. } => Some((event.at, event.at)),
+        _ => None,
+    });
+    times.collect()
 }
 
 /// What the checkers must know beforehand.
@@ -116,8 +152,15 @@ fn beginning(scenario: &Scenario, setup: &Setup, schedule: &[Event]) -> Beginnin
             // Whoever vouches has checked within two intervals and the length of a check; and that check, that an outcome
             // is on its way to the node, and how often nodes are visited come on top.
             let patience = checks.interval.times(2) + lasts.times(2) + Span::from_secs(1);
-            CheckBounds { probes_per_s: limits.probes_per_s, patience, lasts }
+            CheckBounds {
+                probes_per_s: limits.probes_per_s,
+                patience,
+                lasts,
+                fast_interval: checks.fast_interval.min(checks.interval),
+                checkers_per_origin: limits.checkers_per_origin,
+            }
         }),
+        hindrances: Hindrances { times: hindered(schedule), loss: setup::worst_loss(scenario) },
     }
 }
 
@@ -168,6 +211,7 @@ struct Run<'a> {
     world: World<Heck>,
     watch: Watch,
     faults: Faults<'a>,
+    sides: Option<Sides>,
     /// The node that was visited last.
     visited: u32,
     /// The most that a node was seen to hold for itself.
@@ -203,6 +247,7 @@ impl Run<'_> {
             self.visit_some();
             self.look_at_lists();
             self.look_at_removed();
+            self.look_at_owners();
             if self.scenario.measure.quiet == Span::ZERO || now < last_write || !self.agrees() {
                 agreed = None;
                 continue;
@@ -220,10 +265,13 @@ impl Run<'_> {
     }
 
     fn happen(&mut self, event: &Event) {
+        if let Some(sides) = &mut self.sides {
+            sides.happened(event);
+        }
         match &event.kind {
             EventKind::Crash { nodes, .. } => self.gone(nodes, event.at),
             EventKind::Leave { node } if self.world.node(*node).is_some() => {
-                self.watch.deaths.leaves(*node, event.at);
+                self.leaves(*node, event.at);
             }
             EventKind::Stop { node } if !self.watch.deaths.stays(*node) => self.gone(&[*node], event.at),
             // Who can reach whom decides who should be in whose list.
@@ -237,10 +285,24 @@ impl Run<'_> {
             if let Some(heck) = self.world.node(node) {
                 if let Some(of) = copy_of {
                     self.watch.checkers.copied(node, of);
+                    self.watch.deaths.copied(of);
                 }
                 self.watch.checkers.restarted(now, node, heck.node(), loss);
             }
         }
+    }
+
+    /// A node that is up says that it leaves; to a protocol that gives its members once and for all that is nothing.
+    fn leaves(&mut self, node: u32, at: Time) {
+        if self.watch.deaths.stays(node)
+            && !self.faults.is_fixed()
+            && let Some(heck) = self.world.node(node)
+        {
+            let others = self.watch.deaths.staying() as u32 - 1;
+            let known_as = heck.node().view().writer().node;
+            self.watch.checkers.leaves(node, known_as, others, at);
+        }
+        self.watch.deaths.leaves(node, at);
     }
 
     fn gone(&mut self, nodes: &[u32], at: Time) {
@@ -257,6 +319,16 @@ impl Run<'_> {
         let lengths: Vec<u32> = self.lists().map(|(_, members)| members.len() as u32).collect();
         let (are_right, now) = (self.are_lists_right(), self.world.now());
         self.watch.deaths.settle(lengths.into_iter(), are_right, now);
+    }
+
+    /// Each side of a partition, and a whole fleet, has one owner for each origin once that had its time.
+    fn look_at_owners(&mut self) {
+        let Some(sides) = &mut self.sides else { return };
+        let (now, world) = (self.world.now(), &self.world);
+        for side in sides.due(now) {
+            let nodes = side.iter().filter_map(|&index| Some((index, world.node(index)?.node())));
+            self.watch.checkers.owners(now, |index| world.clock(index), nodes);
+        }
     }
 
     /// What those list who are up and stay.

@@ -346,6 +346,16 @@ pub fn mean_loss(scenario: &Scenario) -> f64 {
     1.0 - (1.0 - even) * (1.0 - bursts)
 }
 
+/// The greatest loss of a datagram between any two nodes, the bad times of bursts included.
+#[must_use]
+pub fn worst_loss(scenario: &Scenario) -> f64 {
+    let zones = scenario.cluster.zones();
+    let pairs = zones.iter().flat_map(|from| zones.iter().map(move |to| (from.name, to.name)));
+    let even = pairs.map(|(from, to)| scenario.network.path(from, to).loss.as_f64()).fold(0.0, f64::max);
+    let bursts = scenario.network.burst.as_ref().map_or(0.0, |burst| burst.loss_bad.as_f64());
+    1.0 - (1.0 - even) * (1.0 - bursts)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -72,6 +72,8 @@ section! {
         datagrams_part_max: Option<Number> = plain(),
         /// How often a node held someone dead who had said that it leaves.
         left_deaths_max: Option<u32> = plain(),
+        /// How often a node took another life though it had not been restarted, nor had another one its disk.
+        forced_rejoins_max: Option<u32> = plain(),
         /// Time until a node that joins is known to a node that was up then: the greatest.
         join_known_max: Option<Span> = plain(),
         /// Time until it is known to a node that another leaves: the greatest.
@@ -206,6 +208,7 @@ impl Unit {
             | "healthy_deaths_max"
             | "healthy_deaths_at_healthy_max"
             | "left_deaths_max"
+            | "forced_rejoins_max"
             | "list_lengths_max"
             | "removed_at_end"
             | "peak_overlay_max"

@@ -59,7 +59,7 @@ pub use measure::Measure;
 pub use network::{Burst, BurstAt, Latency, Link, Lognormal, Network, Normal, Path, Reorder, Uniform};
 pub use node_set::{NodeSet, Share};
 pub use problem::{Problem, Report, Source};
-pub use protocol::Protocol;
+pub use protocol::{Membership, Protocol};
 pub use reference::reference;
 pub use run::Run;
 pub use schedule::{Event, EventKind, some};

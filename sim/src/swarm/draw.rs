@@ -303,17 +303,28 @@ fn churn(dice: &mut Dice, file: &mut Table, shape: &Shape) {
     set(file, "churn.until", ms(shape.calm_ms * 2 / 3));
 }
 
-/// How long it may take until all agree once nothing goes wrong any more but the loss that lasts: sixty exchanges that
-/// succeed, twenty streams one after the other, and a minute in which members are found, buried ones healed and streams
-/// that stalled given up. A fence waits as long again.
+/// How long it may take until all agree once nothing goes wrong any more but the loss that lasts: finding who is gone and who is
+/// back, a quarantine, a stream that stalled and is given up, sixty exchanges that succeed, and twenty streams one after the other. A
+/// fence waits as long again, and of an origin that changed hands the new owner has to begin its checks.
 pub(super) fn quiet_ms(file: &Table) -> u64 {
-    let time_ms = |key: &str| get(file, &format!("cluster.protocol.{key}")).and_then(read_ms);
-    let interval_ms = time_ms("repair_interval").unwrap_or(1_000);
-    let stream_ms = time_ms("stream_spacing").unwrap_or(2_000);
+    let time_ms = |key: &str| get(file, key).and_then(read_ms);
+    let protocol_ms = |key: &str| time_ms(&format!("cluster.protocol.{key}"));
+    let nodes = get(file, "cluster.nodes").and_then(Value::as_integer).unwrap_or(1).max(1) as u64;
+    // A suspicion that nobody confirms: 6 times 2.7 periods of a second, times log10 of the nodes, which are at most 104.
+    let decades_percent = if nodes <= 10 { 100 } else { 205 };
+    let suspicion_ms = 1_000 * 27 * 6 * decades_percent / 1_000;
+    // Of those who were buried all are found again within so many attempts of everyone, which are rarer in a larger fleet.
+    let heal_ms = 6 * protocol_ms("heal_interval").unwrap_or(5_000) * nodes.max(50) / 50;
+    let quarantine_ms = protocol_ms("quarantine").unwrap_or(30_000);
+    let stalled_ms = protocol_ms("stream_timeout").unwrap_or(30_000);
+    let found_ms = suspicion_ms.max(heal_ms) + quarantine_ms.max(stalled_ms);
+    let interval_ms = protocol_ms("repair_interval").unwrap_or(1_000);
+    let stream_ms = protocol_ms("stream_spacing").unwrap_or(2_000);
     let loss =
         get(file, "network.loss").and_then(|loss| loss.as_str()?.strip_suffix('%')?.parse::<u64>().ok());
     let arrives = 100 - loss.unwrap_or(0).min(99);
     let exchange_ms = interval_ms * 10_000 / (arrives * arrives);
-    let fences = time_ms("fence_after").is_some();
-    60_000 + 60 * exchange_ms + 20 * stream_ms + if fences { 30_000 } else { 0 }
+    let fences = protocol_ms("fence_after").is_some();
+    let checks_ms = get(file, "checks").map_or(0, |_| 2 * time_ms("checks.interval").unwrap_or(5_000));
+    found_ms + checks_ms + 60 * exchange_ms + 20 * stream_ms + if fences { 30_000 } else { 0 }
 }

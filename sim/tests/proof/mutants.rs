@@ -28,11 +28,13 @@ const FOUND: &[(Check, Mutant, u64)] = &[
     (Check::Fingerprint, Mutant::StaleFingerprint, 1),
     (Check::Agreement, Mutant::IgnoreLiveList, 2),
     (Check::MemberOrder, Mutant::BelieveOldNews, 2),
+    (Check::LeftNotDead, Mutant::BuryTheLeft, 1),
     (Check::ListsRight, Mutant::OmitMembers, 3),
     (Check::DatagramSize, Mutant::IgnoreDatagramLimit, 1),
     (Check::MemoryBounded, Mutant::UnboundedLog, 1),
     (Check::OneOwner, Mutant::KeepLostOwner, 1),
     (Check::ProbeBudget, Mutant::UnpacedProbes, 1),
+    (Check::OriginBudget, Mutant::IgnoreCollapsedView, 1),
     (Check::OnSchedule, Mutant::NeverLate, 1),
 ];
 
@@ -40,7 +42,8 @@ const FOUND: &[(Check, Mutant, u64)] = &[
 const fn scenario(check: Check) -> &'static str {
     match check {
         Check::OneOwner | Check::ProbeBudget | Check::OnSchedule => "mutant-checks",
-        Check::MemberOrder | Check::ListsRight => "mutant-members",
+        Check::OriginBudget => "mutant-alone",
+        Check::MemberOrder | Check::LeftNotDead | Check::ListsRight => "mutant-members",
         _ => "mutants",
     }
 }
@@ -75,11 +78,26 @@ fn without_a_planted_bug_nothing_is_found() {
     let found: Vec<_> = (1..=3)
         .into_par_iter()
         .flat_map(|seed| {
-            ["mutant-checks", "mutant-members"].map(|scenario| violations(scenario, seed, Planted::NONE))
+            ["mutant-checks", "mutant-alone", "mutant-sides", "mutant-members"]
+                .map(|scenario| violations(scenario, seed, Planted::NONE))
         })
         .flatten()
         .collect();
     assert_eq!(found, []);
+}
+
+/// Who is gone keeps what it owned: after the heal nobody is gone, so the end of the run shows nothing.
+#[test]
+fn owners_are_looked_at_on_each_side_while_it_is_cut_off() {
+    let found = violations("mutant-sides", 1, Planted::new(Mutant::KeepLostOwner));
+    let cut_us = 10_000_000..120_000_000;
+    let is_told =
+        |found: &Violation| found.check == Check::OneOwner.name() && cut_us.contains(&found.time_us);
+    assert_eq!(
+        found.iter().filter(|found| is_told(found)).count(),
+        found.len().max(2),
+        "one for each side: {found:?}"
+    );
 }
 
 /// An outcome with this run alone.
