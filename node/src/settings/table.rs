@@ -543,4 +543,29 @@ mod tests {
         );
         assert!(unique(variables));
     }
+
+    /// A variable that names no setting is passed over by a node, so that nobody would notice.
+    #[test]
+    fn the_files_of_deployments_name_settings_that_exist() {
+        let deploy = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy");
+        let known: BTreeSet<String> = settings().map(Setting::variable).collect();
+        let mut named = 0;
+        for file in [
+            "compose/compose.yaml",
+            "docker/Dockerfile",
+            "kubernetes/heck.yaml",
+            "systemd/heck.service",
+            "README.md",
+        ] {
+            let text = std::fs::read_to_string(deploy.join(file)).unwrap();
+            for word in text
+                .split(|c: char| !c.is_ascii_uppercase() && c != '_')
+                .filter(|word| word.starts_with("HECK_"))
+            {
+                assert!(known.contains(word), "deploy/{file} names {word}, which is no setting");
+                named += 1;
+            }
+        }
+        assert!(named > 20, "{named}");
+    }
 }
