@@ -60,7 +60,7 @@ fn csv_of_a_tiny_outcome_is_as_worked_out_by_hand() {
         "{}",
         runs[2]
     );
-    assert!(runs[2].ends_with(",512,,0,0,0,0,0,0,,0,0,0,0"), "{}", runs[2]);
+    assert!(runs[2].ends_with(",512,,0,0,0,0,0,0,,0,0,0,,0"), "{}", runs[2]);
     let curve: Vec<&str> = files.curve.lines().collect();
     // At the start the source alone has it, 1 in 4; the map and the bound start after the broadcast: 1/4 + 3/8.
     assert_eq!(
