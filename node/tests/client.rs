@@ -3,9 +3,15 @@
 mod common;
 
 use common::heck::{Ended, Heck, command, run};
+use common::until;
 use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::thread;
 use tempfile::TempDir;
 
 /// A node that runs in a folder of its own.
@@ -59,6 +65,23 @@ impl Node {
         fs::write(&path, text).unwrap();
         path
     }
+}
+
+/// A web server that answers every request with the status that is set. It ends with the process of the test.
+fn web() -> (SocketAddr, Arc<AtomicU16>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = listener.local_addr().unwrap();
+    let status = Arc::new(AtomicU16::new(200));
+    let says = status.clone();
+    thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let status = says.load(Ordering::SeqCst);
+            let answer = format!("HTTP/1.1 {status} So\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+            // A check that has gone away is told nothing.
+            let _ = stream.read(&mut [0; 1_024]).and_then(|_| stream.write_all(answer.as_bytes()));
+        }
+    });
+    (addr, status)
 }
 
 #[test]
@@ -117,6 +140,89 @@ fn the_exit_code_tells_how_an_origin_is() {
     assert!(owner.contains("owner"), "{owner}");
     assert!(node.prints(0, &["members"]).contains("alive"));
     assert!(node.complains(2, &["health", "none"]).contains("no origin `none`"));
+}
+
+#[test]
+fn the_exit_code_follows_an_origin_that_becomes_healthy_slow_and_unhealthy() {
+    let node = Node::start(&[]);
+    let (addr, status) = web();
+    let url = format!("http://{addr}/");
+    node.prints(0, &["origin", "add", "web", &url, "--interval", "100ms", "--fast-interval", "100ms"]);
+    let seen = |args: &[&str]| {
+        let ended = node.run(args);
+        (ended.code, ended.out)
+    };
+    let one = || seen(&["health", "web"]);
+    let shows = |what: &'static str, code: i32| {
+        move |(found, out): &(Option<i32>, String)| {
+            let is_shown = out.lines().any(|line| line.split_whitespace().eq(["state", what]));
+            assert!(!is_shown || *found == Some(code), "{what} ends with {found:?}: {out}");
+            is_shown
+        }
+    };
+    until("it is healthy", one, shows("healthy", 0));
+    assert_eq!(seen(&["health"]).0, Some(0));
+    status.store(429, Ordering::SeqCst);
+    until("it is degraded", one, shows("degraded", 0));
+    status.store(500, Ordering::SeqCst);
+    until("it is unhealthy", one, shows("unhealthy", 1));
+    assert_eq!(seen(&["health"]).0, Some(1));
+    assert_eq!(seen(&["health", "--output", "json"]).0, Some(1));
+    // What is out of use on purpose is no reason for alarm.
+    node.prints(0, &["origin", "maintenance", "web"]);
+    assert_eq!(seen(&["health"]).0, Some(0));
+}
+
+#[test]
+fn what_changes_is_shown_as_it_does() {
+    let node = Node::start(&[]);
+    let (addr, status) = web();
+    let url = format!("http://{addr}/");
+    let add = |name: &str, tag: &str| {
+        let fast = ["--interval", "100ms", "--fast-interval", "100ms"];
+        node.prints(0, &["origin", "add", name, &url, fast[0], fast[1], fast[2], fast[3], "--tag", tag]);
+    };
+    add("first", "eu");
+    let mut origins = Heck::spawn(&mut node.client(&["origin", "watch", "--tag", "eu"]));
+    origins.says(&format!("first  {url}"));
+    let mut in_json = Heck::spawn(&mut node.client(&["origin", "watch", "--output", "json"]));
+    let set: serde_json::Value = serde_json::from_str(&in_json.says("first")).unwrap();
+    assert_eq!((&set["event"], &set["origin"]["url"]), (&"set".into(), &url.as_str().into()));
+    let mut health = Heck::spawn(&mut node.client(&["health", "--watch"]));
+    health.says("first  healthy");
+    add("other", "us");
+    add("second", "eu");
+    assert!(!origins.says("second").contains("other"), "only those of the tag are shown");
+    health.says("second  healthy");
+    status.store(500, Ordering::SeqCst);
+    health.says("second  unhealthy");
+    node.prints(0, &["origin", "rm", "second"]);
+    origins.says("second  removed");
+    health.says("second  removed");
+    let removed: serde_json::Value = serde_json::from_str(&in_json.says("removed")).unwrap();
+    assert_eq!((&removed["event"], &removed["origin"]["name"]), (&"removed".into(), &"second".into()));
+}
+
+#[test]
+fn two_clusters_become_one_at_a_word() {
+    let mut here = Node::start(&[]);
+    here.prints(0, &["kv", "put", "of", "here"]);
+    let keyring = here.folder().join("heck-data/keyring").display().to_string();
+    let there = Node::start(&["--key-file", &keyring]);
+    assert_eq!(there.prints(0, &["members"]).matches("alive").count(), 1);
+    assert!(there.complains(2, &["join", "nonsense"]).contains("`nonsense`"));
+    // The first line that the node said of itself was read already: its address stands in the list of members.
+    let members: serde_json::Value =
+        serde_json::from_str(&here.prints(0, &["members", "--output", "json"])).unwrap();
+    let gossip = members["members"][0]["address"].as_str().unwrap();
+    assert!(there.prints(0, &["join", gossip]).contains("heck members"));
+    for node in [&here, &there] {
+        let alive = || node.prints(0, &["members"]).matches("alive").count();
+        until("both are members", alive, |count| *count == 2);
+    }
+    let value = || there.run(&["kv", "get", "of"]).out;
+    until("what one had the other has", value, |value| value.trim_end() == "here");
+    here.process.logs("a member is alive");
 }
 
 #[test]

@@ -7,10 +7,11 @@ use super::{ClientArgs, Output, cell, rows, say_json, table, with};
 use crate::cli::{Exit, say};
 use serde_json::Value;
 
-/// Shows the health of all origins or of one; exits with 1 when one that is shown is not healthy.
+/// Shows the health of all origins or of one; exits with 1 when one that is shown is `unhealthy` or `unknown`.
 ///
-/// `degraded` and `draining` count as healthy here, `unknown` does not. STALE says that the answer is older than it should
-/// be, which is no fault of the origin.
+/// `degraded` and `draining` origins answer, and count as healthy here; those in maintenance are left out. STALE says that
+/// the answer is older than it should be, which is no fault of the origin and does not change the exit code. With `--watch`
+/// it is 0.
 #[derive(clap::Args, Debug)]
 pub(in crate::cli) struct Args {
     /// The origin; all unless given.
