@@ -139,10 +139,7 @@ pub fn serve(
     let tls = config.tls.as_ref().map(tls::server_config).transpose()?.map(TlsAcceptor::from);
     let (closing_sender, closing) = watch::channel(false);
     let (leaving_sender, leaving) = watch::channel(false);
-    let (mut router, document) = routes::all();
-    if config.dashboard {
-        router = router.merge(dashboard::routes());
-    }
+    let (router, document) = served(config.dashboard);
     let limits = config.limits.clone();
     let model = Model::start(node.clone());
     let outlook = Arc::new(Outlook::new(node.clone(), model.clone(), config.outputs.caution));
@@ -169,6 +166,12 @@ pub fn serve(
     Ok(ApiServer { addr, outlook, closing: closing_sender, leaving, task })
 }
 
+/// All routes that are served, and the description of the interface.
+fn served(dashboard: bool) -> (Router<App>, String) {
+    let (router, document) = routes::all();
+    (if dashboard { router.merge(dashboard::routes()) } else { router }, document)
+}
+
 /// The routes with all that stands before them, the outermost last.
 fn finish(router: Router<App>, app: App, limits: &ApiLimits) -> Router {
     router
@@ -181,4 +184,34 @@ fn finish(router: Router<App>, app: App, limits: &ApiLimits) -> Router {
         .layer(from_fn_with_state(app.clone(), rate::check))
         .layer(from_fn_with_state(app.clone(), deadline::keep))
         .with_state(app)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    /// The paths of a router. Axum lists them nowhere but in what it prints for debugging.
+    fn paths(router: &Router<App>) -> BTreeSet<String> {
+        let printed = format!("{router:?}");
+        let main = printed.split("fallback_router: ").next().unwrap_or_default();
+        let listed = main.split("paths: {").nth(1).expect("axum prints the paths of a router");
+        let listed = listed.split("} }").next().unwrap_or_default();
+        listed.split('"').skip(1).step_by(2).map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn what_is_served_and_is_no_file_of_the_dashboard_is_described_and_the_other_way_round() {
+        for dashboard in [true, false] {
+            let (router, document) = served(dashboard);
+            let document: serde_json::Value = serde_json::from_str(&document).unwrap();
+            let described: BTreeSet<String> =
+                document["paths"].as_object().unwrap().keys().cloned().collect();
+            let (page, interface): (BTreeSet<String>, BTreeSet<String>) =
+                paths(&router).into_iter().partition(|path| dashboard::is_path(path));
+            assert_eq!(interface, described);
+            assert!(described.len() >= 25, "{described:?}");
+            assert_eq!(!page.is_empty(), dashboard, "{page:?}");
+        }
+    }
 }

@@ -39,6 +39,26 @@ fn every_documented_path_is_there_and_says_what_it_needs() {
 }
 
 #[test]
+fn a_method_that_is_not_documented_is_not_served() {
+    let api = Served::new();
+    let document = api.get("/openapi.json").is(200).json();
+    let mut refused = 0;
+    for (path, item) in document["paths"].as_object().unwrap() {
+        let real = path.replace("{name}", "none").replace("{topic}", "t").replace("{id}", "00");
+        for method in [Method::GET, Method::PUT, Method::POST, Method::PATCH, Method::DELETE, Method::TRACE] {
+            if item.get(method.as_str().to_lowercase()).is_some() {
+                continue;
+            }
+            let request = api.request(method.clone(), &real).header("content-type", "application/json");
+            let answer = api.send(request);
+            assert_eq!(answer.status, 405, "{method} {path} is not in the document: {answer:?}");
+            refused += 1;
+        }
+    }
+    assert!(refused > 100, "{refused}");
+}
+
+#[test]
 fn every_reference_of_the_document_leads_somewhere() {
     let api = Served::new();
     let document = api.get("/openapi.json").json();
