@@ -10,8 +10,8 @@ use tracing::warn;
 /// The longest that the driver sleeps: "never" in the core's time is beyond what a timer can hold.
 const LONGEST_SLEEP: Duration = Duration::from_secs(3_600);
 
-/// Microseconds since the Unix epoch by the system's clock; zero before it.
-fn unix_us() -> u64 {
+/// Microseconds since the Unix epoch by the machine's clock; zero before it.
+pub(crate) fn machine_us() -> u64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
 }
@@ -21,12 +21,19 @@ fn unix_us() -> u64 {
 pub(crate) struct Clock {
     start: Instant,
     start_us: u64,
+    /// The machine's clock, in microseconds since the Unix epoch.
+    machine_us: fn() -> u64,
 }
 
 impl Clock {
     /// A clock that starts now.
     pub(crate) fn start() -> Self {
-        Self { start: Instant::now(), start_us: unix_us() }
+        Self::start_on(machine_us)
+    }
+
+    /// A clock that starts now, on a machine whose clock is this one.
+    pub(crate) fn start_on(machine_us: fn() -> u64) -> Self {
+        Self { start: Instant::now(), start_us: machine_us(), machine_us }
     }
 
     /// The time now.
@@ -42,7 +49,7 @@ impl Clock {
 
     /// How far the machine's clock has gone ahead of this one, in microseconds; negative when it fell behind.
     fn skew_us(&self) -> i64 {
-        let (wall, own) = (i128::from(unix_us()), i128::from(self.now().0));
+        let (wall, own) = (i128::from((self.machine_us)()), i128::from(self.now().0));
         i64::try_from(wall - own).unwrap_or(i64::MAX)
     }
 
@@ -54,7 +61,7 @@ impl Clock {
 }
 
 /// How often it is looked whether the machine's clock jumped.
-const LOOK: Duration = Duration::from_secs(10);
+const LOOK: Duration = Duration::from_secs(2);
 /// What is a jump: more than the clock is pulled by in that time.
 const JUMP_US: u64 = 1_000_000;
 

@@ -33,9 +33,13 @@ use tokio::sync::{broadcast, mpsc, watch};
 /// When a setting is outside its range, when the data folder is in use or cannot be used, and when the sockets
 /// cannot be.
 pub async fn start(sockets: Sockets, config: NodeConfig) -> Result<NodeHandle, StartError> {
+    start_on(Clock::start(), sockets, config).await
+}
+
+/// The same by this clock.
+async fn start_on(clock: Clock, sockets: Sockets, config: NodeConfig) -> Result<NodeHandle, StartError> {
     config.validate()?;
     let advertised = to_core(advertised(sockets.addr(), &config)?);
-    let clock = Clock::start();
     let (mut journal, mut snapshot, recovery) = JournalFile::open(&config.data_dir)?;
     let recording = match &config.recorded {
         Some(recorded) => Some(RecordingFile::create(&recorded.file)?),
@@ -167,6 +171,10 @@ async fn join(handle: &NodeHandle, start: &Start) {
         let _ = handle.command(Command::Join { peers }).await;
     }
 }
+
+#[cfg(test)]
+#[path = "clock_tests.rs"]
+mod clock_tests;
 
 #[cfg(test)]
 #[path = "disk_tests/mod.rs"]
