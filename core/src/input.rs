@@ -213,6 +213,12 @@ pub enum Command {
         /// How many others.
         count: u16,
     },
+    /// Nobody waits any more for the answer to an earlier [`AwaitPeers`](Self::AwaitPeers): its client has gone away. It is not
+    /// answered, and leaves its place to others.
+    StopWaiting {
+        /// The token of that command.
+        of: u64,
+    },
     /// Removes an origin.
     RemoveOrigin {
         /// Its name.

@@ -65,6 +65,11 @@ impl Witnesses {
         }
     }
 
+    /// Gives up the wait of this token, without a word.
+    pub fn stop(&mut self, token: u64) {
+        self.waits.retain(|wait| wait.token != token);
+    }
+
     /// When there is somebody to ask or to give up.
     #[must_use]
     pub fn next_wake(&self) -> Time {

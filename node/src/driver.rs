@@ -63,6 +63,8 @@ pub(crate) struct Driver {
     bytes: Vec<u8>,
     /// Commands that wait for their answer, by token.
     waiting: BTreeMap<u64, Answer>,
+    /// Those of them that wait for other nodes, which may take long.
+    waiting_for_peers: Vec<u64>,
     last_token: u64,
     /// The record of this life's name while it is not on disk.
     unnamed: Option<u64>,
@@ -89,6 +91,7 @@ impl Driver {
             packet: Packet::default(),
             bytes: Vec::new(),
             waiting: BTreeMap::new(),
+            waiting_for_peers: Vec::new(),
             last_token: 0,
             unnamed: None,
             syncing: VecDeque::new(),
@@ -106,7 +109,10 @@ impl Driver {
     async fn drive(&mut self) -> io::Result<()> {
         loop {
             match self.wait().await {
-                Happening::Wake => self.step(Input::Timeout).await,
+                Happening::Wake => {
+                    self.step(Input::Timeout).await;
+                    self.stop_waiting_for_the_gone().await;
+                }
                 Happening::Datagram(from) => self.datagram(from).await,
                 Happening::Stream(event) => self.stream(event).await,
                 Happening::Probe(outcome) => self.step(Input::Probe(outcome)).await,
@@ -239,7 +245,30 @@ impl Driver {
     async fn command(&mut self, command: &Command, answer: Answer) {
         self.last_token += 1;
         self.waiting.insert(self.last_token, answer);
+        if matches!(command, Command::AwaitPeers { .. }) {
+            self.waiting_for_peers.push(self.last_token);
+        }
         self.step(Input::Command { token: self.last_token, command }).await;
+    }
+
+    /// Lets the protocol wait for other nodes no longer where the client has gone. The node wakes several times a second as
+    /// long as anybody waits.
+    async fn stop_waiting_for_the_gone(&mut self) {
+        let Self { waiting, waiting_for_peers, .. } = self;
+        let mut gone = Vec::new();
+        waiting_for_peers.retain(|token| match waiting.get(token) {
+            Some(answer) if answer.is_closed() => {
+                gone.push(*token);
+                false
+            }
+            answer => answer.is_some(),
+        });
+        for of in gone {
+            self.waiting.remove(&of);
+            self.last_token += 1;
+            let (token, command) = (self.last_token, Command::StopWaiting { of });
+            self.step(Input::Command { token, command: &command }).await;
+        }
     }
 
     /// Carries out what a step wants, records first.

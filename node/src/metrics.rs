@@ -12,7 +12,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
-use std::sync::atomic::AtomicU64;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// The counters of the node: their names without `heck_` and `_total`, and what they count.
@@ -159,16 +160,34 @@ struct RequestLabels {
 pub(crate) struct Requests {
     total: Family<RequestLabels, Counter>,
     duration: Histogram,
+    /// Requests that have no answer yet.
+    open: Arc<AtomicUsize>,
+}
+
+/// A request that has no answer yet. It counts until this is dropped, which it is when its client goes away.
+#[derive(Debug)]
+pub(crate) struct OpenRequest(Arc<AtomicUsize>);
+
+impl Drop for OpenRequest {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Default for Requests {
     fn default() -> Self {
         let bounds = [0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0];
-        Self { total: Family::default(), duration: Histogram::new(bounds) }
+        Self { total: Family::default(), duration: Histogram::new(bounds), open: Arc::default() }
     }
 }
 
 impl Requests {
+    /// Counts a request as open.
+    pub(crate) fn begin(&self) -> OpenRequest {
+        self.open.fetch_add(1, Ordering::Relaxed);
+        OpenRequest(self.open.clone())
+    }
+
     /// Counts an answer. The route has to be one of the table of routes, so that the series are bounded.
     pub(crate) fn count(&self, method: &'static str, route: &str, status: u16, took: Duration) {
         let labels = RequestLabels { method, route: route.to_owned(), status };
@@ -261,6 +280,9 @@ pub(crate) fn encode(counters: &Counters, sample: &Sample, requests: &Requests) 
         Unit::Seconds,
         requests.duration.clone(),
     );
+    let open = requests.open.load(Ordering::Relaxed) as u64;
+    let help = "Requests of clients that have no answer yet, this one among them";
+    gauge(&mut registry, "api_requests_open", help, open);
     gauge(&mut registry, "api_streams", "Event streams of clients that are open", sample.api_streams);
     registry.register_with_unit(
         "journal_busy",

@@ -36,6 +36,7 @@ const PUBLISH: u8 = 6;
 const DESCRIBE: u8 = 7;
 const CHECK_NOW: u8 = 8;
 const AWAIT_PEERS: u8 = 9;
+const STOP_WAITING: u8 = 10;
 
 fn put_name(sink: &mut impl Sink, name: &Name) {
     sink.blob(name.as_str().as_bytes());
@@ -95,6 +96,10 @@ fn put_command(sink: &mut impl Sink, command: &Command) {
             put_dot(sink, dot);
             sink.put(&count.to_le_bytes());
         }
+        Command::StopWaiting { of } => {
+            sink.byte(STOP_WAITING);
+            sink.varint(*of);
+        }
         Command::RemoveOrigin { name } => {
             sink.byte(REMOVE_ORIGIN);
             put_name(sink, name);
@@ -140,6 +145,7 @@ fn command(reader: &mut Reader<'_>) -> Result<Command, DecodeError> {
         AWAIT_PEERS => {
             Command::AwaitPeers { dot: read_dot(reader)?, count: u16::from_le_bytes(reader.array("count")?) }
         }
+        STOP_WAITING => Command::StopWaiting { of: reader.varint("of")? },
         REMOVE_ORIGIN => Command::RemoveOrigin { name: name(reader, "origin")? },
         PUT_KEY => Command::PutKey { name: name(reader, "key")?, value: Arc::from(reader.blob("value")?) },
         DELETE_KEY => Command::DeleteKey { name: name(reader, "key")? },

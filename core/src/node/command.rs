@@ -15,6 +15,11 @@ impl Node {
             self.witnesses.wait(token, *dot, *count, now, effects);
             return;
         }
+        if let Command::StopWaiting { of } = command {
+            self.witnesses.stop(*of);
+            effects.events.push(Event::Done { token, dot: None });
+            return;
+        }
         match self.carry_out(command, now, effects) {
             Err(reason) => effects.events.push(Event::Failed { token, reason }),
             Ok(dot) if self.config.planted.is(Mutant::AcknowledgeEarly) => {
@@ -51,8 +56,11 @@ impl Node {
         let me = self.me;
         let changes = &mut self.changes;
         match command {
-            Command::Join { .. } | Command::Leave | Command::Describe { .. } | Command::AwaitPeers { .. } => {
-            }
+            Command::Join { .. }
+            | Command::Leave
+            | Command::Describe { .. }
+            | Command::AwaitPeers { .. }
+            | Command::StopWaiting { .. } => {}
             Command::CheckNow { name } => {
                 self.state.read(Store::Registry, name).ok_or(Refusal::Missing)?;
                 self.hurry(name, now);

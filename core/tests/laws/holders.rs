@@ -90,3 +90,26 @@ fn a_client_that_waits_for_nodes_that_are_not_there_is_told_how_many_have_the_wr
     assert_eq!(answer, Err(Refusal::NotSpread(1)));
     assert!(at.since(before) <= WAIT_LIMIT + Span::from_ms(1), "{at:?}");
 }
+
+#[test]
+fn a_wait_whose_client_has_gone_leaves_its_place_and_is_not_answered() {
+    let mut cluster = Cluster::formed(3, Config::default(), Weather::default(), 3);
+    cluster.reachable = Box::new(|a, b| (a == 2) == (b == 2));
+    let dot = write(&mut cluster, 2);
+    let places = 256;
+    for other in 1..places {
+        cluster.command_as(0, SPREAD + other, &Command::AwaitPeers { dot, count: 2 });
+    }
+    let refused = |cluster: &Cluster, wanted: u64| {
+        cluster.events.iter().any(|(_, _, event)| {
+            matches!(event, Event::Failed { token, reason: Refusal::TooManyWait } if *token == wanted)
+        })
+    };
+    cluster.command_as(0, 9_001, &Command::AwaitPeers { dot, count: 2 });
+    assert!(refused(&cluster, 9_001), "all places are taken");
+    cluster.command_as(0, 9_002, &Command::StopWaiting { of: SPREAD });
+    cluster.command_as(0, 9_003, &Command::AwaitPeers { dot, count: 2 });
+    assert!(!refused(&cluster, 9_003), "there is one again");
+    cluster.run_for(WAIT_LIMIT + Span::from_secs(1));
+    assert_eq!(answer(&cluster), None, "nobody waits for an answer");
+}

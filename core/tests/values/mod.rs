@@ -396,6 +396,7 @@ fn command() -> impl Strategy<Value = Command> {
         (name(), spec(), name()).prop_map(|(name, spec, source)| Command::PutOrigin { name, spec, source }),
         name().prop_map(|name| Command::CheckNow { name }),
         (dot(), any::<u16>()).prop_map(|(dot, count)| Command::AwaitPeers { dot, count }),
+        any::<u64>().prop_map(|of| Command::StopWaiting { of }),
         name().prop_map(|name| Command::RemoveOrigin { name }),
         (name(), bytes()).prop_map(|(name, value)| Command::PutKey { name, value }),
         name().prop_map(|name| Command::DeleteKey { name }),

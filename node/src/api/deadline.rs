@@ -27,6 +27,8 @@ pub(super) async fn note_route(route: MatchedPath, request: Request, next: Next)
 /// Answers in time, whatever happens, and counts the answer.
 pub(super) async fn keep(State(app): State<App>, request: Request, next: Next) -> Response {
     let (started, method) = (Instant::now(), method_name(request.method()));
+    // When the client goes away the server drops this future, and with it the handler and what that holds.
+    let _open = app.requests.begin();
     let limit = app.config.limits.deadline + asked_to_wait(request.uri());
     let response = answer(&app, limit, request, next).await;
     // Whatever was asked for that is no route counts as one, so that strangers cannot make up series.

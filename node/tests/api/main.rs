@@ -4,6 +4,7 @@
 mod common;
 
 mod auth;
+mod cancel;
 mod dashboard;
 mod health;
 mod history;
