@@ -269,6 +269,27 @@ async fn a_name_that_has_another_address_a_moment_later_is_judged_by_the_one_tha
 }
 
 #[tokio::test]
+async fn a_name_of_a_connection_check_that_has_another_address_a_moment_later_is_judged_by_that() {
+    let outside = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = outside.local_addr().unwrap().port();
+    let inside =
+        Origin::start_at(&format!("127.0.0.2:{port}"), None, Arc::new(|_| Some(answer(200, "", "")))).await;
+    let evil: IpAddr = "127.0.0.2".parse().unwrap();
+    for scheme in ["tcp", "grpc"] {
+        let prober = guarded(resolver(vec![Ok(vec![LOOPBACK]), Ok(vec![evil])]), &["127.0.0.1/32"]);
+        let target = format!("{scheme}://rebind.example:{port}");
+        if scheme == "tcp" {
+            assert_eq!(probe(&prober, &target).await.reply, Reply::Connected);
+        } else {
+            let ended = prober.probe(&target, Duration::from_millis(300)).await.unwrap();
+            assert_eq!(ended.reply, Reply::Failed(Failure::Timeout), "it is connected to, and says nothing");
+        }
+        assert_failed(&probe(&prober, &target).await, Failure::Forbidden, "127.0.0.2");
+    }
+    assert_eq!(inside.connections.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
 async fn of_several_addresses_only_those_that_are_allowed_are_tried() {
     let outside = Origin::saying(answer(200, "", "")).await;
     let port = outside.addr.port();

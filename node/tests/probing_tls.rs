@@ -14,6 +14,7 @@ use origin::{Origin, answer};
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
@@ -116,6 +117,36 @@ async fn a_file_of_authorities_that_cannot_be_used_is_this_nodes_fault() {
         assert_eq!(hindrance, Hindrance::Settings);
         assert!(text.contains(why), "{file}: {text}");
     }
+}
+
+#[tokio::test]
+async fn a_name_that_has_another_address_a_moment_later_is_judged_by_that_behind_tls_too() {
+    let authority = Authority::new();
+    let outside = server(&authority, "shop.example", 2_090, "").await;
+    let port = outside.addr.port();
+    let inside =
+        Origin::start_at(&format!("127.0.0.2:{port}"), None, Arc::new(|_| Some(answer(200, "", "")))).await;
+    for keeps in [false, true] {
+        let calls = AtomicUsize::new(0);
+        let look_up: LookUp = Arc::new(move |_: &str| {
+            let last = if calls.fetch_add(1, Ordering::SeqCst) == 0 { 1 } else { 2 };
+            Box::pin(async move { Ok(vec![IpAddr::from([127, 0, 0, last])]) })
+        });
+        let none = Duration::ZERO;
+        let config =
+            ResolverConfig { fresh: none, usable: none, last_resort: none, ..ResolverConfig::default() };
+        let allow = vec!["127.0.0.1/32".parse().unwrap()];
+        let guard = GuardConfig { allow, ..GuardConfig::default() };
+        let prober = Prober::new(guard, Resolver::new(config, look_up), None);
+        let url = format!("https://shop.example:{port}/");
+        let target = target(&url, &authority.path(), &format!(r#","keep_alive":{keeps}"#));
+        let ask = async || prober.probe(&target, Duration::from_secs(20)).await.unwrap();
+        assert_eq!(ask().await.reply, Reply::Status(200));
+        let again = ask().await;
+        assert_eq!(again.reply, Reply::Failed(Failure::Forbidden), "{again:?}");
+        assert!(again.failure.as_ref().is_some_and(|said| said.contains("127.0.0.2")), "{again:?}");
+    }
+    assert_eq!((outside.asked(), inside.connections.load(Ordering::SeqCst)), (2, 0));
 }
 
 #[tokio::test]
