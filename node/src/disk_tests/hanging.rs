@@ -77,10 +77,19 @@ async fn gossip_checks_and_reads_go_on_writes_are_told_and_what_was_acknowledged
     assert!(early.starts_with("HTTP/1.1 503 ") && early.contains("urn:heck:problem:timeout"), "{early}");
     assert!(early.contains("the disk has not answered for"), "{early}");
     assert!(handle.disk().busy() >= Duration::from_secs(3));
+    let busy = async || {
+        let text = ask(api.addr(), "GET", "/metrics", "").await.unwrap();
+        let line =
+            text.lines().find(|line| line.starts_with("heck_journal_busy_seconds ")).unwrap().to_owned();
+        line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()
+    };
+    let (first, second) = (busy().await, busy().await);
+    assert!(first >= 3.0 && second > first, "the stall is a gauge that rises: {first}, {second}");
     drop(hang);
     let again = ask(api.addr(), "PUT", "/v1/kv/early", "v").await.unwrap();
     assert!(again.starts_with("HTTP/1.1 2") || again.contains("disk-stalled"), "{again}");
     timeout(PATIENCE, handle.synced()).await.expect("the disk answers again").unwrap();
+    assert!(busy().await < 2.0, "and falls back");
     assert!(ask(api.addr(), "PUT", "/v1/kv/late", "v").await.unwrap().starts_with("HTTP/1.1 204 "));
     api.close().await;
     handle.shutdown().await.unwrap();
