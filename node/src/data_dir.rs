@@ -118,17 +118,26 @@ impl DataDir {
     /// # Errors
     /// When the folder holds another name than `asked`, or cannot be used.
     pub fn name(&self, asked: Option<&Name>) -> Result<Name, DataDirError> {
-        if let Some(held) = self.held_name()? {
-            return match asked {
-                Some(asked) if *asked != held => {
-                    Err(DataDirError::OtherNode { path: self.0.clone(), held, asked: asked.clone() })
-                }
-                _ => Ok(held),
-            };
+        if let Some(held) = self.accepts(asked)? {
+            return Ok(held);
         }
         let name = asked.cloned().map_or_else(new_name, Ok)?;
         self.write(NAME, format!("{name}\n").as_bytes())?;
         Ok(name)
+    }
+
+    /// The name that the folder holds, if there is one, unless it is another than `asked`. Writes nothing.
+    ///
+    /// # Errors
+    /// When it is, or cannot be read.
+    pub fn accepts(&self, asked: Option<&Name>) -> Result<Option<Name>, DataDirError> {
+        let held = self.held_name()?;
+        match (held, asked) {
+            (Some(held), Some(asked)) if *asked != held => {
+                Err(DataDirError::OtherNode { path: self.0.clone(), held, asked: asked.clone() })
+            }
+            (held, _) => Ok(held),
+        }
     }
 
     /// The name that the folder holds, if there is one.

@@ -4,6 +4,8 @@ mod common;
 
 use common::heck::{Heck, command, run};
 use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::time::Duration;
 
@@ -113,6 +115,63 @@ fn what_is_wrong_with_settings_is_told_and_nothing_starts() {
         assert!(ended.err.contains(complaint), "{ended:?}");
         assert!(!dir.path().join("heck-data/journal").exists());
     }
+}
+
+#[test]
+fn a_start_that_fails_leaves_nothing_that_the_next_one_would_take_for_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = taken.local_addr().unwrap().to_string();
+    fs::write(dir.path().join("tokens"), "short\n").unwrap();
+    let cases: [(&[&str], &str); 7] = [
+        (&["--bind", &addr], "`--bind IP:PORT` takes another address"),
+        (&["--http", &addr], "`--http IP:PORT` takes another address"),
+        (&["--outputs-agent-check", &addr], "`outputs.agent_check`"),
+        (&["--advertise=no-such-host.invalid:7400"], "does not resolve"),
+        (&["--api-certificate=none.pem", "--api-key=none.pem"], "none.pem"),
+        (&["--api-read-tokens=tokens"], "line 1"),
+        (&["--key-file=nosuch"], "nosuch"),
+    ];
+    for (args, complaint) in cases {
+        let ended = run({
+            let mut start = command(dir.path(), &["node", "--name=first"]);
+            start.args(args);
+            start
+        });
+        assert_eq!(ended.code, Some(2), "{args:?}: {ended:?}");
+        assert!(ended.err.contains(complaint), "{args:?}: {ended:?}");
+        let left = fs::read_dir(dir.path().join("heck-data")).map_or(0, Iterator::count);
+        assert_eq!(left, 0, "{args:?} left files behind");
+    }
+    // A node that joins is told that it lacks the cluster's key, whatever failed before, and may have another name.
+    let joins = run(command(dir.path(), &["node", "--join=127.0.0.1:1"]));
+    assert!(joins.err.contains("--join needs the key of the cluster"), "{joins:?}");
+    node(dir.path(), &["--name=second"]).says("heck node second");
+}
+
+#[test]
+fn an_api_beyond_loopback_is_never_without_a_token_and_warns_that_plain_http_is_overheard() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut beyond = node(dir.path(), &["--http=0.0.0.0:0"]);
+    let warning = beyond.logs("the API speaks plain HTTP");
+    assert!(warning.contains("api.certificate"), "{warning}");
+    let api = beyond.api(&dir.path().join("heck-data"));
+    let port = api.addr().rsplit(':').next().unwrap().to_owned();
+    let status = |head: &str, token: Option<&str>| {
+        let mut stream = TcpStream::connect(format!("127.0.0.1:{port}")).unwrap();
+        let bearer = token.map_or_else(String::new, |token| format!("authorization: Bearer {token}\r\n"));
+        let rest = "host: 127.0.0.1\r\nconnection: close\r\ncontent-length: 0";
+        stream.write_all(format!("{head} HTTP/1.1\r\n{rest}\r\n{bearer}\r\n").as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer.split(' ').nth(1).unwrap_or_default().to_owned()
+    };
+    let token = fs::read_to_string(dir.path().join("heck-data/api-token")).unwrap();
+    for head in ["GET /v1/origins", "GET /metrics", "PUT /v1/kv/k"] {
+        assert_eq!(status(head, None), "401", "{head}");
+        assert!(status(head, Some(token.trim())).starts_with('2'), "{head}");
+    }
+    assert_eq!(status("GET /livez", None), "200");
 }
 
 #[test]

@@ -21,6 +21,16 @@ pub struct TlsFiles {
     pub client_ca: Option<PathBuf>,
 }
 
+impl TlsFiles {
+    /// Whether the files can be used.
+    ///
+    /// # Errors
+    /// When one is missing or holds something else, or when they do not go together.
+    pub fn check(&self) -> Result<(), TlsError> {
+        server_config(self).map(drop)
+    }
+}
+
 /// Why TLS cannot be set up. The API does not start.
 #[derive(Debug, Error)]
 pub enum TlsError {

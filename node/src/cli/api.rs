@@ -13,7 +13,7 @@ use tracing::warn;
 /// Most bytes of a file of tokens.
 const TOKENS_LIMIT: u64 = 1 << 20;
 
-/// Takes the API's address before anything else is done.
+/// Takes the API's address before anything else is done, and looks whether its files can be used.
 pub(super) fn listen(settings: &Settings) -> Result<TcpListener, String> {
     let (addr, api) = (settings.http, &settings.api);
     match (&api.certificate, &api.key, &api.client_ca) {
@@ -26,9 +26,19 @@ pub(super) fn listen(settings: &Settings) -> Result<TcpListener, String> {
         }
         _ => {}
     }
+    if let Some(files) = tls_files(settings) {
+        files.check().map_err(|error| format!("TLS of the API: {error}"))?;
+    }
+    api.read_tokens.as_deref().map_or_else(|| Ok(Vec::new()), read_tokens)?;
     TcpListener::bind(addr).map_err(|error| {
         format!("cannot serve the API at {addr}: {error}\n  help: `--http IP:PORT` takes another address")
     })
+}
+
+fn tls_files(settings: &Settings) -> Option<TlsFiles> {
+    let api = &settings.api;
+    let files = api.certificate.clone().zip(api.key.clone());
+    files.map(|(certificate, key)| TlsFiles { certificate, key, client_ca: api.client_ca.clone() })
 }
 
 /// Opens the API.
@@ -46,7 +56,7 @@ pub(super) fn open(
         tokens.extend(read_tokens(path)?);
     }
     let is_on_loopback = settings.http.ip().is_loopback();
-    let tls = api.certificate.clone().zip(api.key.clone());
+    let tls = tls_files(settings);
     if tls.is_none() && !is_on_loopback {
         let addr = settings.http;
         warn!(%addr, "the API speaks plain HTTP, so tokens can be overheard: set `api.certificate` and `api.key`");
@@ -62,7 +72,7 @@ pub(super) fn open(
     let config = ApiConfig {
         tokens,
         open_reads: is_on_loopback,
-        tls: tls.map(|(certificate, key)| TlsFiles { certificate, key, client_ca: api.client_ca.clone() }),
+        tls,
         metrics_per_origin: api.metrics_per_origin,
         dashboard: api.dashboard,
         keyring,
@@ -107,7 +117,7 @@ mod tests {
         settings.api.key = file();
         assert!(listen(&settings).unwrap_err().contains("go together"));
         settings.api.certificate = file();
-        assert!(listen(&settings).is_ok());
+        assert!(listen(&settings).unwrap_err().contains("file.pem: "));
     }
 
     #[test]

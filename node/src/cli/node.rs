@@ -20,7 +20,7 @@ use crate::start::start;
 use heck_core::id::Name;
 use heck_core::rng::Seed;
 use std::fmt::Write as _;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Builder;
@@ -38,14 +38,21 @@ pub(super) struct Args {
     settings: SettingFlags,
 }
 
-/// A node that is about to start: its settings, and what its data folder holds.
-struct Prepared {
-    settings: Settings,
+/// What a node listens at.
+struct Doors {
+    sockets: Sockets,
+    listener: TcpListener,
+    outputs: output::Prepared,
+    /// The address to tell peers, when it is another than the one that the node is bound to.
+    advertised: Option<SocketAddr>,
+}
+
+/// What the data folder of a node holds.
+struct Held {
     data: DataDir,
     name: Name,
     /// None where gossip is not sealed.
     keyring: Option<Keyring>,
-    seed: Seed,
 }
 
 pub(super) fn run(args: &Args) -> Exit {
@@ -55,28 +62,46 @@ pub(super) fn run(args: &Args) -> Exit {
     };
     logs::start(settings.log);
     raise_limit(settings.probes.at_once);
-    let prepared = match prepare(settings, &given) {
-        Ok(prepared) => prepared,
-        Err(what) => return refuse(what),
-    };
+    if let Err(what) = look(&settings, &given) {
+        return refuse(what);
+    }
     let runtime = match Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return refuse(format_args!("the system gives no threads: {error}")),
     };
-    let exit = runtime.block_on(serve(prepared));
+    let exit = runtime.block_on(serve(settings));
     // A resolver that hangs must not keep the process.
     runtime.shutdown_timeout(Duration::from_millis(100));
     exit
 }
 
-/// Looks at everything that can be wrong before anything is done, and takes possession of the data folder.
-fn prepare(settings: Settings, given: &Given) -> Result<Prepared, String> {
+/// Looks at what can be wrong with settings before anything is done.
+fn look(settings: &Settings, given: &Given) -> Result<(), String> {
     if settings.advertise.is_none() && settings.bind.ip().is_unspecified() {
         let what = format!("`bind` is {}, at which no peer can reach this node", settings.bind);
         let help = "say with `advertise` at which address they can: `--advertise HOST:PORT`";
         return Err(Problems(vec![given.problem("bind", what, help)]).to_string());
     }
+    Ok(())
+}
+
+/// Opens everything that others may have taken, or that is not there. The data folder is left as it was.
+async fn open_doors(settings: &Settings) -> Result<Doors, String> {
+    let bind = settings.bind;
+    let sockets = Sockets::bind(bind).map_err(|error| {
+        format!("cannot listen at {bind}: {error}\n  help: `--bind IP:PORT` takes another address")
+    })?;
+    let listener = api::listen(settings)?;
+    let outputs = output::Prepared::new(&settings.outputs).map_err(|error| error.to_string())?;
+    let advertised = advertised(settings, sockets.addr()).await?;
+    Ok(Doors { sockets, listener, outputs, advertised })
+}
+
+/// Takes possession of the data folder. It comes after all else that may keep a node from starting: a key that was made
+/// up for a start that failed would be the folder's from then on, and a node that joins with it is heard by nobody.
+fn take_possession(settings: &Settings) -> Result<Held, String> {
     let data = DataDir::open(&settings.data_dir).map_err(|error| error.to_string())?;
+    data.accepts(settings.name.as_ref()).map_err(|error| with_advice(&error, &data))?;
     let path = data.keyring_path();
     let keyring = if settings.seal {
         if !settings.join.is_empty() && settings.key_file.is_none() && !path.exists() {
@@ -90,8 +115,7 @@ fn prepare(settings: Settings, given: &Given) -> Result<Prepared, String> {
     };
     let name = data.name(settings.name.as_ref()).map_err(|error| with_advice(&error, &data))?;
     data.api_token().map_err(|error| error.to_string())?;
-    let seed = random_seed().map_err(|error| error.to_string())?;
-    Ok(Prepared { settings, data, name, keyring, seed })
+    Ok(Held { data, name, keyring })
 }
 
 fn no_shared_key(data: &DataDir) -> String {
@@ -125,8 +149,7 @@ fn random_seed() -> Result<Seed, getrandom::Error> {
 }
 
 /// Starts the node and everything around it, and waits for its end.
-async fn serve(prepared: Prepared) -> Exit {
-    let Prepared { settings, data, name, keyring, seed } = prepared;
+async fn serve(settings: Settings) -> Exit {
     let signals = match StopSignals::listen() {
         Ok(signals) => signals,
         Err(error) => return refuse(format_args!("the system lends no signals: {error}")),
@@ -136,29 +159,21 @@ async fn serve(prepared: Prepared) -> Exit {
     if let Err(error) = StopSignals::at_hangup(move || notify.notify_one()) {
         return refuse(format_args!("the system lends no signals: {error}"));
     }
-    let sockets = match Sockets::bind(settings.bind) {
-        Ok(sockets) => sockets,
-        Err(error) => {
-            let bind = settings.bind;
-            return refuse(format_args!(
-                "cannot listen at {bind}: {error}\n  help: `--bind IP:PORT` takes another address"
-            ));
-        }
-    };
-    let listener = match api::listen(&settings) {
-        Ok(listener) => listener,
-        Err(what) => return refuse(what),
-    };
-    let outputs = match output::Prepared::new(&settings.outputs) {
-        Ok(outputs) => outputs,
+    let seed = match random_seed() {
+        Ok(seed) => seed,
         Err(error) => return refuse(error),
     };
-    let mut config =
-        settings.node_config(name.clone(), keyring.clone().map_or(Sealing::Unsealed, Sealing::Sealed), seed);
-    config.advertise = match advertised(&settings, sockets.addr()).await {
-        Ok(advertised) => advertised,
+    let Doors { sockets, listener, outputs, advertised } = match open_doors(&settings).await {
+        Ok(doors) => doors,
         Err(what) => return refuse(what),
     };
+    let Held { data, name, keyring } = match take_possession(&settings) {
+        Ok(held) => held,
+        Err(what) => return refuse(what),
+    };
+    let sealing = keyring.clone().map_or(Sealing::Unsealed, Sealing::Sealed);
+    let mut config = settings.node_config(name.clone(), sealing, seed);
+    config.advertise = advertised;
     let node = match start(sockets, config).await {
         Ok(node) => node,
         Err(error) => return refuse(error),
