@@ -2,10 +2,12 @@
 
 use std::io::{self, BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// A running process, which ends when this is dropped.
 pub struct Process {
     child: Child,
+    said: Arc<Mutex<Vec<String>>>,
 }
 
 impl Process {
@@ -21,12 +23,24 @@ impl Process {
             .spawn()?;
         let out = child.stdout.take();
         // From here on it is ended whatever happens.
-        let process = Self { child };
+        let process = Self { child, said: Arc::default() };
         let mut line = String::new();
         if let Some(out) = out {
-            BufReader::new(out).read_line(&mut line)?;
+            let mut out = BufReader::new(out);
+            out.read_line(&mut line)?;
+            let said = process.said.clone();
+            std::thread::spawn(move || {
+                for line in out.lines().map_while(Result::ok) {
+                    said.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+                }
+            });
         }
         Ok((process, line.trim().to_owned()))
+    }
+
+    /// What it has said after its first line.
+    pub fn said(&self) -> Vec<String> {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Starts this program again with other arguments.

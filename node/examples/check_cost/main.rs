@@ -6,12 +6,16 @@ mod checker;
 mod child;
 mod cpu;
 mod haproxy;
+mod herd;
+mod holes;
+mod program;
 mod server;
 
 use checker::Work;
 use child::Process;
 use std::error::Error;
 use std::net::SocketAddr;
+use std::process::ExitCode;
 use std::time::Duration;
 use tokio::time::sleep;
 
@@ -20,7 +24,7 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 const SERVE: &str = "--serve";
 const HAPROXY: &str = "haproxy ";
 /// Who checks how, in the order in which it is measured.
-const KINDS: [&str; 10] = [
+const KINDS: [&str; 11] = [
     "bare-tcp",
     "tcp",
     "haproxy tcp",
@@ -28,21 +32,29 @@ const KINDS: [&str; 10] = [
     "http",
     "haproxy http",
     "reqwest",
+    "bare-keep-alive",
     "keep-alive",
     "https",
     "https keep-alive",
 ];
-const USAGE: &str = "usage: check_cost [cost | start | load]...  (all unless some are named)";
+const PARTS: [&str; 7] = ["cost", "start", "load", "overload", "holes", "herd", "whole"];
+const USAGE: &str = "usage: check_cost [PART]...  (all unless some are named)";
+/// The most that a 100 ms bin may have of the mean.
+const HERD: f64 = 2.0;
+/// The most that a node with 10,000 origins may have resident.
+const RESIDENT_MB: f64 = 50.0;
 
 /// One thread: what is measured is a node on one core.
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Outcome<()> {
+async fn main() -> Outcome<ExitCode> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if arguments == [SERVE] {
-        return Ok(server::serve().await?);
+        server::serve().await?;
+        return Ok(ExitCode::SUCCESS);
     }
     if let Some((work, dir)) = Work::to_fill(&arguments) {
-        return checker::fill(&work, dir).await;
+        checker::fill(&work, dir).await?;
+        return Ok(ExitCode::SUCCESS);
     }
     if let Some(work) = Work::from_arguments(&arguments) {
         // It ends with whoever measures it.
@@ -50,32 +62,49 @@ async fn main() -> Outcome<()> {
             let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
             std::process::exit(0);
         });
-        return checker::run(&work).await;
+        checker::run(&work).await?;
+        return Ok(ExitCode::SUCCESS);
     }
-    let parts = ["cost", "start", "load"];
-    if arguments.iter().any(|argument| !parts.contains(&argument.as_str())) {
-        return Err(USAGE.into());
+    if let Some(unknown) = arguments.iter().find(|argument| !PARTS.contains(&argument.as_str())) {
+        return Err(format!("`{unknown}` is no part; {USAGE}: {}", PARTS.join(", ")).into());
     }
-    let is_wanted = |part: &str| arguments.is_empty() || arguments.iter().any(|argument| argument == part);
-    let (_origin, said) = Process::start_self(&[SERVE.to_owned()])?;
+    let (server, said) = Process::start_self(&[SERVE.to_owned()])?;
     let (addr, ca) = said.split_once(' ').ok_or("the origin did not say where it is")?;
-    let origin = Origin { addr: addr.parse()?, ca: ca.to_owned() };
-    if is_wanted("cost") {
-        cost(&origin).await?;
+    let origin = Origin { addr: addr.parse()?, ca: ca.to_owned(), _server: server };
+    let mut is_met = true;
+    for part in PARTS {
+        if arguments.is_empty() || arguments.iter().any(|argument| argument == part) {
+            is_met &= measure_part(part, &origin).await?;
+        }
     }
-    if is_wanted("start") {
-        cold_start(&origin).await?;
+    Ok(if is_met { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Whether a part found what it should.
+async fn measure_part(part: &str, origin: &Origin) -> Outcome<bool> {
+    match part {
+        "cost" => cost(origin).await.map(|()| true),
+        "start" => cold_start(origin).await,
+        "load" => load(origin, 20_000, true).await,
+        "overload" => load(origin, 40_000, false).await,
+        "holes" => holes::measure(origin).await,
+        "herd" => herd::measure(origin).await,
+        _ => program::whole(origin).await,
     }
-    if is_wanted("load") {
-        load(&origin).await?;
-    }
-    Ok(())
+}
+
+/// Prints a bound beside what was found, and says whether that keeps to it.
+fn verdict(what: &str, found: f64, most: f64) -> bool {
+    let is_met = found <= most;
+    println!("  {}: {what} {found:.2}, at most {most:.2}", if is_met { "met" } else { "MISSED" });
+    is_met
 }
 
 /// Where the origins are, and the certificate of their authority.
 struct Origin {
     addr: SocketAddr,
     ca: String,
+    _server: Process,
 }
 
 impl Origin {
@@ -147,41 +176,43 @@ async fn cost(origin: &Origin) -> Outcome<()> {
 }
 
 /// How first checks spread, and what a node with 10,000 origins takes of memory.
-async fn cold_start(origin: &Origin) -> Outcome<()> {
+async fn cold_start(origin: &Origin) -> Outcome<bool> {
     let interval = Duration::from_secs(5);
     let work = origin.work("http", 10_000, interval);
+    println!("start of a node that has 10,000 origins at 5 s, on its disk");
     let (node, _) = Process::start_self(&work.to_arguments())?;
     sleep(Duration::from_millis(5_500)).await;
-    let bins: Vec<u32> =
-        server::bins(origin.addr).await?.chunks(10).map(|tenths| tenths.iter().sum()).collect();
-    let first = bins.iter().position(|count| *count > 0).unwrap_or(0);
-    let seen = &bins[first..bins.len().min(first + 50)];
-    let (sum, most) = (seen.iter().sum::<u32>(), seen.iter().max().copied().unwrap_or(0));
-    let mean = f64::from(sum) / seen.len().max(1) as f64;
-    println!("start of a node that has 10,000 origins at 5 s, on its disk");
-    println!("  {sum} first checks in {} bins of 100 ms: {mean:.0} on average, {most} at most", seen.len());
-    println!("  the busiest is {:.2} times the mean", f64::from(most) / mean.max(1.0));
+    let busiest = herd::busiest(&server::bins(origin.addr).await?, 50, "first checks");
     let used = measure(&node, origin, 10, 10).await?;
-    println!(
-        "  resident {:.1} MB, {:.3} CPU-s a second",
-        used.resident_mb,
-        (used.user_s + used.system_s) / used.wall_s
-    );
-    Ok(())
+    println!("  {:.3} CPU-s a second", (used.user_s + used.system_s) / used.wall_s);
+    let is_spread = verdict("busiest 100 ms, times the mean", busiest, HERD);
+    Ok(verdict("resident MB of the node without its API", used.resident_mb, RESIDENT_MB) && is_spread)
 }
 
-/// Whether one core checks 20,000 origins at 5 s; the node complains when one of them shows as down or stale.
-async fn load(origin: &Origin) -> Outcome<()> {
+/// Whether one core checks so many origins at 5 s. None may show as down, as all are well; with more than the core can do
+/// they may show as stale.
+async fn load(origin: &Origin, origins: u32, keeps_up: bool) -> Outcome<bool> {
     let interval = Duration::from_secs(5);
-    let work = origin.work("http", 20_000, interval);
-    println!("20,000 origins at 5 s, one thread, 30 s");
+    let work = origin.work("http", origins, interval);
+    println!("{origins} origins at 5 s, one thread, 30 s");
     let (node, _) = Process::start_self(&work.to_arguments())?;
     let used = measure(&node, origin, 25, 30).await?;
-    let rate = used.checks / used.wall_s;
+    let (rate, wanted) = (used.checks / used.wall_s, f64::from(origins) / interval.as_secs_f64());
     println!(
-        "  {rate:.0} checks a second of 4,000, {:.3} CPU-s a second",
+        "  {rate:.0} checks a second of {wanted:.0}, {:.3} CPU-s a second",
         (used.user_s + used.system_s) / used.wall_s
     );
     println!("  resident {:.1} MB", used.resident_mb);
-    Ok(())
+    let told = node.said().iter().filter_map(|line| checker::Told::read(line)).collect::<Vec<_>>();
+    if told.len() < 10 {
+        return Err("the node did not say how its origins are".into());
+    }
+    let most = |of: fn(&checker::Told) -> u32| f64::from(told.iter().map(of).max().unwrap_or(0));
+    let is_fresh = if keeps_up {
+        verdict("most that show as stale", most(|told| told.stale), 0.0)
+    } else {
+        println!("  most that show as stale {}", most(|told| told.stale));
+        true
+    };
+    Ok(verdict("most that show as down", most(|told| told.down), 0.0) && is_fresh)
 }

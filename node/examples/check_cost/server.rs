@@ -3,8 +3,9 @@
 
 use crate::authority::Authority;
 use rustls::ServerConfig;
+use std::collections::HashMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -18,14 +19,31 @@ const HANDSHAKE: u8 = 0x16;
 
 /// The bins that are kept: ten minutes.
 const BINS: usize = 60_000;
+/// The gaps that are kept.
+const GAPS: usize = 1_000_000;
 
 /// When checks arrived: connections, and requests beyond the first of a connection.
 struct Arrivals {
     start: Instant,
     bins: Vec<u32>,
+    /// The last connection to each address.
+    last: HashMap<IpAddr, Instant>,
+    /// Time between two connections to one address, in microseconds.
+    gaps_us: Vec<u128>,
 }
 
 impl Arrivals {
+    fn new() -> Self {
+        Self { start: Instant::now(), bins: Vec::new(), last: HashMap::new(), gaps_us: Vec::new() }
+    }
+
+    fn note(&mut self, at: IpAddr) {
+        let now = Instant::now();
+        if let Some(before) = self.last.insert(at, now).filter(|_| self.gaps_us.len() < GAPS) {
+            self.gaps_us.push(now.duration_since(before).as_micros());
+        }
+    }
+
     fn count(&mut self) {
         let bin = (self.start.elapsed().as_millis() / 10) as usize;
         if bin < BINS {
@@ -43,7 +61,7 @@ pub async fn serve() -> io::Result<()> {
     let (certificate, key) = authority.certificate(NAME, 2_100);
     let tls = ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certificate], key);
     let tls = TlsAcceptor::from(Arc::new(tls.map_err(io::Error::other)?));
-    let arrivals = Arc::new(Mutex::new(Arrivals { start: Instant::now(), bins: Vec::new() }));
+    let arrivals = Arc::new(Mutex::new(Arrivals::new()));
     let socket = TcpSocket::new_v4()?;
     socket.bind("0.0.0.0:0".parse().map_err(io::Error::other)?)?;
     let listener: TcpListener = socket.listen(16_384)?;
@@ -52,7 +70,12 @@ pub async fn serve() -> io::Result<()> {
         loop {
             match listener.accept().await {
                 Ok((stream, peer)) if peer.ip().is_loopback() => {
-                    arrivals.lock().unwrap_or_else(PoisonError::into_inner).count();
+                    let mut arrived = arrivals.lock().unwrap_or_else(PoisonError::into_inner);
+                    arrived.count();
+                    if let Ok(addr) = stream.local_addr() {
+                        arrived.note(addr.ip());
+                    }
+                    drop(arrived);
                     tokio::spawn(welcome(stream, tls.clone(), arrivals.clone()));
                 }
                 _ => tokio::task::yield_now().await,
@@ -95,6 +118,10 @@ async fn answer(
                 let bins = std::mem::take(&mut arrivals.bins);
                 arrivals.start = Instant::now();
                 bins.iter().map(u32::to_string).collect::<Vec<_>>().join(" ")
+            } else if head.starts_with("get /gaps") {
+                arrivals.last.clear();
+                let gaps = std::mem::take(&mut arrivals.gaps_us);
+                gaps.iter().map(u128::to_string).collect::<Vec<_>>().join(" ")
             } else {
                 "ok".to_owned()
             }
@@ -116,8 +143,17 @@ async fn answer(
 
 /// The bins since the last call, which begins anew.
 pub async fn bins(addr: SocketAddr) -> io::Result<Vec<u32>> {
+    numbers(addr, "/bins").await
+}
+
+/// Microseconds between the connections to each address since the last call, which begins anew.
+pub async fn gaps_us(addr: SocketAddr) -> io::Result<Vec<u32>> {
+    numbers(addr, "/gaps").await
+}
+
+async fn numbers(addr: SocketAddr, path: &str) -> io::Result<Vec<u32>> {
     let mut stream = TcpStream::connect(addr).await?;
-    stream.write_all(b"GET /bins HTTP/1.1\r\nConnection: close\r\n\r\n").await?;
+    stream.write_all(format!("GET {path} HTTP/1.1\r\nConnection: close\r\n\r\n").as_bytes()).await?;
     let mut text = String::new();
     stream.read_to_string(&mut text).await?;
     let (_, body) = text.split_once("\r\n\r\n").unwrap_or_default();
