@@ -23,7 +23,16 @@ pub fn opened() -> Option<u64> {
 
 /// Resident memory of a process, in MB.
 pub fn resident_mb(pid: u32) -> Option<f64> {
+    memory_mb(pid, "VmRSS:")
+}
+
+/// What of it is the process's own, and not the file of its program.
+pub fn anonymous_mb(pid: u32) -> Option<f64> {
+    memory_mb(pid, "RssAnon:")
+}
+
+fn memory_mb(pid: u32, kind: &str) -> Option<f64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
+    let line = status.lines().find(|line| line.starts_with(kind))?;
     line.split_whitespace().nth(1)?.parse::<f64>().ok().map(|kb| kb / 1_000.0)
 }

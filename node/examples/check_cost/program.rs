@@ -96,6 +96,10 @@ impl Node {
         get(&self.api, path).await
     }
 
+    fn anonymous_mb(&self) -> Outcome<f64> {
+        cpu::anonymous_mb(self.process.id()).ok_or_else(|| "the node has ended".into())
+    }
+
     fn resident_mb(&self) -> Outcome<f64> {
         cpu::resident_mb(self.process.id()).ok_or_else(|| "the node has ended".into())
     }
@@ -122,6 +126,7 @@ pub async fn whole(origin: &Origin) -> Outcome<bool> {
     let node = Node::start(dir.path(), None).await?;
     sleep(Duration::from_secs(30)).await;
     let started = node.resident_mb()?;
+    println!("  {:.1} MB of its own, 30 s after it started again", node.anonymous_mb()?);
     for _ in 0..10 {
         node.get("/v1/health").await?;
     }
