@@ -96,7 +96,7 @@ impl Work {
 
     fn target(&self, origin: u32) -> String {
         let mut addr = self.addr(origin);
-        if let Some(hole) = self.kind.strip_prefix(HOLES).filter(|_| origin % 5 == 0) {
+        if let Some(hole) = self.kind.strip_prefix(HOLES).filter(|_| origin.is_multiple_of(5)) {
             addr.set_port(hole.parse().unwrap_or(0));
         }
         match self.kind.as_str() {
