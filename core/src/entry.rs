@@ -1,6 +1,6 @@
 //! What a dot stands for: the entries of the five stores.
 
-use crate::codec::{self, NUMBER_LIMIT};
+use crate::codec::{self, NUMBER_LIMIT, Reader, Sink as _};
 use crate::id::{Boot, Dot, Lane, Name, Shard, Store, Writer};
 use crate::policy::Policy;
 use crate::probe::Reply;
@@ -19,6 +19,9 @@ pub const SUPERSEDES_LIMIT: usize = 64;
 
 /// How many bytes a later version can append to an entry. An entry with more is refused.
 pub const APPENDED_LIMIT: usize = 1_024;
+
+/// Longest note that a driver may give along with a write, in bytes.
+pub const NOTE_LIMIT: usize = 64;
 
 /// Of how many lives a fence says how much was seen of them; of older ones all counts as seen.
 pub const LIVES_LIMIT: usize = 16;
@@ -371,7 +374,7 @@ pub struct Entry {
     pub supersedes: Superseded,
     /// The content.
     pub body: Body,
-    /// What a later version appended, in its encoding.
+    /// The note, and what a later version appended behind it, as on the wire.
     appended: Box<[u8]>,
     wire_len: u32,
 }
@@ -395,7 +398,29 @@ impl Entry {
         self
     }
 
-    /// What a later version appended. It means nothing here and is handed on as it came: else whoever understands it
+    /// The same with a note of the driver that wrote it, of [`NOTE_LIMIT`] bytes at most. An empty one takes no room.
+    #[must_use]
+    pub fn with_note(self, note: &[u8]) -> Self {
+        if note.is_empty() {
+            return self;
+        }
+        let mut appended = Vec::with_capacity(1 + note.len());
+        appended.blob(note);
+        self.with_appended(&appended)
+    }
+
+    /// What the driver that wrote the entry gave along for drivers elsewhere; empty where there is none. The protocol
+    /// never looks at it. Claims and fences, which nodes write by themselves, have none.
+    #[must_use]
+    pub fn note(&self) -> &[u8] {
+        if self.appended.is_empty() || matches!(self.body, Body::Claim(_) | Body::Fence(_)) {
+            return &[];
+        }
+        let note = Reader::new(&self.appended).blob("note").unwrap_or_default();
+        if note.len() > NOTE_LIMIT { &[] } else { note }
+    }
+
+    /// A note and what a later version appended. The latter means nothing here and is handed on as it came: else whoever understands it
     /// would hold another entry under this dot than who had it from elsewhere, and nobody would ever find out.
     #[must_use]
     pub const fn appended(&self) -> &[u8] {

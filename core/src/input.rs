@@ -243,4 +243,31 @@ pub enum Command {
         /// Its content, at most [`VALUE_LIMIT`](crate::entry::VALUE_LIMIT) bytes.
         payload: Arc<[u8]>,
     },
+    /// A write whose entry has a note for drivers elsewhere. A command that writes none is carried out without it.
+    Noted {
+        /// What goes along, at most [`NOTE_LIMIT`](crate::entry::NOTE_LIMIT) bytes.
+        note: Arc<[u8]>,
+        /// What to do; not noted itself, or the note within counts.
+        command: Box<Self>,
+    },
+}
+
+impl Command {
+    /// The same with a note; as it is when the note is empty.
+    #[must_use]
+    pub fn with_note(self, note: &[u8]) -> Self {
+        if note.is_empty() { self } else { Self::Noted { note: note.into(), command: Box::new(self) } }
+    }
+
+    /// What is to be done, and the note that goes along with it.
+    #[must_use]
+    pub fn parts(&self) -> (&Self, &[u8]) {
+        match self {
+            Self::Noted { note, command } => match command.parts() {
+                (command, []) => (command, note),
+                noted => noted,
+            },
+            command => (command, &[]),
+        }
+    }
 }

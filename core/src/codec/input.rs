@@ -37,6 +37,7 @@ const DESCRIBE: u8 = 7;
 const CHECK_NOW: u8 = 8;
 const AWAIT_PEERS: u8 = 9;
 const STOP_WAITING: u8 = 10;
+const NOTED: u8 = 11;
 
 fn put_name(sink: &mut impl Sink, name: &Name) {
     sink.blob(name.as_str().as_bytes());
@@ -118,12 +119,30 @@ fn put_command(sink: &mut impl Sink, command: &Command) {
             put_name(sink, topic);
             sink.blob(payload);
         }
+        Command::Noted { .. } => {
+            // What is noted twice has one note.
+            let (command, note) = command.parts();
+            sink.byte(NOTED);
+            sink.blob(note);
+            put_command(sink, command);
+        }
     }
 }
 
 /// A command as a client gave it: what the node refuses for its size is a command all the same.
 fn command(reader: &mut Reader<'_>) -> Result<Command, DecodeError> {
-    Ok(match reader.byte("command")? {
+    match reader.byte("command")? {
+        NOTED => {
+            let note = Arc::from(reader.blob("note")?);
+            let kind = reader.byte("command")?;
+            Ok(Command::Noted { note, command: Box::new(plain_command(kind, reader)?) })
+        }
+        kind => plain_command(kind, reader),
+    }
+}
+
+fn plain_command(kind: u8, reader: &mut Reader<'_>) -> Result<Command, DecodeError> {
+    Ok(match kind {
         JOIN => {
             let mut peers = Vec::new();
             for _ in 0..reader.count("peers")? {

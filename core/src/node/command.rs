@@ -2,15 +2,17 @@
 
 use super::Node;
 use crate::effects::{Effects, Event, Phase, Refusal};
-use crate::entry::{TARGET_LIMIT, VALUE_LIMIT};
+use crate::entry::{NOTE_LIMIT, TARGET_LIMIT, VALUE_LIMIT};
 use crate::id::{Addr, Dot, Store};
 use crate::input::Command;
 use crate::mutant::Mutant;
+use crate::state::Author;
 use crate::time::Time;
 use alloc::sync::Arc;
 
 impl Node {
     pub(super) fn command(&mut self, token: u64, command: &Command, now: Time, effects: &mut Effects) {
+        let (command, note) = command.parts();
         if let Command::AwaitPeers { dot, count } = command {
             self.witnesses.wait(token, *dot, *count, now, effects);
             return;
@@ -20,7 +22,7 @@ impl Node {
             effects.events.push(Event::Done { token, dot: None });
             return;
         }
-        match self.carry_out(command, now, effects) {
+        match self.carry_out(command, note, now, effects) {
             Err(reason) => effects.events.push(Event::Failed { token, reason }),
             Ok(dot) if self.config.planted.is(Mutant::AcknowledgeEarly) => {
                 effects.events.push(Event::Done { token, dot });
@@ -32,6 +34,7 @@ impl Node {
     fn carry_out(
         &mut self,
         command: &Command,
+        note: &[u8],
         now: Time,
         effects: &mut Effects,
     ) -> Result<Option<Dot>, Refusal> {
@@ -53,14 +56,16 @@ impl Node {
         if self.phase != Phase::Serving {
             return Err(Refusal::NotServing(self.phase));
         }
-        let me = self.me;
+        within(note.len(), NOTE_LIMIT)?;
+        let me = Author { writer: self.me, note };
         let changes = &mut self.changes;
         match command {
             Command::Join { .. }
             | Command::Leave
             | Command::Describe { .. }
             | Command::AwaitPeers { .. }
-            | Command::StopWaiting { .. } => {}
+            | Command::StopWaiting { .. }
+            | Command::Noted { .. } => {}
             Command::CheckNow { name } => {
                 self.state.read(Store::Registry, name).ok_or(Refusal::Missing)?;
                 self.hurry(name, now);

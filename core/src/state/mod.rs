@@ -14,7 +14,7 @@ mod write;
 pub use context::{Context, Progress, Sequence, first_lane, last_lane};
 pub use freshness::{Fresh, Freshness};
 pub use log::Retention;
-pub use write::Finding;
+pub use write::{Author, Finding};
 
 use crate::entry::{Body, Claim, Entry, Minted, Scope, Versions};
 use crate::id::{Dot, Lane, Name, SHARDS, Shard, Store};

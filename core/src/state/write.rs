@@ -14,16 +14,35 @@ use crate::time::{Span, Time};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+/// Who writes an entry, and what goes along with it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Author<'a> {
+    /// Who writes.
+    pub writer: Writer,
+    /// The note of the entry; mostly empty.
+    pub note: &'a [u8],
+}
+
+impl From<Writer> for Author<'_> {
+    fn from(writer: Writer) -> Self {
+        Self { writer, note: &[] }
+    }
+}
+
 impl State {
-    pub(super) fn mint(
+    pub(super) fn mint<'a>(
         &mut self,
-        writer: Writer,
+        author: impl Into<Author<'a>>,
         supersedes: Superseded,
         body: Body,
         now: Time,
         changes: &mut Vec<Change>,
     ) -> Arc<Entry> {
-        let entry = self.next_entry(writer, supersedes, body);
+        let Author { writer, note } = author.into();
+        let mut entry = self.next_entry(writer, supersedes, body);
+        if !note.is_empty() {
+            entry = Arc::new(Arc::unwrap_or_clone(entry).with_note(note));
+        }
         self.apply(&Carried { entry: entry.clone(), age: Span::ZERO }, now, changes);
         entry
     }
@@ -46,15 +65,16 @@ impl State {
     /// Adds or edits an origin. `None` when the very same entry from the same source is there already: then no
     /// dot is minted. An edit begins a new generation and carries the claims of the old one over, so that the
     /// origin's health is never unknown in between.
-    pub fn put_origin(
+    pub fn put_origin<'a>(
         &mut self,
-        writer: Writer,
+        author: impl Into<Author<'a>>,
         name: &Name,
         spec: OriginSpec,
         source: Name,
         now: Time,
         changes: &mut Vec<Change>,
     ) -> Option<Arc<Entry>> {
+        let author = author.into();
         let body = Body::Origin { name: name.clone(), spec, source };
         let is_same = self.read(Store::Registry, name).is_some_and(|held| held.body == body);
         if is_same && !self.planted.is(Mutant::MintSameEntry) {
@@ -63,30 +83,30 @@ impl State {
         let supersedes = self.superseded(Store::Registry, name);
         let counts = self.read(Store::Registry, name).map(|held| Minted::from(held.dot));
         let claims = counts.map(|generation| self.claims_of(name, generation)).unwrap_or_default();
-        let entry = self.mint(writer, supersedes, body, now, changes);
+        let entry = self.mint(author, supersedes, body, now, changes);
         for claim in claims {
-            self.carry_claim(writer, &claim, Minted::from(entry.dot), claim.ballot.epoch, now, changes);
+            self.carry_claim(author.writer, &claim, Minted::from(entry.dot), claim.ballot.epoch, now, changes);
         }
         Some(entry)
     }
 
     /// Writes a key.
-    pub fn put_key(
+    pub fn put_key<'a>(
         &mut self,
-        writer: Writer,
+        author: impl Into<Author<'a>>,
         name: &Name,
         value: Arc<[u8]>,
         now: Time,
         changes: &mut Vec<Change>,
     ) -> Arc<Entry> {
         let body = Body::Key { name: name.clone(), value };
-        self.mint(writer, self.superseded(Store::Keys, name), body, now, changes)
+        self.mint(author, self.superseded(Store::Keys, name), body, now, changes)
     }
 
     /// Removes an origin or deletes a key. `None` when it is not there.
-    pub fn remove(
+    pub fn remove<'a>(
         &mut self,
-        writer: Writer,
+        author: impl Into<Author<'a>>,
         store: Store,
         name: &Name,
         now: Time,
@@ -99,25 +119,25 @@ impl State {
             _ => Body::KeyDeleted { name: name.clone() },
         };
         if self.planted.is(Mutant::DotlessRemove) {
-            let entry = Arc::new(Entry::new(writer, 1, 0, supersedes, body));
+            let entry = Arc::new(Entry::new(author.into().writer, 1, 0, supersedes, body));
             for dot in entry.superseded_dots() {
                 self.kill(&dot, changes);
             }
             return Some(entry);
         }
-        Some(self.mint(writer, supersedes, body, now, changes))
+        Some(self.mint(author, supersedes, body, now, changes))
     }
 
     /// Publishes a message.
-    pub fn publish(
+    pub fn publish<'a>(
         &mut self,
-        writer: Writer,
+        author: impl Into<Author<'a>>,
         topic: Name,
         payload: Arc<[u8]>,
         now: Time,
         changes: &mut Vec<Change>,
     ) -> Arc<Entry> {
-        self.mint(writer, Superseded::new(), Body::Message { topic, payload }, now, changes)
+        self.mint(author, Superseded::new(), Body::Message { topic, payload }, now, changes)
     }
 
     /// Says what `writer` found of an origin. The holder goes on in its epoch; anyone else takes over with the

@@ -385,6 +385,11 @@ fn stream() -> impl Strategy<Value = StreamId> {
 }
 
 fn command() -> impl Strategy<Value = Command> {
+    // Longer notes than a node takes are commands as well.
+    (plain_command(), vec(any::<u8>(), 0..100)).prop_map(|(command, note)| command.with_note(&note))
+}
+
+fn plain_command() -> impl Strategy<Value = Command> {
     prop_oneof![
         vec(addr(), 0..4).prop_map(|peers| Command::Join { peers: peers.into() }),
         Just(Command::Leave),

@@ -133,6 +133,23 @@ fn entries() -> Vec<Carried> {
     ]
 }
 
+/// A write of each kind with a note of the driver.
+fn noted_entries() -> Vec<Carried> {
+    let note: Vec<u8> = (0xA0..0xB8).collect();
+    let bodies = [
+        usual_origin(),
+        Body::OriginRemoved { name: name("shop") },
+        Body::Key { name: name("colour"), value: b"green".as_slice().into() },
+        Body::KeyDeleted { name: name("colour") },
+        Body::Message { topic: name("purge"), payload: b"/index.html".as_slice().into() },
+    ];
+    let noted = |(serial, body)| {
+        let Carried { entry, age } = carried(serial, &[], body);
+        Carried { entry: Arc::new(Entry::clone(&entry).with_note(&note)), age }
+    };
+    (20..).zip(bodies).map(noted).collect()
+}
+
 fn lane(shard: u8, store: Store) -> Lane {
     Lane { shard: Shard(shard), store, writer: writer(ALICE, BOOT) }
 }
@@ -219,6 +236,11 @@ fn datagrams() -> Vec<Example> {
                 packet.relay = Some(Relay { slice: 2, of: 300 });
                 put_beats(packet);
             }),
+        ),
+        example(
+            "push-with-notes",
+            "a write of each kind with a note of 24 bytes",
+            packet(PacketKind::Push, |packet| packet.entries = noted_entries()),
         ),
         example(
             "request",
