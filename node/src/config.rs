@@ -4,6 +4,7 @@ use crate::loss::InjectedLoss;
 use crate::probe::ProbeConfig;
 use crate::recording::Recorded;
 use crate::seal::Sealing;
+use crate::trace::TraceConfig;
 use heck_core::config::{Config, ConfigError, within};
 use heck_core::entry::{Scope, VALUE_LIMIT};
 use heck_core::id::Name;
@@ -105,6 +106,8 @@ pub struct NodeConfig {
     pub probes: ProbeConfig,
     /// Where the node records what it does, if it is to.
     pub recorded: Option<Recorded>,
+    /// What is traced, and who is told, if anyone is.
+    pub traces: Option<TraceConfig>,
     /// Datagrams lost on purpose: a testing aid.
     pub loss: InjectedLoss,
 }
@@ -127,6 +130,7 @@ impl NodeConfig {
             limits: Limits::default(),
             probes: ProbeConfig::default(),
             recorded: None,
+            traces: None,
             loss: InjectedLoss::NONE,
         }
     }

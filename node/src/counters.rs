@@ -109,6 +109,12 @@ pub enum Count {
     DnsAnswers,
     /// Connections of DNS that were closed at once because there were too many.
     DnsTurnedAway,
+    /// Spans that a collector of traces took.
+    SpansExported,
+    /// Spans that none was told of: too many waited, or it did not take them for too long, or not at all.
+    SpansDropped,
+    /// Attempts to tell a collector of spans that failed.
+    SpanExportsFailed,
     /// Probes that a client of the API asked for.
     ProbesOnRequest,
     /// Steps that were handed to the recording.

@@ -14,10 +14,11 @@ use crate::journal::Store;
 use crate::probe::Runner;
 use crate::recording::Recorder;
 use crate::tcp::{StreamEvent, Streams};
+use crate::trace::{Steps, Way};
 use crate::udp::Udp;
 use heck_core::Node;
 use heck_core::codec::{DecodeError, decode_packet, encode_packet};
-use heck_core::effects::{Effects, Event, Record, StreamEffect};
+use heck_core::effects::{Effects, Event, Phase, Record, StreamEffect};
 use heck_core::id::Addr;
 use heck_core::input::{Command, Input};
 use heck_core::packet::Packet;
@@ -44,6 +45,8 @@ pub(crate) struct Parts {
     pub store: Store,
     pub probes: Runner,
     pub recorder: Option<Recorder>,
+    /// What is noted of traced changes, where anyone is told of traces.
+    pub steps: Option<Steps>,
     pub requests: mpsc::Receiver<Request>,
     pub looks: mpsc::Receiver<Look>,
     pub events: broadcast::Sender<Event>,
@@ -191,8 +194,9 @@ impl Driver {
     }
 
     async fn step(&mut self, input: Input<'_>) {
-        let Parts { node, clock, recorder, .. } = &mut self.parts;
+        let Parts { node, clock, recorder, steps, .. } = &mut self.parts;
         let now = clock.now();
+        let traced = steps.as_ref().map(|steps| (steps.before(), node.view().phase() == Phase::Serving));
         if let Some(recorder) = recorder.as_mut() {
             recorder.begin_step(now, input);
         }
@@ -200,10 +204,16 @@ impl Driver {
         if let Some(recorder) = recorder.as_mut() {
             recorder.end_step(node, now, &self.effects);
         }
+        if let Some((steps, (begun_us, is_joined))) = steps.as_mut().zip(traced) {
+            steps.after(input, is_joined, begun_us, &self.effects);
+        }
         self.carry_out().await;
     }
 
     async fn datagram(&mut self, from: Addr) {
+        if let Some(steps) = &mut self.parts.steps {
+            steps.arrive();
+        }
         let mut packet = mem::take(&mut self.packet);
         let decoded = decode_packet(self.parts.udp.received(), &mut packet);
         match decoded {
@@ -294,6 +304,8 @@ impl Driver {
     /// Sends what a step has for peers.
     async fn send(&mut self) {
         for datagram in &self.effects.datagrams {
+            let sending =
+                self.parts.steps.as_ref().and_then(|steps| steps.sending(&datagram.packet, Way::Udp));
             self.parts.udp.begin(&mut self.bytes);
             encode_packet(&datagram.packet, &mut self.bytes);
             if !self.parts.udp.seal(&mut self.bytes) {
@@ -302,11 +314,20 @@ impl Driver {
             for &to in &self.effects.targets[datagram.to.start as usize..datagram.to.end as usize] {
                 self.parts.udp.send(&self.bytes, to).await;
             }
+            if let Some((steps, sending)) = self.parts.steps.as_ref().zip(sending) {
+                steps.sent(sending, datagram.to.len(), self.bytes.len());
+            }
         }
         for effect in &self.effects.streams {
             match effect {
                 StreamEffect::Open { peer } => self.parts.streams.open(*peer),
-                StreamEffect::Frame { stream, packet } => self.parts.streams.send(*stream, packet),
+                StreamEffect::Frame { stream, packet } => {
+                    let sending = self.parts.steps.as_ref().and_then(|steps| steps.sending(packet, Way::Tcp));
+                    self.parts.streams.send(*stream, packet);
+                    if let Some((steps, sending)) = self.parts.steps.as_ref().zip(sending) {
+                        steps.sent(sending, 1, 0);
+                    }
+                }
                 StreamEffect::Close { stream } => self.parts.streams.close(*stream),
             }
         }

@@ -24,6 +24,9 @@ pub enum StartError {
     /// The node cannot record where it was asked to.
     #[error(transparent)]
     Recording(#[from] RecordingError),
+    /// Traces need identities that nobody else has.
+    #[error("the system has no random numbers for the identities of traces: {0}")]
+    Traces(#[source] getrandom::Error),
     /// The sockets cannot be used.
     #[error("the sockets cannot be used: {0}")]
     Sockets(#[source] io::Error),

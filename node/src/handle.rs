@@ -5,6 +5,7 @@ use crate::error::{CommandError, NodeError};
 use crate::journal::{DiskWatch, Recovery};
 use crate::probe::resolve::Resolver;
 use crate::probe::{Hindrance, LastProbe, Places, ProbeStatus, Report};
+use crate::trace::{Tracer, Write, noted};
 use heck_core::effects::{Event, Refusal};
 use heck_core::id::{Boot, Dot, Name};
 use heck_core::input::Command;
@@ -68,6 +69,8 @@ pub(crate) struct Observed {
     pub(crate) probes: Arc<Places>,
     pub(crate) disk: DiskWatch,
     pub(crate) is_mute: Arc<AtomicBool>,
+    /// None where nobody is told of traces.
+    pub(crate) tracer: Option<Tracer>,
 }
 
 impl NodeHandle {
@@ -132,6 +135,11 @@ impl NodeHandle {
         self.observed.probes.resolver().clone()
     }
 
+    /// The node's traces, if anyone is told of them.
+    pub(crate) const fn tracer(&self) -> Option<&Tracer> {
+        self.observed.tracer.as_ref()
+    }
+
     /// How the node's disk does.
     pub(crate) const fn disk(&self) -> &DiskWatch {
         &self.observed.disk
@@ -155,6 +163,16 @@ impl NodeHandle {
     /// # Errors
     /// When the node refuses, and nothing changed; or when it stops first.
     pub async fn command(&self, command: Command) -> Result<Option<Dot>, CommandError> {
+        let write = Write::begin(self.tracer());
+        let command = noted(write.as_ref().and_then(Write::context), command);
+        let result = self.carry_out(command).await;
+        if let Some(write) = write {
+            write.end(&result);
+        }
+        result
+    }
+
+    async fn carry_out(&self, command: Command) -> Result<Option<Dot>, CommandError> {
         let (answer, answered) = oneshot::channel();
         let request = Request::Command { command, answer };
         self.wishes.requests.send(request).await.map_err(|_| CommandError::Stopped)?;
@@ -168,6 +186,23 @@ impl NodeHandle {
     /// # Errors
     /// As [`command`](Self::command). Inside, what `decide` said against it; nothing changed then.
     pub async fn decide<E: Send + 'static>(
+        &self,
+        decide: impl FnOnce(View<'_>, Time) -> Result<Command, E> + Send + 'static,
+    ) -> Result<Result<Option<Dot>, E>, CommandError> {
+        let write = Write::begin(self.tracer());
+        let context = write.as_ref().and_then(Write::context);
+        let decide = move |view: View<'_>, now| decide(view, now).map(|command| noted(context, command));
+        let result = self.carry_out_decision(decide).await;
+        match (write, &result) {
+            (Some(write), Ok(Ok(dot))) => write.end(&Ok(*dot)),
+            (Some(write), Err(error)) => write.end(&Err(error.clone())),
+            (Some(write), Ok(Err(_))) => write.forget(),
+            (None, _) => {}
+        }
+        result
+    }
+
+    async fn carry_out_decision<E: Send + 'static>(
         &self,
         decide: impl FnOnce(View<'_>, Time) -> Result<Command, E> + Send + 'static,
     ) -> Result<Result<Option<Dot>, E>, CommandError> {

@@ -34,6 +34,7 @@
 
 mod addr;
 pub mod api;
+mod backoff;
 mod backup;
 pub mod cli;
 mod clock;
@@ -63,6 +64,7 @@ pub mod settings;
 mod sockets;
 mod start;
 mod tcp;
+pub mod trace;
 mod udp;
 
 pub use addr::{from_core, to_core};

@@ -6,6 +6,7 @@
 use crate::counters::{Count, Counters};
 use crate::probe::ProbeStatus;
 use crate::probe::resolve::BreakerState;
+use crate::trace::ExporterStatus;
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
@@ -141,6 +142,9 @@ const COUNTERS: &[(Count, &str, &str)] = &[
         "dns_turned_away",
         "Connections of DNS closed at once because there were too many",
     ),
+    (Count::SpansExported, "spans_exported", "Spans of traces that the collector took"),
+    (Count::SpansDropped, "spans_dropped", "Spans of traces that the collector was not told of or refused"),
+    (Count::SpanExportsFailed, "span_exports_failed", "Attempts to tell the collector of spans that failed"),
     (Count::ProbesOnRequest, "probes_on_request", "Probes that clients of the API asked for (`/probe`)"),
     (Count::RecordingSteps, "recording_steps", "Steps of the node that were handed to its recording"),
     (Count::RecordingBytes, "recording_bytes", "Bytes of the recording that were written"),
@@ -236,6 +240,8 @@ pub(crate) struct Sample {
     pub probes: Option<ProbeStatus>,
     /// Changes of state that wait for the webhook, and how that does.
     pub webhook: Option<(usize, BreakerState)>,
+    /// How the collector of traces does, where one is told.
+    pub traces: Option<ExporterStatus>,
     /// Each origin, where that is wanted.
     pub each: Option<Vec<OriginSample>>,
 }
@@ -253,6 +259,11 @@ pub(crate) fn encode(counters: &Counters, sample: &Sample, requests: &Requests) 
     }
     if let Some(probes) = &sample.probes {
         register_probes(&mut registry, probes);
+    }
+    if let Some(ExporterStatus { waiting, breaker }) = sample.traces {
+        gauge(&mut registry, "spans_waiting", "Spans of traces that wait for the collector", waiting as u64);
+        let help = "Whether the collector of traces is told: open, it failed and is left alone; always 1";
+        by(&mut registry, "trace_breaker", help, "state", &[(breaker_name(breaker), 1)]);
     }
     if let Some((waiting, breaker)) = sample.webhook {
         gauge(
@@ -424,6 +435,7 @@ mod tests {
             probes: Some(ProbeStatus { origins: 1, connections: 0, resolver }),
             each: Some(vec![each]),
             webhook: Some((0, BreakerState::Closed)),
+            traces: Some(ExporterStatus { waiting: 0, breaker: BreakerState::Closed }),
             ..Sample::default()
         };
         let requests = Requests::default();

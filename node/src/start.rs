@@ -12,6 +12,7 @@ use crate::probe::Runner;
 use crate::recording::{Recorder, RecordingFile};
 use crate::sockets::Sockets;
 use crate::tcp::Streams;
+use crate::trace::{Steps, Tracer};
 use crate::udp::Udp;
 use heck_core::effects::{Phase, Record};
 use heck_core::id::{Addr, Boot};
@@ -53,7 +54,12 @@ async fn start_on(clock: Clock, sockets: Sockets, config: NodeConfig) -> Result<
 
     let life = Life { clock, boot, advertised };
     let stored = Stored { journal, snapshot, recovery, recording };
-    let handle = run(sockets, &config, life, stored).map_err(StartError::Sockets)?;
+    let counters = Arc::new(Counters::default());
+    let name = config.name.as_str();
+    let tracer = config.traces.clone().map(|traces| Tracer::start(traces, name, clock, counters.clone()));
+    let tracer = tracer.transpose().map_err(StartError::Traces)?;
+    let told = Told { counters, tracer };
+    let handle = run(sockets, &config, life, stored, told).map_err(StartError::Sockets)?;
     join(&handle, &config.start).await;
     Ok(handle)
 }
@@ -74,11 +80,24 @@ struct Stored {
     recording: Option<RecordingFile>,
 }
 
+/// Whom a node tells what it does.
+#[derive(Default)]
+struct Told {
+    counters: Arc<Counters>,
+    tracer: Option<Tracer>,
+}
+
 /// Puts the node together and sets its task going.
-fn run(sockets: Sockets, config: &NodeConfig, life: Life, stored: Stored) -> io::Result<NodeHandle> {
+fn run(
+    sockets: Sockets,
+    config: &NodeConfig,
+    life: Life,
+    stored: Stored,
+    told: Told,
+) -> io::Result<NodeHandle> {
     let Stored { journal, snapshot, recovery, recording } = stored;
+    let Told { counters, tracer } = told;
     let bound = sockets.addr();
-    let counters = Arc::new(Counters::default());
     let udp = Udp::new(sockets.udp, &config.sealing, &config.loss, counters.clone())?;
     let streams =
         Streams::new(sockets.tcp, life.advertised, config.sealing.clone(), &config.limits, counters.clone())?;
@@ -87,13 +106,14 @@ fn run(sockets: Sockets, config: &NodeConfig, life: Life, stored: Stored) -> io:
     let wishes = Wishes { requests: request_sender, looks: look_sender };
     let (events, _) = broadcast::channel(config.limits.events);
     let (ended_sender, ended) = watch::channel(None);
-    let probes = Runner::new(&config.probes, counters.clone(), life.clock);
+    let probes = Runner::new(&config.probes, counters.clone(), life.clock, tracer.clone());
     let store = Store::new(journal, config.limits.compact_above_bytes, counters.clone());
     let observed = Observed {
         counters: counters.clone(),
         probes: probes.places(),
         disk: store.watch(),
         is_mute: Arc::default(),
+        tracer: tracer.clone(),
     };
     let node = new_node(config, life, snapshot);
     let recorder = match recording.zip(config.recorded.as_ref()) {
@@ -110,6 +130,7 @@ fn run(sockets: Sockets, config: &NodeConfig, life: Life, stored: Stored) -> io:
         store,
         probes,
         recorder,
+        steps: tracer.map(|tracer| Steps::new(tracer, life.advertised)),
         requests,
         looks,
         events: events.clone(),
@@ -219,7 +240,7 @@ mod tests {
         let (mut journal, snapshot, recovery) = JournalFile::open(dir.path()).unwrap();
         journal.refuse_writes();
         let stored = Stored { journal, snapshot, recovery, recording: None };
-        let handle = run(sockets, &config, life, stored).unwrap();
+        let handle = run(sockets, &config, life, stored, Told::default()).unwrap();
         join(&handle, &Start::Bootstrap).await;
         let key = Command::PutKey { name: Name::new("k").unwrap(), value: [1].as_slice().into() };
         assert!(matches!(handle.command(key).await, Err(CommandError::Stopped)));

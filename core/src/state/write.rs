@@ -85,7 +85,14 @@ impl State {
         let claims = counts.map(|generation| self.claims_of(name, generation)).unwrap_or_default();
         let entry = self.mint(author, supersedes, body, now, changes);
         for claim in claims {
-            self.carry_claim(author.writer, &claim, Minted::from(entry.dot), claim.ballot.epoch, now, changes);
+            self.carry_claim(
+                author.writer,
+                &claim,
+                Minted::from(entry.dot),
+                claim.ballot.epoch,
+                now,
+                changes,
+            );
         }
         Some(entry)
     }

@@ -31,13 +31,17 @@ pub(super) async fn keep(State(app): State<App>, request: Request, next: Next) -
     let _open = app.requests.begin();
     let limit = app.config.limits.deadline + asked_to_wait(request.uri());
     let response = answer(&app, limit, request, next).await;
-    // Whatever was asked for that is no route counts as one, so that strangers cannot make up series.
-    let route = response.extensions().get::<Route>().map_or("none", |Route(path)| path.as_str());
-    app.requests.count(method, route, response.status().as_u16(), started.elapsed());
+    app.requests.count(method, route(&response), response.status().as_u16(), started.elapsed());
     response
 }
 
-fn method_name(method: &Method) -> &'static str {
+/// The route that an answer came from; whatever was asked for that is no route counts as one, so that strangers cannot make up
+/// names.
+pub(super) fn route(response: &Response) -> &str {
+    response.extensions().get::<Route>().map_or("none", |Route(path)| path.as_str())
+}
+
+pub(super) fn method_name(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
         Method::HEAD => "HEAD",

@@ -3,7 +3,7 @@
 //! [`serve`] opens it on a listener. Reads come from the read model (`model`), which follows the node's events, or
 //! from brief looks at the node; writes are the node's commands. `routes` has one file for each kind of thing,
 //! which OpenAPI describes from the same source; `dashboard` serves a page that lives off them. Around them, from the outside in: connections and their bounds
-//! (`server`), the deadline of a request (`deadline`), how often a client may ask (`rate`), and what it may do
+//! (`server`), its trace (`traced`), the deadline of a request (`deadline`), how often a client may ask (`rate`), and what it may do
 //! (`auth`). Every error is a `problem`.
 
 mod auth;
@@ -29,6 +29,7 @@ mod share;
 mod tail;
 mod time;
 mod tls;
+mod traced;
 mod waiting;
 
 pub use auth::{Token, TokenError, TokenScope};
@@ -183,6 +184,7 @@ fn finish(router: Router<App>, app: App, limits: &ApiLimits) -> Router {
         .layer(from_fn_with_state(app.clone(), auth::check))
         .layer(from_fn_with_state(app.clone(), rate::check))
         .layer(from_fn_with_state(app.clone(), deadline::keep))
+        .layer(from_fn_with_state(app.clone(), traced::follow))
         .with_state(app)
 }
 

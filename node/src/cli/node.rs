@@ -17,6 +17,7 @@ use crate::seal::{Keyring, KeysError, Sealing};
 use crate::settings::{Given, Settings};
 use crate::sockets::Sockets;
 use crate::start::start;
+use crate::trace::{Standard, TraceConfig};
 use heck_core::id::Name;
 use heck_core::rng::Seed;
 use std::fmt::Write as _;
@@ -38,13 +39,18 @@ pub(super) struct Args {
     settings: SettingFlags,
 }
 
-/// What a node listens at.
+/// How long what the collector of traces has not been told yet may take when the node ends.
+const TRACES_PATIENCE: Duration = Duration::from_secs(2);
+
+/// What a node listens at, and whom it tells of traces.
 struct Doors {
     sockets: Sockets,
     listener: TcpListener,
     outputs: output::Prepared,
     /// The address to tell peers, when it is another than the one that the node is bound to.
     advertised: Option<SocketAddr>,
+    /// None where nobody is told of traces.
+    traces: Option<TraceConfig>,
 }
 
 /// What the data folder of a node holds.
@@ -94,7 +100,19 @@ async fn open_doors(settings: &Settings) -> Result<Doors, String> {
     let listener = api::listen(settings)?;
     let outputs = output::Prepared::new(&settings.outputs).map_err(|error| error.to_string())?;
     let advertised = advertised(settings, sockets.addr()).await?;
-    Ok(Doors { sockets, listener, outputs, advertised })
+    let traces = traces(settings)?;
+    Ok(Doors { sockets, listener, outputs, advertised, traces })
+}
+
+/// Whom the node tells of traces, and what it says of itself.
+fn traces(settings: &Settings) -> Result<Option<TraceConfig>, String> {
+    let mut traces = TraceConfig::read(&settings.tracing, &Standard::of_process())?;
+    if let Some(traces) = &mut traces {
+        let zone = settings.zone.as_ref().map(|zone| ("heck.zone".to_owned(), zone.to_string()));
+        traces.resource.extend(zone);
+        traces.resource.push(("heck.cluster".to_owned(), settings.cluster.to_string()));
+    }
+    Ok(traces)
 }
 
 /// Takes possession of the data folder. It comes after all else that may keep a node from starting: a key that was made
@@ -163,7 +181,7 @@ async fn serve(settings: Settings) -> Exit {
         Ok(seed) => seed,
         Err(error) => return refuse(error),
     };
-    let Doors { sockets, listener, outputs, advertised } = match open_doors(&settings).await {
+    let Doors { sockets, listener, outputs, advertised, traces } = match open_doors(&settings).await {
         Ok(doors) => doors,
         Err(what) => return refuse(what),
     };
@@ -174,6 +192,7 @@ async fn serve(settings: Settings) -> Exit {
     let sealing = keyring.clone().map_or(Sealing::Unsealed, Sealing::Sealed);
     let mut config = settings.node_config(name.clone(), sealing, seed);
     config.advertise = advertised;
+    config.traces.clone_from(&traces);
     let node = match start(sockets, config).await {
         Ok(node) => node,
         Err(error) => return refuse(error),
@@ -187,8 +206,10 @@ async fn serve(settings: Settings) -> Exit {
         }
     };
     let outputs = outputs.open(api.outlook());
+    let told = traces.map(|traces| ("traces", traces.place()));
+    let open: Vec<_> = outputs.list().iter().cloned().chain(told).collect();
     tell_recovery(&node);
-    say(greeting(&node, &name, &settings, &data, keyring.as_ref(), &api, outputs.list()));
+    say(greeting(&node, &name, &settings, &data, keyring.as_ref(), &api, &open));
     info!(%name, boot = node.boot().0, gossip = %node.addr(), "the node runs");
     tokio::spawn(log_events(node.clone(), node.subscribe()));
     follow_origins(&node, &settings, asked);
@@ -199,6 +220,9 @@ async fn serve(settings: Settings) -> Exit {
     let exit = until_end(&node, &api, &settings, signals).await;
     outputs.close().await;
     api.close().await;
+    if let Some(tracer) = node.tracer() {
+        tracer.flush(TRACES_PATIENCE).await;
+    }
     exit
 }
 

@@ -45,7 +45,7 @@ async fn node(dir: &Path, change: impl FnOnce(&mut NodeConfig)) -> (NodeHandle, 
     let (mut journal, snapshot, recovery) = JournalFile::open(dir).unwrap();
     let disk = journal.on_test_disk();
     let stored = Stored { journal, snapshot, recovery, recording: None };
-    let handle = run(sockets, &config, life, stored).unwrap();
+    let handle = run(sockets, &config, life, stored, Told::default()).unwrap();
     join(&handle, &config.start).await;
     handle.command(put(1)).await.unwrap();
     (handle, disk)

@@ -7,6 +7,7 @@ use super::prober::{Kept, Prober, Progress, Stage};
 use super::report::{Fault, Hindrance};
 use super::tcp;
 use crate::origin::{Endpoint, HeaderText, Host, Scheme};
+use crate::trace::current;
 use bytes::Bytes;
 use heck_core::probe::Failure;
 use http_body_util::Full;
@@ -285,7 +286,7 @@ impl Check<'_> {
     }
 }
 
-/// Adds the headers that the origin's operator wants.
+/// Adds the headers that the origin's operator wants, and before them that of the probe's trace.
 ///
 /// # Errors
 /// When a secret cannot be read or is no value of a header: the fault of this node.
@@ -294,6 +295,11 @@ pub(super) async fn own_headers(
     exchange: &Exchange,
     headers: &mut HeaderMap,
 ) -> Result<(), Fault> {
+    if let Some(context) = current::probe()
+        && let Ok(value) = HeaderValue::try_from(context.to_header())
+    {
+        headers.insert("traceparent", value);
+    }
     for (name, value) in &exchange.headers {
         let value = match value {
             HeaderText::Plain(text) => HeaderValue::from_str(text),

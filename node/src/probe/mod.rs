@@ -26,8 +26,10 @@ pub mod resolve;
 mod runner;
 mod tcp;
 mod tls;
+mod traced;
 
 pub use prober::Prober;
 pub use report::{Hindrance, Phases, Report};
 pub use runner::{LastProbe, ProbeConfig, ProbeStatus};
 pub(crate) use runner::{Places, Runner};
+pub(crate) use tls::{client_config, no_authorities};

@@ -5,8 +5,10 @@ use super::plan::Plan;
 use super::prober::{Kept, Prober};
 use super::report::{Hindrance, Report};
 use super::resolve::{Resolver, ResolverConfig, ResolverStatus};
+use super::traced;
 use crate::clock::Clock;
 use crate::counters::{Count, Counters};
+use crate::trace::{Tracer, current};
 use heck_core::id::Name;
 use heck_core::probe::{Failure, Probe, ProbeOutcome, Reply};
 use heck_core::time::{Span, Time};
@@ -88,6 +90,7 @@ pub(crate) struct Places {
     places: Mutex<HashMap<Name, Place>>,
     counters: Arc<Counters>,
     clock: Clock,
+    tracer: Option<Tracer>,
 }
 
 /// All probes of a node. Dropping it ends them.
@@ -101,13 +104,18 @@ pub(crate) struct Runner {
 }
 
 impl Runner {
-    pub(crate) fn new(config: &ProbeConfig, counters: Arc<Counters>, clock: Clock) -> Self {
+    pub(crate) fn new(
+        config: &ProbeConfig,
+        counters: Arc<Counters>,
+        clock: Clock,
+        tracer: Option<Tracer>,
+    ) -> Self {
         let resolver = Resolver::system(config.resolver.clone());
         let prober = Prober::new(config.guard.clone(), resolver, config.secrets_dir.clone());
         let mut sweep = interval(SWEEP);
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self {
-            shared: Arc::new(Places { prober, places: Mutex::default(), counters, clock }),
+            shared: Arc::new(Places { prober, places: Mutex::default(), counters, clock, tracer }),
             at_once: config.at_once,
             for_silent: Arc::new(Semaphore::new(config.at_once.div_ceil(2))),
             tasks: JoinSet::new(),
@@ -155,7 +163,18 @@ struct Begun {
 
 async fn carry_out(shared: Arc<Places>, probe: Probe, mut begun: Begun) -> Option<ProbeOutcome> {
     let timeout = Duration::from_micros(probe.timeout.as_us());
-    let ended = shared.prober.carry_out(&begun.plan, &mut begun.kept, timeout).await;
+    let traced = shared.tracer.as_ref().and_then(|tracer| Some((tracer, tracer.probe()?, tracer.now_us())));
+    let carried_out = shared.prober.carry_out(&begun.plan, &mut begun.kept, timeout);
+    let ended = match traced {
+        Some((tracer, context, _)) if tracer.tells_origins() => {
+            // In a box, as few probes are.
+            Box::pin(current::telling(context, carried_out)).await
+        }
+        _ => carried_out.await,
+    };
+    if let Some((tracer, context, begun_us)) = traced {
+        tracer.end(traced::span(context, begun_us, &probe, &begun.plan, &ended));
+    }
     shared.end(&probe, begun.kept, ended)
 }
 

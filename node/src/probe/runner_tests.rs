@@ -40,7 +40,7 @@ fn runner(at_once: usize) -> (Runner, Arc<Counters>) {
     let guard = GuardConfig { loopback: true, ..GuardConfig::default() };
     let config = ProbeConfig { guard, at_once, ..ProbeConfig::default() };
     let counters = Arc::new(Counters::default());
-    (Runner::new(&config, counters.clone(), Clock::start()), counters)
+    (Runner::new(&config, counters.clone(), Clock::start(), None), counters)
 }
 
 fn name(origin: &str) -> Name {

@@ -86,6 +86,22 @@ impl Tls {
     }
 }
 
+/// TLS settings of a client that is no check: with the authorities of a file, or those of the system.
+///
+/// # Errors
+/// When there are no authorities, or they cannot be read.
+pub(crate) async fn client_config(ca: Option<&Path>) -> Result<ClientConfig, String> {
+    let trust = ca.map_or(Trust::System, |path| Trust::File(path.into()));
+    Tls::new().config(&trust, &LocalFiles::new(None)).await.map_err(|fault| match fault {
+        Fault::Own(_, text) | Fault::Origin(_, text) => text.into(),
+    })
+}
+
+/// TLS settings for a client that speaks without encryption, and yet has to have some.
+pub(crate) fn no_authorities() -> Result<ClientConfig, String> {
+    Tls::new().build(Some(RootCertStore::empty())).map_err(|fault| format!("{fault:?}"))
+}
+
 async fn system_roots() -> Result<RootCertStore, Fault> {
     let loaded = tokio::task::spawn_blocking(|| {
         let mut roots = RootCertStore::empty();

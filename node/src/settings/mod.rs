@@ -8,6 +8,7 @@ mod probes;
 mod read;
 mod sample;
 mod table;
+mod tracing;
 mod value;
 
 pub use self::outputs::{Outputs, StaleMeans, UnknownMeans};
@@ -15,6 +16,7 @@ pub use self::probes::Probes;
 pub use self::read::{Given, Sources};
 pub use self::sample::sample;
 pub use self::table::{Setting, find, settings};
+pub use self::tracing::Tracing;
 pub use self::value::{Bytes, HostPort, Ports};
 
 use self::value::{Scalar as _, Value, values, words};
@@ -82,6 +84,8 @@ pub struct Settings {
     pub probes: Probes,
     /// The settings of outputs.
     pub outputs: Outputs,
+    /// What is traced, and who is told.
+    pub tracing: Tracing,
     /// The settings of membership.
     pub membership: MembershipConfig,
     /// The other settings of the protocol; its fields for checks and membership are not used.
@@ -264,6 +268,7 @@ impl Default for Settings {
             checks: CheckLimits::default(),
             probes: Probes::default(),
             outputs: Outputs::default(),
+            tracing: Tracing::default(),
             membership: MembershipConfig::default(),
             message_bytes: Bytes(protocol.retention.bytes),
             protocol,
@@ -336,6 +341,7 @@ impl Settings {
             },
             probes: self.probes.config(self.is_on_loopback()),
             recorded: self.recorded(),
+            traces: None,
             loss: InjectedLoss::NONE,
         }
     }

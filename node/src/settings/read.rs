@@ -223,6 +223,9 @@ mod tests {
             "up",
             "origins",
             "any",
+            "0.5",
+            "0.25",
+            "0.125",
         ];
         let takes = |text: &&str| {
             let sources =

@@ -505,8 +505,65 @@ const OUTPUTS: &[Setting] = &[
     ),
 ];
 
+const TRACING: &[Setting] = &[
+    setting!(
+        "tracing.endpoint",
+        "URL",
+        tracing.endpoint,
+        "The OpenTelemetry collector that is told of traces, over OTLP in HTTP with protobuf, as http://127.0.0.1:4318; traces go to `/v1/traces` below it. Unset: what OTEL_EXPORTER_OTLP_ENDPOINT says, or nobody is told."
+    ),
+    setting!(
+        "tracing.headers",
+        "FILE",
+        tracing.headers,
+        "A file of headers for the collector, a `name: value` on each line. Unset: what OTEL_EXPORTER_OTLP_HEADERS says."
+    ),
+    setting!(
+        "tracing.ca",
+        "FILE",
+        tracing.ca,
+        "PEM certificates: the only authorities that count for the collector. Unset: those of the system."
+    ),
+    setting!(
+        "tracing.timeout",
+        TIME,
+        tracing.timeout,
+        "How long telling the collector may take at a time. Unset: what OTEL_EXPORTER_OTLP_TIMEOUT says, or 5 s."
+    ),
+    setting!(
+        "tracing.service_name",
+        "NAME",
+        tracing.service_name,
+        "`service.name` of the spans. Unset: what OTEL_SERVICE_NAME says, or heck."
+    ),
+    setting!(
+        "tracing.sample_ratio",
+        "RATIO",
+        tracing.sample_ratio,
+        "The share of the API's requests that are traced, from 0 to 1, where no `traceparent` says it. Unset: what OTEL_TRACES_SAMPLER says, or 1."
+    ),
+    setting!(
+        "tracing.probe_ratio",
+        "RATIO",
+        tracing.probe_ratio,
+        "The share of probes that are traced, each in a trace of its own."
+    ),
+    setting!(
+        "tracing.step_ratio",
+        "RATIO",
+        tracing.step_ratio,
+        "The share of steps of the protocol that are traced, each in a trace of its own, beside those that a traced change leads to."
+    ),
+    setting!(
+        "tracing.tell_origins",
+        "BOOL",
+        tracing.tell_origins,
+        "Whether probes that are traced say so to their origins, with `traceparent`."
+    ),
+];
+
 const SECTIONS: &[&[Setting]] =
-    &[NODE, API, LOG, ORIGINS, CHECKS, OUTPUTS, MESSAGES, MEMBERSHIP, PROTOCOL, LIMITS];
+    &[NODE, API, LOG, TRACING, ORIGINS, CHECKS, OUTPUTS, MESSAGES, MEMBERSHIP, PROTOCOL, LIMITS];
 
 /// All settings, in the order of the sample file.
 pub fn settings() -> impl Iterator<Item = &'static Setting> {

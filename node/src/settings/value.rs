@@ -1,6 +1,7 @@
 //! How the value of a setting is read from text and shown again.
 
 use crate::origin::{Period, PeriodError};
+use crate::trace::Share;
 use heck_core::id::Name;
 use heck_core::settings::Scoping;
 use heck_core::time::Span;
@@ -112,8 +113,18 @@ macro_rules! numbers {
 numbers!(u8, u16, u32, usize);
 values!(
     u8, u16, u32, usize, bool, String, Name, PathBuf, SocketAddr, Span, Duration, Bytes, HostPort, Ports,
-    IpNet, Scoping
+    IpNet, Scoping, Share
 );
+
+impl Scalar for Share {
+    fn parse(text: &str) -> Result<Self, String> {
+        text.parse().map_err(|()| "a number from 0 to 1 is allowed".to_owned())
+    }
+
+    fn to_toml(&self) -> String {
+        self.to_string()
+    }
+}
 
 impl Scalar for bool {
     const IS_SWITCH: bool = true;

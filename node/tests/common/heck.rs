@@ -39,7 +39,9 @@ pub fn command_through(launcher: &[&str], folder: &Path, args: &[&str]) -> Comma
     let mut words = launcher.iter().copied().chain([env!("CARGO_BIN_EXE_heck")]);
     let mut command = Command::new(words.next().unwrap_or_default());
     command.args(words);
-    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("HECK_")) {
+    let is_setting =
+        |name: &str| ["HECK_", "OTEL_", "TRACEPARENT"].iter().any(|start| name.starts_with(start));
+    for (name, _) in std::env::vars_os().filter(|(name, _)| is_setting(&name.to_string_lossy())) {
         command.env_remove(name);
     }
     command.env("HECK_BIND", "127.0.0.1:0").env("HECK_HTTP", "127.0.0.1:0");
@@ -201,11 +203,16 @@ impl Api {
 
     /// Asks once; none when no whole answer came.
     pub fn ask(&self, method: &str, path: &str, body: &str) -> Option<Answer> {
+        self.ask_with("", method, path, body)
+    }
+
+    /// The same with further headers, each with the end of its line.
+    pub fn ask_with(&self, headers: &str, method: &str, path: &str, body: &str) -> Option<Answer> {
         let mut connection = TcpStream::connect(&self.addr).ok()?;
         connection.set_read_timeout(Some(PATIENCE)).ok()?;
         let Self { addr, token } = self;
         let request = format!(
-            "{method} {path} HTTP/1.1\r\nhost: {addr}\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\
+            "{method} {path} HTTP/1.1\r\nhost: {addr}\r\nauthorization: Bearer {token}\r\nconnection: close\r\n{headers}\
              content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
             body.len()
         );

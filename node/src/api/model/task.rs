@@ -45,6 +45,8 @@ pub(super) struct Task {
     messages: broadcast::Sender<Heard>,
     origins: BTreeSet<Name>,
     keys: BTreeSet<Name>,
+    /// Entries of traced changes that readers will see once what was touched is read.
+    traced: Vec<Arc<Entry>>,
     /// When to read what was touched.
     read_at: Option<Instant>,
     /// When to read everything.
@@ -84,6 +86,7 @@ impl Task {
             messages,
             origins: BTreeSet::new(),
             keys: BTreeSet::new(),
+            traced: Vec::new(),
             read_at: None,
             sweep_at: now,
             swept: now,
@@ -156,7 +159,10 @@ impl Task {
                 let _ = self.messages.send(Heard::Missed);
             }
             Change::Learned(entry) if matches!(entry.body, Body::Message { .. }) => {
-                let _ = self.messages.send(Heard::Message(entry));
+                let _ = self.messages.send(Heard::Message(entry.clone()));
+                if let Some(tracer) = self.node.tracer() {
+                    tracer.delivered(&entry);
+                }
             }
             Change::Learned(entry) | Change::Dropped(entry) => {
                 let touched = match &entry.body {
@@ -167,6 +173,9 @@ impl Task {
                     Body::Key { name, .. } | Body::KeyDeleted { name } => self.keys.insert(name.clone()),
                     Body::Message { .. } | Body::Fence(_) => false,
                 };
+                if self.node.tracer().is_some() && !entry.note().is_empty() {
+                    self.traced.push(entry);
+                }
                 if touched && self.read_at.is_none() {
                     self.read_at = Some(Instant::now() + GATHER);
                 }
@@ -197,8 +206,13 @@ impl Task {
     async fn read(&mut self) -> Result<(), NodeError> {
         self.read_at = None;
         let (origins, keys) = (std::mem::take(&mut self.origins), std::mem::take(&mut self.keys));
+        let traced = std::mem::take(&mut self.traced);
         self.read_origins(origins.into_iter().collect()).await?;
-        self.read_keys(keys.into_iter().collect()).await
+        self.read_keys(keys.into_iter().collect()).await?;
+        if let Some(tracer) = self.node.tracer() {
+            traced.iter().for_each(|entry| tracer.delivered(entry));
+        }
+        Ok(())
     }
 
     async fn read_origins(&mut self, names: Vec<Name>) -> Result<(), NodeError> {

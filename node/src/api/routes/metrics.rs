@@ -53,6 +53,7 @@ pub(crate) async fn metrics(State(app): State<App>) -> Result<impl IntoResponse,
     sample.api_streams = (app.config.limits.streams - app.streams.available_permits()) as u64;
     sample.journal_busy = app.node.disk().busy();
     sample.probes = Some(app.node.probe_status());
+    sample.traces = app.node.tracer().map(crate::trace::Tracer::status);
     sample.webhook = Some((app.outlook.webhook.waiting(), app.outlook.webhook.breaker()));
     if app.config.metrics_per_origin {
         let ages = app.model.ages();

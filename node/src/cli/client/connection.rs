@@ -2,6 +2,7 @@
 
 use super::{ClientArgs, Output};
 use crate::cli::Exit;
+use reqwest::header::HeaderValue;
 use reqwest::{Certificate, Client, Identity, Method, RequestBuilder, Response, Url};
 use serde_json::Value;
 use std::error::Error;
@@ -57,6 +58,7 @@ pub(super) struct Connection {
     client: Client,
     token: Option<String>,
     wait_peers: Option<u16>,
+    traceparent: Option<HeaderValue>,
     pub output: Output,
 }
 
@@ -82,7 +84,9 @@ impl Connection {
         let client = builder.build().map_err(|error| Failure::Usage(format!("TLS: {}", causes(&error))))?;
         let token = args.token.clone().filter(|token| !token.is_empty());
         let token = token.or_else(|| local_token(&base, &args.data_dir));
-        Ok(Self { base, client, token, wait_peers: args.wait_peers, output: args.output })
+        // What stands in the environment for other programs is no reason to refuse a command.
+        let traceparent = args.traceparent.as_deref().and_then(|text| HeaderValue::from_str(text).ok());
+        Ok(Self { base, client, token, wait_peers: args.wait_peers, traceparent, output: args.output })
     }
 
     /// A request for a path, whose parts are encoded as needed.
@@ -107,7 +111,10 @@ impl Connection {
         if let Some(count) = self.wait_peers.filter(|_| method != Method::GET) {
             url.query_pairs_mut().append_pair("wait_peers", &count.to_string());
         }
-        let request = self.client.request(method, url);
+        let mut request = self.client.request(method, url);
+        if let Some(traceparent) = &self.traceparent {
+            request = request.header("traceparent", traceparent);
+        }
         Ok(match &self.token {
             Some(token) => request.bearer_auth(token),
             None => request,

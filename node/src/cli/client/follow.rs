@@ -153,6 +153,7 @@ mod tests {
             server_ca: None,
             client_certificate: None,
             wait_peers: None,
+            traceparent: None,
             output: Output::Json,
         })
         .unwrap();

@@ -59,6 +59,9 @@ pub(super) struct ClientArgs {
     /// For writes of origins, keys and messages: waits until so many other nodes have it on disk too.
     #[arg(long, value_name = "NUMBER", global = true)]
     wait_peers: Option<u16>,
+    /// The trace that the command belongs to, as W3C Trace Context has it: the node goes on with it.
+    #[arg(long, value_name = "TRACEPARENT", env = "TRACEPARENT", hide_env_values = true, global = true)]
+    traceparent: Option<String>,
     /// How results are shown.
     #[arg(long, value_name = "FORMAT", value_enum, default_value = "table", global = true)]
     output: Output,

@@ -5,6 +5,7 @@
 
 use super::Hook;
 use super::queue::Waiting;
+use crate::backoff::pause;
 use crate::counters::Count;
 use crate::origin::{HeaderText, Period, Target};
 use crate::output::Outlook;
@@ -18,13 +19,9 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::time::sleep;
 use tracing::{info, warn};
-use xxhash_rust::xxh3::xxh3_64;
 
 /// How long an attempt may take, the name's lookup included.
 const DEADLINE: Duration = Duration::from_secs(5);
-/// The pause after a first failure, and the longest; each further failure doubles it.
-const PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// Attempts at a change to which the receiver answers with an error: it may be this one that it cannot read.
 const ATTEMPTS: u32 = 8;
 /// How long a change is told at most, while the receiver does not answer.
@@ -128,14 +125,6 @@ impl Sender {
     }
 }
 
-/// How long to wait after so many failures in a row: doubled each time, and up to a quarter shorter, so that nodes
-/// which failed together do not come back together.
-fn pause(failures: u32, id: &str) -> Duration {
-    let doubled = PAUSE.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(LONGEST_PAUSE);
-    let share = xxh3_64(format!("{failures}{id}").as_bytes()) % 256;
-    doubled - doubled.mul_f64(share as f64 / 1_024.0)
-}
-
 async fn attempt(prober: &Prober, hook: &Hook, waiting: &Waiting) -> End {
     let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let target = request(hook, waiting, unix.as_secs());
@@ -180,18 +169,5 @@ mod tests {
         for status in [408, 425, 429, 500, 502, 503, 504] {
             assert_eq!(End::of_status(status), End::Faulty(status));
         }
-    }
-
-    #[test]
-    fn pauses_double_up_to_a_minute_and_differ_among_changes() {
-        let within = |failures, most: u64| {
-            let pause = pause(failures, "id");
-            let most = Duration::from_secs(most);
-            assert!(pause <= most && pause >= most.mul_f64(0.75), "{failures}: {pause:?}");
-        };
-        for (failures, most) in [(1, 1), (2, 2), (3, 4), (6, 32), (7, 60), (8, 60), (1_000, 60)] {
-            within(failures, most);
-        }
-        assert_ne!(pause(5, "a"), pause(5, "b"));
     }
 }

@@ -1,0 +1,13 @@
+//! Traces of real nodes, as a collector hears of them that reads them with the messages that OpenTelemetry publishes.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod changes;
+mod collector;
+mod down;
+#[path = "../outputs/node.rs"]
+mod node;
+#[path = "../common/origin.rs"]
+mod origin;
+mod requests;
