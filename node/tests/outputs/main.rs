@@ -7,6 +7,7 @@ mod discovery;
 mod dns;
 mod envoy;
 mod haproxy;
+#[path = "../common/node.rs"]
 mod node;
 #[path = "../common/origin.rs"]
 mod origin;

@@ -6,7 +6,7 @@ mod common;
 mod changes;
 mod collector;
 mod down;
-#[path = "../outputs/node.rs"]
+#[path = "../common/node.rs"]
 mod node;
 #[path = "../common/origin.rs"]
 mod origin;

@@ -122,9 +122,12 @@ fn standard_variables_are_followed_and_a_wrong_setting_is_refused_at_the_start()
             .env("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url())
             .env("OTEL_SERVICE_NAME", "standard"),
     );
-    assert!(node.says("  traces").contains(&collector.url()));
     let api = node.api(&dir.path().join("heck-data"));
-    drop(api);
+    assert!(node.says("  traces").contains(&collector.url()));
+    api.until_ready();
+    api.ask("GET", "/v1/kv/none", "").expect("the node answers");
+    let spans = until("it is told", || collector.spans(), |spans| !spans.is_empty());
+    assert_eq!(spans[0].resource["service.name"], "standard");
     for (args, wrong) in [
         (&["--tracing-endpoint", "127.0.0.1:4318"][..], "`tracing.endpoint` is `127.0.0.1:4318`"),
         (&["--tracing-endpoint", "http://a", "--tracing-headers", "none"], "`tracing.headers`: none"),

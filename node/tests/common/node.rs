@@ -1,4 +1,6 @@
-//! A node with outputs, and origins that it checks.
+//! A real node that is a cluster of its own or joins one, and origins that it checks.
+
+#![allow(dead_code, reason = "each test binary uses its own part of this module")]
 
 use crate::common::heck::{Answer, Api, Heck, command};
 use crate::common::until;
