@@ -150,6 +150,11 @@ fn noted_entries() -> Vec<Carried> {
     (20..).zip(bodies).map(noted).collect()
 }
 
+fn push_with_notes() -> Example {
+    let value = packet(PacketKind::Push, |packet| packet.entries = noted_entries());
+    Example { name: "push-with-notes", holds: "a write of each kind with a note of 24 bytes", value }
+}
+
 fn lane(shard: u8, store: Store) -> Lane {
     Lane { shard: Shard(shard), store, writer: writer(ALICE, BOOT) }
 }
@@ -236,11 +241,6 @@ fn datagrams() -> Vec<Example> {
                 packet.relay = Some(Relay { slice: 2, of: 300 });
                 put_beats(packet);
             }),
-        ),
-        example(
-            "push-with-notes",
-            "a write of each kind with a note of 24 bytes",
-            packet(PacketKind::Push, |packet| packet.entries = noted_entries()),
         ),
         example(
             "request",
@@ -370,5 +370,5 @@ fn records() -> Vec<Example> {
 
 /// All of them.
 pub fn examples() -> Vec<Example> {
-    datagrams().into_iter().chain(frames()).chain(records()).collect()
+    datagrams().into_iter().chain([push_with_notes()]).chain(frames()).chain(records()).collect()
 }

@@ -10,7 +10,7 @@ use super::tracer::Tracer;
 use heck_core::effects::{Effects, Event};
 use heck_core::entry::{Body, Entry};
 use heck_core::id::{Addr, Store, StreamId};
-use heck_core::input::Input;
+use heck_core::input::{Command, Input};
 use heck_core::packet::Packet;
 use heck_core::state::Change as StateChange;
 use std::collections::BTreeMap;
@@ -75,39 +75,38 @@ impl Steps {
     pub(crate) fn after(&mut self, input: Input<'_>, is_joined: bool, begun_us: u64, effects: &Effects) {
         let stepped = Stepped { begun_us, ended_us: self.tracer.now_us(), effects };
         let arrived_us = self.arrived_us.take().unwrap_or(begun_us);
-        match input {
-            Input::Command { command, .. } => {
-                if let Some(context) = Context::of_note(command.parts().1) {
-                    return self.commanded(context, &stepped);
-                }
-            }
-            Input::Datagram { from, .. } if is_joined => {
-                if self.received(from, Way::Udp, arrived_us, &stepped) {
-                    return;
-                }
-            }
+        let is_told = match input {
+            Input::Command { command, .. } => self.commanded(command, &stepped),
+            Input::Datagram { from, .. } if is_joined => self.received(from, Way::Udp, arrived_us, &stepped),
             Input::StreamFrame { stream, .. } if is_joined => {
                 let from = self.peers.get(&stream).copied().unwrap_or_default();
-                if self.received(from, Way::Tcp, arrived_us, &stepped) {
-                    return;
-                }
+                self.received(from, Way::Tcp, arrived_us, &stepped)
             }
-            Input::StreamOpened { stream, peer, .. } => _ = self.peers.insert(stream, peer),
-            Input::StreamClosed { stream } => _ = self.peers.remove(&stream),
-            _ => {}
-        }
-        if let Some(context) = self.tracer.step() {
+            Input::StreamOpened { stream, peer, .. } => {
+                self.peers.insert(stream, peer);
+                false
+            }
+            Input::StreamClosed { stream } => {
+                self.peers.remove(&stream);
+                false
+            }
+            _ => false,
+        };
+        if !is_told && let Some(context) = self.tracer.step() {
             self.tracer.record(stepped.span(context, kind_of(input)));
         }
     }
 
-    fn commanded(&self, publish: Context, stepped: &Stepped<'_>) {
+    /// Notes the traced change that a command made; false when it is not traced.
+    fn commanded(&self, command: &Command, stepped: &Stepped<'_>) -> bool {
+        let Some(publish) = Context::of_note(command.parts().1) else { return false };
         for entry in stepped.learned().filter(|entry| Context::of_note(entry.note()) == Some(publish)) {
             let change = Change { context: publish, published: publish, begun_us: stepped.begun_us };
             self.tracer.changes().note(entry.dot, change);
         }
         let span = stepped.span(self.tracer.child(publish), "command");
         self.tracer.record(span.within(publish.span));
+        true
     }
 
     /// Notes the traced changes that a packet brought; false when it brought none.

@@ -36,6 +36,13 @@ impl Node {
         self.dir.path()
     }
 
+    /// Whether these bytes stand in a file of its data folder.
+    pub fn holds_on_disk(&self, bytes: &[u8]) -> bool {
+        let folder = std::fs::read_dir(self.path().join("heck-data")).expect("it has a data folder");
+        let files = folder.filter_map(|file| std::fs::read(file.ok()?.path()).ok());
+        files.into_iter().any(|file| file.windows(bytes.len()).any(|part| part == bytes))
+    }
+
     /// Where an output is, as the node says.
     pub fn output(&mut self, what: &str) -> String {
         let line = self.heck.says(what);

@@ -122,89 +122,80 @@ fn check(spans: &[Span], request: &str, store: &str, name: &str) {
     }
 }
 
+/// A write of a client: its trace, what it asks for, the store that it writes to and the name that it writes under.
+struct Write {
+    trace: &'static str,
+    ask: (&'static str, &'static str),
+    body: String,
+    route: &'static str,
+    about: (&'static str, &'static str),
+}
+
+fn writes() -> [Write; 5] {
+    let write =
+        |trace, ask, body: &str, route, about| Write { trace, ask, body: body.to_owned(), route, about };
+    let origin = r#"{"name": "shop", "url": "http://127.0.0.1:9/", "interval": "1h"}"#;
+    let put =
+        |trace, ask, body: &str, key| write(trace, ("PUT", ask), body, "PUT /v1/kv/{name}", ("keys", key));
+    [
+        put("0af7651916cd43dd8448eb211c80319a", "/v1/kv/colour", "green", "colour"),
+        write(
+            "0af7651916cd43dd8448eb211c80319b",
+            ("POST", "/v1/messages/purge"),
+            "/index.html",
+            "POST /v1/messages/{topic}",
+            ("messages", "purge"),
+        ),
+        write(
+            "0af7651916cd43dd8448eb211c80319c",
+            ("PUT", "/v1/origins/shop"),
+            origin,
+            "PUT /v1/origins/{name}",
+            ("origins", "shop"),
+        ),
+        // What fits no datagram goes by stream.
+        put("0af7651916cd43dd8448eb211c80319d", "/v1/kv/large", &"x".repeat(4_000), "large"),
+        write(
+            "0af7651916cd43dd8448eb211c80319e",
+            ("DELETE", "/v1/kv/colour"),
+            "",
+            "DELETE /v1/kv/{name}",
+            ("keys", "colour"),
+        ),
+    ]
+}
+
+/// Waits until a node has logged this of a trace, as JSON in which the trace has its field.
+fn until_logged(node: &mut Node, trace: &str, what: &str) {
+    let is_it = |line: &&str| line.contains(trace) && line.contains(what);
+    let log = || node.heck.logged().to_owned();
+    let logged = until("it is logged", log, |log| log.lines().any(|line| is_it(&line)));
+    let line = logged.lines().find(is_it).expect("just seen");
+    let line: serde_json::Value = serde_json::from_str(line).expect("JSON");
+    assert_eq!(line["trace_id"], trace);
+    assert_eq!(line["span_id"].as_str().map(str::len), Some(16));
+}
+
 #[test]
 fn one_trace_shows_a_change_from_the_request_to_its_delivery_on_other_nodes() {
     let mut fleet = Fleet::start(&["--log-format", "json"]);
-    let origin = r#"{"name": "shop", "url": "http://127.0.0.1:9/", "interval": "1h"}"#;
-    let large = "x".repeat(4_000);
-    for (trace, method, path, body, request, store, name) in [
-        (
-            "0af7651916cd43dd8448eb211c80319a",
-            "PUT",
-            "/v1/kv/colour",
-            "green",
-            "PUT /v1/kv/{name}",
-            "keys",
-            "colour",
-        ),
-        (
-            "0af7651916cd43dd8448eb211c80319b",
-            "POST",
-            "/v1/messages/purge",
-            "/index.html",
-            "POST /v1/messages/{topic}",
-            "messages",
-            "purge",
-        ),
-        (
-            "0af7651916cd43dd8448eb211c80319c",
-            "PUT",
-            "/v1/origins/shop",
-            origin,
-            "PUT /v1/origins/{name}",
-            "origins",
-            "shop",
-        ),
-        // What fits no datagram goes by stream.
-        (
-            "0af7651916cd43dd8448eb211c80319d",
-            "PUT",
-            "/v1/kv/large",
-            &large,
-            "PUT /v1/kv/{name}",
-            "keys",
-            "large",
-        ),
-        (
-            "0af7651916cd43dd8448eb211c80319e",
-            "DELETE",
-            "/v1/kv/colour",
-            "",
-            "DELETE /v1/kv/{name}",
-            "keys",
-            "colour",
-        ),
-    ] {
-        fleet.ask(trace, true, method, path, body);
+    for write in writes() {
+        let Write { trace, ask: (method, path), body, route, about: (store, name) } = write;
+        fleet.ask(trace, true, method, path, &body);
         let spans = fleet.until_delivered(trace);
-        check(&spans, request, store, name);
-        let transports: Vec<&str> = spans
-            .iter()
-            .filter(|span| span.name == "receive")
-            .map(|span| span.attributes["network.transport"].as_str())
-            .collect();
-        assert_eq!(transports.contains(&"tcp"), name == "large", "{transports:?}");
+        check(&spans, route, store, name);
+        let receives = spans.iter().filter(|span| span.name == "receive");
+        let ways: Vec<&str> = receives.map(|span| span.attributes["network.transport"].as_str()).collect();
+        assert_eq!(ways.contains(&"tcp"), name == "large", "{ways:?}");
     }
     // What clients read is what was written, on every node.
     for node in &fleet.nodes {
-        assert_eq!(node.get("/v1/kv/large").body, large);
+        assert_eq!(node.get("/v1/kv/large").body, "x".repeat(4_000));
         assert!(node.get("/v1/messages?topic=purge&from=start").body.contains("/index.html"));
     }
-    // The identity of the trace stands in the log of the node that was asked, and of the one that was reached.
     let last = "0af7651916cd43dd8448eb211c80319e";
-    for node in [0, 1] {
-        let what =
-            if node == 0 { "a traced request is answered" } else { "a traced change can be seen here" };
-        let logged = until(
-            "it is logged",
-            || fleet.nodes[node].heck.logged().to_owned(),
-            |log| log.lines().any(|line| line.contains(last) && line.contains(what)),
-        );
-        let line = logged.lines().find(|line| line.contains(last) && line.contains(what)).expect("just seen");
-        let line: serde_json::Value = serde_json::from_str(line).expect("JSON");
-        assert_eq!(line["trace_id"], last);
-        assert_eq!(line["span_id"].as_str().map(str::len), Some(16));
-    }
+    until_logged(&mut fleet.nodes[0], last, "a traced request is answered");
+    until_logged(&mut fleet.nodes[1], last, "a traced change can be seen here");
 }
 
 #[test]
@@ -243,6 +234,12 @@ fn a_node_that_tells_nobody_hands_the_trace_on() {
     first.heck.kill();
     let third = Node::start(&[&["--name", "third"], &told[..], &join[..]].concat());
     until("it is there", || third.get("/v1/kv/k").status, |status| *status == 200);
+    let trace_bytes: Vec<u8> = trace
+        .as_bytes()
+        .chunks(2)
+        .map(|hex| u8::from_str_radix(std::str::from_utf8(hex).expect("hex"), 16).expect("hex"))
+        .collect();
+    until("it came with its trace", || third.holds_on_disk(&trace_bytes), |holds| *holds);
     // It came with all there is when the node joined, which is no news to tell of. A later change is.
     let later = "0af7651916cd43dd8448eb211c8031a0";
     let headers = format!("traceparent: 00-{later}-{CLIENT_SPAN}-01\r\n");
