@@ -6,10 +6,14 @@ use common::{Cluster, Weather, name};
 use heck_core::codec::{decode_entry, encode_entry};
 use heck_core::config::Config;
 use heck_core::effects::{Event, Refusal};
-use heck_core::entry::{Body, Entry, HealthState, Hold, NOTE_LIMIT, OriginSpec, Scope, Superseded};
+use heck_core::entry::{
+    Ballot, Body, Claim, Confirmation, Entry, HealthState, Hold, Minted, NOTE_LIMIT, OriginSpec, Scope,
+    Superseded,
+};
 use heck_core::id::{Store, Writer};
 use heck_core::input::{Command, Verdict};
-use heck_core::time::Span;
+use heck_core::probe::Reply;
+use heck_core::time::{Span, Time};
 
 const NOTE: [u8; 24] = *b"trace of 16 and span of8";
 
@@ -67,6 +71,26 @@ fn what_a_later_version_appends_behind_a_note_or_without_one_is_never_taken_for_
         assert!(note(&[200; 30]).is_empty(), "longer than what is there");
         assert!(note(&[[80].as_slice(), &[7; 90]].concat()).is_empty(), "longer than a note is");
     }
+}
+
+#[test]
+fn a_claim_has_no_note_whatever_a_later_version_appends_to_it() {
+    let claim = Claim {
+        scope: Scope::CLUSTER,
+        origin: name("o"),
+        generation: Minted { writer: Writer::default(), counter: 1 },
+        ballot: Ballot::default(),
+        hold: Hold::Held,
+        state: HealthState::Unhealthy,
+        previous: HealthState::Healthy,
+        since: Time::ZERO,
+        confirmation: Confirmation::default(),
+        cause: Some(Reply::Status(503)),
+    };
+    let plain = Entry::new(Writer::default(), 1, 1, Superseded::new(), Body::Claim(claim));
+    let bytes = [encoded(&plain), vec![24], NOTE.to_vec()].concat();
+    let read = decode_entry(&mut heck_core::codec::Reader::new(&bytes)).expect("an entry");
+    assert_eq!((read.appended().len(), read.note()), (25, [].as_slice()));
 }
 
 #[test]

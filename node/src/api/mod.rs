@@ -175,7 +175,8 @@ fn served(dashboard: bool) -> (Router<App>, String) {
 
 /// The routes with all that stands before them, the outermost last.
 fn finish(router: Router<App>, app: App, limits: &ApiLimits) -> Router {
-    router
+    let is_traced = app.node.tracer().is_some();
+    let router = router
         .route_layer(from_fn_with_state(app.clone(), waiting::hold))
         .route_layer(from_fn(deadline::note_route))
         .fallback(routes::no_such_route)
@@ -183,9 +184,10 @@ fn finish(router: Router<App>, app: App, limits: &ApiLimits) -> Router {
         .layer(DefaultBodyLimit::max(limits.body_bytes))
         .layer(from_fn_with_state(app.clone(), auth::check))
         .layer(from_fn_with_state(app.clone(), rate::check))
-        .layer(from_fn_with_state(app.clone(), deadline::keep))
-        .layer(from_fn_with_state(app.clone(), traced::follow))
-        .with_state(app)
+        .layer(from_fn_with_state(app.clone(), deadline::keep));
+    let router =
+        if is_traced { router.layer(from_fn_with_state(app.clone(), traced::follow)) } else { router };
+    router.with_state(app)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use super::changes::Change;
 use super::context::Context;
 use super::span::{Kind, Span};
 use super::tracer::Tracer;
-use heck_core::effects::{Effects, Event};
+use heck_core::effects::{Effects, Event, StreamEffect};
 use heck_core::entry::{Body, Entry};
 use heck_core::id::{Addr, Store, StreamId};
 use heck_core::input::{Command, Input};
@@ -94,6 +94,12 @@ impl Steps {
         };
         if !is_told && let Some(context) = self.tracer.step() {
             self.tracer.record(stepped.span(context, kind_of(input)));
+        }
+        // Of what this end closes nobody tells it.
+        for effect in &effects.streams {
+            if let StreamEffect::Close { stream } = effect {
+                self.peers.remove(stream);
+            }
         }
     }
 

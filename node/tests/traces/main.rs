@@ -1,5 +1,7 @@
 //! Traces of real nodes, as a collector hears of them that reads them with the messages that OpenTelemetry publishes.
 
+#[path = "../common/authority.rs"]
+mod authority;
 #[path = "../common/mod.rs"]
 mod common;
 

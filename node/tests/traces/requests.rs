@@ -1,5 +1,6 @@
 //! Requests and probes that begin traces of their own.
 
+use crate::authority::Authority;
 use crate::collector::{Collector, Mood, Span};
 use crate::common::heck::{command, run};
 use crate::common::until;
@@ -111,6 +112,28 @@ fn a_share_of_steps_is_told_where_that_is_asked_for() {
     let steps = until("steps are told", || named(&collector, "core step"), |spans| spans.len() > 2);
     assert!(steps.iter().any(|step| step.attributes["heck.input"] == "timeout"));
     assert!(steps.iter().all(|step| step.parent.is_empty()));
+}
+
+#[test]
+fn a_collector_behind_tls_is_told_by_the_word_of_its_authority_and_by_no_other() {
+    let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let authority = Authority::new();
+    let (certificate, key) = authority.certificate("localhost", 2_090);
+    let collector = runtime.block_on(Origin::start_tls(certificate, key, |_| Some(answer(200, "", ""))));
+    let url = format!("https://localhost:{}", collector.addr.port());
+    let (ca, stranger) = (authority.path(), Authority::new().path());
+    let metric = |node: &Node, name: &str| {
+        let metrics = node.get("/metrics").body;
+        metrics.lines().any(|line| line == format!("heck_{name}_total 1"))
+    };
+    let mistrusting = Node::start(&["--tracing-endpoint", &url, "--tracing-ca", stranger.to_str().unwrap()]);
+    mistrusting.get("/v1/kv/none");
+    until("the attempt fails", || metric(&mistrusting, "span_exports_failed"), |failed| *failed);
+    assert_eq!(collector.asked(), 0);
+    let trusting = Node::start(&["--tracing-endpoint", &url, "--tracing-ca", ca.to_str().unwrap()]);
+    trusting.get("/v1/kv/none");
+    until("it is told", || metric(&trusting, "spans_exported"), |told| *told);
+    assert!(collector.last().starts_with("POST /v1/traces HTTP/1.1"));
 }
 
 #[test]
