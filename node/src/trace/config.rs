@@ -4,11 +4,11 @@ use super::share::Share;
 use super::standard::Standard;
 use crate::files;
 use crate::settings::Tracing as Settings;
-use reqwest::Url;
 use reqwest::header::{HeaderName, HeaderValue};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tracing::warn;
+use url::Url;
 
 /// Where a collector takes traces, under its own address.
 const PATH: &str = "/v1/traces";

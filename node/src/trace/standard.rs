@@ -2,10 +2,10 @@
 
 use super::config::{header, url, url_below};
 use super::share::Share;
-use reqwest::Url;
 use reqwest::header::{HeaderName, HeaderValue};
 use std::collections::BTreeMap;
 use std::time::Duration;
+use url::Url;
 
 /// The standard variables of a process.
 #[derive(Clone, Default, Debug)]
