@@ -255,7 +255,7 @@ impl Driver {
     async fn command(&mut self, command: &Command, answer: Answer) {
         self.last_token += 1;
         self.waiting.insert(self.last_token, answer);
-        if matches!(command, Command::AwaitPeers { .. }) {
+        if matches!(command.parts().0, Command::AwaitPeers { .. }) {
             self.waiting_for_peers.push(self.last_token);
         }
         self.step(Input::Command { token: self.last_token, command }).await;

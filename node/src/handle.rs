@@ -164,7 +164,7 @@ impl NodeHandle {
     /// When the node refuses, and nothing changed; or when it stops first.
     pub async fn command(&self, command: Command) -> Result<Option<Dot>, CommandError> {
         let write = Write::begin(self.tracer());
-        let command = noted(write.as_ref().and_then(Write::context), command);
+        let command = noted(write.as_ref().map(Write::context), command);
         let result = self.carry_out(command).await;
         if let Some(write) = write {
             write.end(&result);
@@ -190,7 +190,7 @@ impl NodeHandle {
         decide: impl FnOnce(View<'_>, Time) -> Result<Command, E> + Send + 'static,
     ) -> Result<Result<Option<Dot>, E>, CommandError> {
         let write = Write::begin(self.tracer());
-        let context = write.as_ref().and_then(Write::context);
+        let context = write.as_ref().map(Write::context);
         let decide = move |view: View<'_>, now| decide(view, now).map(|command| noted(context, command));
         let result = self.carry_out_decision(decide).await;
         match (write, &result) {

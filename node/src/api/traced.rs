@@ -2,7 +2,7 @@
 
 use super::App;
 use super::deadline::{method_name, route};
-use crate::trace::{Kind, Span, current};
+use crate::trace::{Kind, Open, Span, current};
 use axum::extract::{ConnectInfo, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
@@ -25,27 +25,30 @@ pub(super) async fn follow(
     let (context, method, path) = (begun.context, method_name(request.method()), path.to_owned());
     let span_id = format!("{:016x}", context.span);
     let log = info_span!("request", trace_id = %context, span_id);
-    let answer = async {
-        let response = next.run(request).await;
-        let route = route(&response);
-        debug!(trace_id = %context, span_id, method, route, status = response.status().as_u16(), "a traced request is answered");
-        response
-    };
-    let response = current::within(context, answer).instrument(log).await;
-    let (route, status) = (route(&response), response.status());
-    let mut span = Span::new(format!("{method} {route}"), Kind::Server, context, begun.begun_us)
+    let mut span = Span::new(method, Kind::Server, context, begun.begun_us)
         .with("http.request.method", method)
-        .with("http.route", route.to_owned())
-        .with("http.response.status_code", status.as_u16())
         .with("url.path", path)
         .with("client.address", client.ip().to_string());
     if let Some(parent) = begun.parent {
         span = span.within_remote(parent);
     }
-    if status.is_server_error() {
-        span.error = Some(status.to_string().into());
-    }
-    tracer.end(span);
+    let open = Open::new(tracer, span);
+    let answer = async {
+        let response = next.run(request).await;
+        let (route, status) = (route(&response), response.status().as_u16());
+        debug!(trace_id = %context, span_id, method, route, status, "a traced request is answered");
+        response
+    };
+    let response = current::within(context, answer).instrument(log).await;
+    open.end(|span| {
+        let (route, status) = (route(&response).to_owned(), response.status());
+        span.name = format!("{method} {route}").into();
+        span.attributes.push(("http.route", route.into()));
+        span.attributes.push(("http.response.status_code", status.as_u16().into()));
+        if status.is_server_error() {
+            span.error = Some(status.to_string().into());
+        }
+    });
     response
 }
 

@@ -14,6 +14,7 @@ mod context;
 pub(crate) mod current;
 mod exporter;
 mod ids;
+mod open;
 mod otlp;
 mod share;
 mod span;
@@ -27,6 +28,7 @@ pub use share::Share;
 
 pub(crate) use context::Context;
 pub(crate) use exporter::ExporterStatus;
+pub(crate) use open::Open;
 pub(crate) use span::{Kind, Span};
 pub(crate) use standard::Standard;
 pub(crate) use steps::{Steps, Way};

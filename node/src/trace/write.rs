@@ -2,6 +2,7 @@
 
 use super::context::Context;
 use super::current;
+use super::open::Open;
 use super::span::{Kind, Span};
 use super::steps::store_name;
 use super::tracer::Tracer;
@@ -9,10 +10,10 @@ use crate::error::CommandError;
 use heck_core::id::Dot;
 use heck_core::input::Command;
 
-/// A command that a traced request asks for. Its span ends when this is dropped.
+/// A command that a traced request asks for.
 pub(crate) struct Write {
-    tracer: Tracer,
-    span: Option<Span>,
+    context: Context,
+    open: Open,
 }
 
 impl Write {
@@ -20,37 +21,29 @@ impl Write {
     pub(crate) fn begin(tracer: Option<&Tracer>) -> Option<Self> {
         let (tracer, request) = (tracer?, current::request()?);
         let context = tracer.child(request);
-        let mut span = Span::new("command", Kind::Producer, context, tracer.now_us()).within(request.span);
-        span.error = Some("whoever asked did not wait for the answer".into());
-        Some(Self { tracer: tracer.clone(), span: Some(span) })
+        let span = Span::new("command", Kind::Producer, context, tracer.now_us()).within(request.span);
+        Some(Self { context, open: Open::new(tracer, span) })
     }
 
     /// The context of its span.
-    pub(crate) fn context(&self) -> Option<Context> {
-        self.span.as_ref().map(|span| span.context)
+    pub(crate) const fn context(&self) -> Context {
+        self.context
     }
 
     /// How it ended.
-    pub(crate) fn end(mut self, result: &Result<Option<Dot>, CommandError>) {
-        let Some(span) = &mut self.span else { return };
-        span.error = result.as_ref().err().map(|error| error.to_string().into());
-        if let Ok(Some(dot)) = result {
-            span.name = "publish".into();
-            span.attributes.push(("heck.store", store_name(dot.lane.store).into()));
-        }
+    pub(crate) fn end(self, result: &Result<Option<Dot>, CommandError>) {
+        self.open.end(|span| {
+            span.error = result.as_ref().err().map(|error| error.to_string().into());
+            if let Ok(Some(dot)) = result {
+                span.name = "publish".into();
+                span.attributes.push(("heck.store", store_name(dot.lane.store).into()));
+            }
+        });
     }
 
     /// Nothing was asked for after all.
-    pub(crate) fn forget(mut self) {
-        self.span = None;
-    }
-}
-
-impl Drop for Write {
-    fn drop(&mut self) {
-        if let Some(span) = self.span.take() {
-            self.tracer.end(span);
-        }
+    pub(crate) fn forget(self) {
+        self.open.forget();
     }
 }
 

@@ -65,9 +65,18 @@ fn a_write_that_waits_for_others_ends_with_its_client_and_is_kept() {
 
 #[test]
 fn writes_whose_clients_have_gone_leave_their_places_to_others() {
+    leave_their_places(&[]);
+}
+
+#[test]
+fn writes_that_are_traced_leave_their_places_too() {
+    leave_their_places(&[7; 24]);
+}
+
+fn leave_their_places(note: &[u8]) {
     let (_dir, api) = api();
     let dot = api.node.command(put_key("k", b"v")).expect("it minted a dot");
-    let wait = || api.node.handle.command(Command::AwaitPeers { dot, count: 2 });
+    let wait = || api.node.handle.command(Command::AwaitPeers { dot, count: 2 }.with_note(note));
     // One more than may wait at once; the others would wait for 30 s.
     let waits: Vec<_> = (0..257).map(|_| Box::pin(wait())).collect();
     let (refused, ..) = api.block_on("one is refused", futures_util::future::select_all(waits));

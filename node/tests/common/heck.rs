@@ -208,8 +208,20 @@ impl Api {
 
     /// The same with further headers, each with the end of its line.
     pub fn ask_with(&self, headers: &str, method: &str, path: &str, body: &str) -> Option<Answer> {
+        self.ask_for(PATIENCE, headers, method, path, body)
+    }
+
+    /// The same, and waits no longer than this for each part of the answer.
+    pub fn ask_for(
+        &self,
+        patience: Duration,
+        headers: &str,
+        method: &str,
+        path: &str,
+        body: &str,
+    ) -> Option<Answer> {
         let mut connection = TcpStream::connect(&self.addr).ok()?;
-        connection.set_read_timeout(Some(PATIENCE)).ok()?;
+        connection.set_read_timeout(Some(patience)).ok()?;
         let Self { addr, token } = self;
         let request = format!(
             "{method} {path} HTTP/1.1\r\nhost: {addr}\r\nauthorization: Bearer {token}\r\nconnection: close\r\n{headers}\

@@ -5,6 +5,7 @@ use crate::common::heck::{command, run};
 use crate::common::until;
 use crate::node::Node;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 const SERVER: i32 = 2;
 const PRODUCER: i32 = 4;
@@ -249,6 +250,25 @@ fn a_node_that_tells_nobody_hands_the_trace_on() {
     assert!(collector.trace(trace).iter().all(|span| span.node() == "first"));
     assert!(quiet.get("/metrics").body.contains("heck_spans_exported_total 0"));
     assert!(!quiet.get("/metrics").body.contains("heck_spans_waiting"));
+}
+
+#[test]
+fn a_request_whose_client_goes_away_is_told_with_all_that_it_led_to() {
+    let collector = Collector::start(Mood::Takes);
+    let node = Node::start(&["--tracing-endpoint", &collector.url(), "--tracing-sample-ratio", "0"]);
+    let trace = "0af7651916cd43dd8448eb211c8031a1";
+    let headers = format!("traceparent: 00-{trace}-{CLIENT_SPAN}-01\r\n");
+    // Nobody else will ever have it, and the answer is not waited for.
+    let patience = Duration::from_millis(500);
+    let answer = node.api.ask_for(patience, &headers, "PUT", "/v1/kv/k?wait_peers=2", "v");
+    assert_eq!(answer, None);
+    let spans =
+        collector.until_trace("it is told", trace, |spans| spans.iter().any(|span| span.kind == SERVER));
+    let request = spans.iter().find(|span| span.kind == SERVER).expect("just seen");
+    assert!(request.is_error && request.parent == CLIENT_SPAN, "{request:?}");
+    let (publish, wait) = (one(&spans, "publish", request.node()), one(&spans, "command", request.node()));
+    assert_eq!((&publish.parent, &wait.parent), (&request.id, &request.id));
+    assert!(!publish.is_error && wait.is_error);
 }
 
 #[test]
