@@ -10,6 +10,7 @@ pub mod replay;
 pub mod report;
 pub mod run;
 pub mod scenario;
+pub mod shard;
 pub mod stats;
 pub mod swarm;
 pub mod theory;

@@ -1,52 +1,30 @@
-//! What `heck-sim run` does with a scenario that compares systems.
+//! What `heck-sim run` says of a scenario that compares systems.
 
 use std::io;
 use std::path::Path;
 
-use indicatif::ProgressBar;
-
+use super::run::Report;
 use super::{Exit, Output};
-use crate::compare::run_comparison;
+use crate::compare::outcome::Comparison;
 use crate::report::compare::rows::Tables;
 use crate::report::compare::{markdown, store};
-use crate::run::{Options, RunError};
 use crate::scenario::ScenarioFile;
 
-/// How it is to be run and told.
-pub(super) struct How<'a> {
-    pub options: Options,
-    pub out: &'a Path,
-    pub quiet: bool,
-}
-
-/// Runs all systems, writes the results and says what came out.
-pub(super) fn run(
-    how: &How<'_>,
+/// Writes the results of a comparison whose scenario stands at `path`, and says what came out.
+pub(super) fn finish(
+    how: &Report<'_>,
     path: &Path,
-    file: &ScenarioFile,
-    (pool, progress): (&rayon::ThreadPool, &ProgressBar),
+    (file, comparison): (&ScenarioFile, &Comparison),
     output: &mut Output<'_>,
 ) -> io::Result<Exit> {
-    let result = pool.install(|| run_comparison(file, &how.options, &|| progress.inc(1)));
-    progress.finish_and_clear();
-    let comparison = match result {
-        Ok(comparison) => comparison,
-        Err(error) => {
-            writeln!(output.err, "{}: {error}", path.display())?;
-            return Ok(match error {
-                RunError::Impossible(_) => Exit::BadInput,
-                RunError::Wire(_) => Exit::Failed,
-            });
-        }
-    };
-    let tables = match Tables::of(&comparison) {
+    let tables = match Tables::of(comparison) {
         Ok(tables) => tables,
         Err(error) => {
             writeln!(output.err, "{}: {error}", path.display())?;
             return Ok(Exit::Failed);
         }
     };
-    let directory = match store::save(&comparison, &tables, how.out) {
+    let directory = match store::save(comparison, &tables, how.out) {
         Ok(directory) => directory,
         Err(error) => {
             writeln!(output.err, "{error}")?;

@@ -7,12 +7,14 @@ mod check;
 mod compare;
 mod find;
 mod list;
+mod merge;
 mod owners;
 mod page;
 mod plot;
 mod real;
 mod replay;
 mod run;
+mod shard;
 mod swarm;
 mod theory;
 mod twice;
@@ -61,6 +63,7 @@ struct Cli {
 #[derive(Subcommand, Debug)]
 enum Command {
     Run(run::Args),
+    Merge(merge::Args),
     Check(check::Args),
     List(list::Args),
     Plot(plot::Args),
@@ -105,6 +108,7 @@ pub fn run<I: IntoIterator<Item = T>, T: Into<OsString> + Clone>(args: I, output
     };
     let done = match cli.command {
         Command::Run(args) => run::run(&args, output),
+        Command::Merge(args) => merge::run(&args, output),
         Command::Check(args) => check::run(&args, output),
         Command::List(args) => list::run(&args, output),
         Command::Twice(args) => twice::run(&args, output),

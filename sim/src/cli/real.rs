@@ -107,7 +107,7 @@ pub(super) fn run(
         let ran = run_beside(file, simulated, (machine, &stop), &mut say);
         told?;
         match ran {
-            Ok(outcome) => worst = worst.max(finish(args, file, &outcome, output)?),
+            Ok(outcome) => worst = worst.max(finish(&args.report(), file, &outcome, output)?),
             Err(trouble) => return failed(&trouble, output),
         }
     }

@@ -5,17 +5,17 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use heck_core::mutant::Planted;
-use rayon::prelude::*;
-use toml::Table;
 
+use super::shard::refuse;
 use super::{Exit, Output, pool};
 use crate::report::met::{MetRow, csv_of};
 use crate::report::raster::png_of;
-use crate::report::sequence::{Sequence, svg_of};
+use crate::shard::Shard;
+use crate::shard::job::{Header, Job, SwarmJob};
+use crate::shard::part::Writer;
 use crate::swarm::coverage::Seen;
-use crate::swarm::judge::Verdict;
-use crate::swarm::shrink::Small;
-use crate::swarm::{Coverage, Failure, draw, judge, last_moments, shrink};
+use crate::swarm::hunt::{Broken, Fallen};
+use crate::swarm::{Find, Tally, draw, hunt};
 
 /// Seeds that are tried between two looks at the clock.
 const BATCH: u64 = 64;
@@ -37,8 +37,9 @@ pub struct Args {
     /// Runs at the same time; as many as there are processors if not given. Results do not depend on it.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
-    /// Folder for the small scenarios of seeds that fail, and for the table of what was met.
+    /// Folder for the small scenarios of seeds that fail, and for the table of what was met; with `--shard` for the part.
     #[arg(long, value_name = "DIR", default_value = "swarm-out")]
+    #[arg(default_value_if("shard", clap::builder::ArgPredicate::IsPresent, "parts"))]
     out: PathBuf,
     /// Most runs that making one scenario small may take; 0 leaves it as it was drawn.
     #[arg(long, value_name = "N", default_value_t = 600)]
@@ -46,15 +47,9 @@ pub struct Args {
     /// Print the drawn scenario of the first seed, and run nothing.
     #[arg(long)]
     print: bool,
-}
-
-/// What came of all scenarios so far.
-#[derive(Default)]
-struct Tally {
-    tried: u64,
-    failed: u64,
-    events: u64,
-    coverage: Coverage,
+    /// Run part K of N of the seeds alone, and write what came of them for `heck-sim merge`.
+    #[arg(long, value_name = "K/N", conflicts_with_all = ["minutes", "print"])]
+    shard: Option<Shard>,
 }
 
 /// Runs the swarm and says what fell.
@@ -68,8 +63,12 @@ pub(super) fn run(args: &Args, output: &mut Output<'_>) -> io::Result<Exit> {
         Err(refused) => return Ok(refused),
     };
     std::panic::set_hook(Box::new(QUIET_PANICS));
+    if let Some(shard) = args.shard {
+        return run_part(args, shard, &pool, output);
+    }
     let began = Instant::now();
     let mut tally = Tally::default();
+    let how = (Planted::NONE, args.shrink_runs);
     loop {
         let left = match args.minutes {
             Some(minutes) if began.elapsed() >= Duration::from_secs(60 * minutes) => 0,
@@ -80,66 +79,97 @@ pub(super) fn run(args: &Args, output: &mut Output<'_>) -> io::Result<Exit> {
             break;
         }
         let first = args.seed.wrapping_add(tally.tried);
-        let judged: Vec<(u64, Table, Verdict)> = pool.install(|| {
-            let seeds = (0..left).into_par_iter().map(|number| first.wrapping_add(number));
-            let judged = seeds.map(|seed| {
-                let file = draw(seed);
-                let verdict = judge(&file, Planted::NONE);
-                (seed, file, verdict)
-            });
-            judged.collect()
-        });
-        tally.tried += left;
-        for (seed, file, verdict) in judged {
-            tell(args, seed, &file, verdict, &mut tally, output)?;
+        let seeds: Vec<u64> = (0..left).map(|number| first.wrapping_add(number)).collect();
+        hunt(&pool, &seeds, how, &mut tally, |find| tell(&args.out, &find, output))?;
+    }
+    let rate = tally.tried as f64 * 60.0 / began.elapsed().as_secs_f64().max(1e-9);
+    let pace = format!("{rate:.0} scenarios a minute on {} threads", pool.current_num_threads());
+    sum_up(&args.out, &tally, &pace, output)
+}
+
+/// Runs a part of the seeds, and writes what came of them.
+fn run_part(
+    args: &Args,
+    shard: Shard,
+    pool: &rayon::ThreadPool,
+    output: &mut Output<'_>,
+) -> io::Result<Exit> {
+    let Args { seed, seeds, shrink_runs, .. } = *args;
+    let header = Header::new(shard, Job::Swarm(SwarmJob { seed, seeds, shrink_runs }))?;
+    let mut writer = match Writer::create(&args.out, &header) {
+        Ok(writer) => writer,
+        Err(error) => return refuse(&error, output),
+    };
+    let mut tally = Tally::default();
+    let mut numbers = shard.numbers(seeds);
+    loop {
+        let batch: Vec<u64> =
+            numbers.by_ref().take(BATCH as usize).map(|number| seed.wrapping_add(number)).collect();
+        if batch.is_empty() {
+            break;
+        }
+        hunt(pool, &batch, (Planted::NONE, shrink_runs), &mut tally, |find| {
+            writer.record(&find).map_err(io::Error::other)?;
+            say(&find, output)
+        })?;
+    }
+    let path = match writer.finish(&tally) {
+        Ok(path) => path,
+        Err(error) => return refuse(&error, output),
+    };
+    let Tally { tried, failed, .. } = tally;
+    writeln!(
+        output.out,
+        "part {shard}: {tried} of {seeds} scenarios, {failed} failed: {}; `heck-sim merge` joins all parts",
+        path.display()
+    )?;
+    Ok(if failed == 0 { Exit::Success } else { Exit::Failed })
+}
+
+/// Says what fell, in a line.
+fn say(Find { seed, what }: &Find, output: &mut Output<'_>) -> io::Result<()> {
+    match what {
+        Fallen::Refused(report) => {
+            writeln!(output.out, "seed {seed}: the drawn scenario is refused: {report}")
+        }
+        Fallen::Broken(broken) => {
+            let failure = &broken.failure;
+            writeln!(output.out, "seed {seed}: {}: {}", failure.check, failure.detail)
         }
     }
-    if let Err(error) = sum_up(args, &tally, began.elapsed(), &pool, output) {
-        writeln!(output.err, "{}: {error}", args.out.display())?;
+}
+
+/// Says what fell, and writes the small scenario and its picture into a folder.
+pub(super) fn tell(out: &Path, find: &Find, output: &mut Output<'_>) -> io::Result<()> {
+    say(find, output)?;
+    let Fallen::Broken(broken) = &find.what else { return Ok(()) };
+    let path = out.join(format!("seed-{}.toml", find.seed));
+    std::fs::create_dir_all(out)?;
+    std::fs::write(&path, text(find.seed, broken, &path))?;
+    writeln!(output.out, "  small after {} runs: {}", broken.runs, path.display())?;
+    if let Some(picture) = &broken.picture {
+        let path = path.with_extension("svg");
+        std::fs::write(&path, picture)?;
+        let pixels = png_of(picture, 2.0).map_err(io::Error::other)?;
+        std::fs::write(path.with_extension("png"), pixels)?;
+        writeln!(output.out, "  the last moments: {}", path.display())?;
+    }
+    writeln!(output.out, "  heck-sim run {} --out replays", path.display())
+}
+
+/// Writes what was met to a table, says the rest, and how it ended.
+pub(super) fn sum_up(out: &Path, tally: &Tally, pace: &str, output: &mut Output<'_>) -> io::Result<Exit> {
+    if let Err(error) = write_coverage(out, tally, pace, output) {
+        writeln!(output.err, "{}: {error}", out.display())?;
         return Ok(Exit::Io);
     }
     Ok(if tally.failed == 0 { Exit::Success } else { Exit::Failed })
 }
 
-/// Counts what came of a scenario, and makes it small if it failed.
-fn tell(
-    args: &Args,
-    seed: u64,
-    file: &Table,
-    verdict: Verdict,
-    tally: &mut Tally,
-    output: &mut Output<'_>,
-) -> io::Result<()> {
-    tally.coverage.add_file(file);
-    match verdict {
-        Verdict::Passed { events, met, .. } => {
-            tally.events += events;
-            tally.coverage.add_met(&met);
-            return Ok(());
-        }
-        Verdict::Failed(failure) => {
-            writeln!(output.out, "seed {seed}: {}: {}", failure.check, failure.detail)?;
-            tell_small(args, seed, file, &failure, output)?;
-        }
-        Verdict::Invalid(report) => {
-            writeln!(output.out, "seed {seed}: the drawn scenario is refused: {report}")?;
-        }
-    }
-    tally.failed += 1;
-    Ok(())
-}
-
-/// Writes what was met to a table, and says the rest.
-fn sum_up(
-    args: &Args,
-    tally: &Tally,
-    took: Duration,
-    pool: &rayon::ThreadPool,
-    output: &mut Output<'_>,
-) -> io::Result<()> {
+fn write_coverage(out: &Path, tally: &Tally, pace: &str, output: &mut Output<'_>) -> io::Result<()> {
     let Tally { tried, failed, events, coverage } = tally;
-    let path = args.out.join("coverage.csv");
-    std::fs::create_dir_all(&args.out)?;
+    let path = out.join("coverage.csv");
+    std::fs::create_dir_all(out)?;
     let row = |(kind, name, seen): (_, _, Seen)| MetRow {
         kind,
         name,
@@ -155,49 +185,18 @@ fn sum_up(
         coverage.rows().count(),
         path.display()
     )?;
-    let threads = pool.current_num_threads();
-    let rate = *tried as f64 * 60.0 / took.as_secs_f64().max(1e-9);
-    writeln!(
-        output.out,
-        "{tried} scenarios, {failed} failed; {events} events; {rate:.0} scenarios a minute on {threads} threads"
-    )
-}
-
-fn tell_small(
-    args: &Args,
-    seed: u64,
-    file: &Table,
-    failure: &Failure,
-    output: &mut Output<'_>,
-) -> io::Result<()> {
-    let small = shrink(file, failure, Planted::NONE, args.shrink_runs);
-    let path = args.out.join(format!("seed-{seed}.toml"));
-    std::fs::create_dir_all(&args.out)?;
-    std::fs::write(&path, text(seed, &small, &path))?;
-    writeln!(output.out, "  small after {} runs: {}", small.runs, path.display())?;
-    let seen = last_moments(&small.file, Planted::NONE);
-    if let Some(run) = seen
-        && let Some(violation) = run.violations.first()
-    {
-        let picture = svg_of(&Sequence { moments: &run.last, violation }).map_err(io::Error::other)?;
-        let path = path.with_extension("svg");
-        std::fs::write(&path, &picture)?;
-        let pixels = png_of(&picture, 2.0).map_err(io::Error::other)?;
-        std::fs::write(path.with_extension("png"), pixels)?;
-        writeln!(output.out, "  the last moments: {}", path.display())?;
-    }
-    writeln!(output.out, "  heck-sim run {} --out replays", path.display())
+    writeln!(output.out, "{tried} scenarios, {failed} failed; {events} events; {pace}")
 }
 
 /// The small scenario as a file, with what breaks in it and how to see it.
-fn text(seed: u64, small: &Small, path: &Path) -> String {
-    let Small { file, failure, runs } = small;
-    let detail = failure.detail.replace('\n', " ");
+fn text(seed: u64, broken: &Broken, path: &Path) -> String {
+    let Broken { file, small, runs, .. } = broken;
+    let detail = small.detail.replace('\n', " ");
     format!(
         "# Seed {seed} of the swarm, made small in {runs} runs.\n# Broken: {}: {detail}\n# Trace hash: {:016x}\n\
          # Replay: heck-sim run {} --out replays\n{file}",
-        failure.check,
-        failure.trace_hash,
+        small.check,
+        small.trace_hash,
         path.display()
     )
 }

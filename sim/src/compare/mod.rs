@@ -50,6 +50,41 @@ pub fn run_count(file: &ScenarioFile) -> u64 {
     file.points.iter().map(|point| u64::from(point.scenario.run.runs) * systems(point) as u64).sum()
 }
 
+/// All runs of a comparison, by number: point by point, at each point system by system, and of each seed by seed.
+pub struct Runs<'a> {
+    jobs: Vec<(&'a Scenario, &'a Compare, System, u64)>,
+}
+
+impl<'a> Runs<'a> {
+    /// Those of a scenario.
+    ///
+    /// # Errors
+    /// When it compares nothing.
+    pub fn of(file: &'a ScenarioFile) -> Result<Self, RunError> {
+        let mut jobs = Vec::new();
+        for Point { scenario, .. } in &file.points {
+            let Some(compare) = &scenario.compare else {
+                return Err(RunError::Impossible("the scenario has no [compare]".to_owned()));
+            };
+            for &system in &compare.systems {
+                let seeds =
+                    (0..u64::from(scenario.run.runs)).map(|number| scenario.run.seed.wrapping_add(number));
+                jobs.extend(seeds.map(|seed| (scenario, compare, system, seed)));
+            }
+        }
+        Ok(Self { jobs })
+    }
+
+    /// Makes run number `number`, which is below [`run_count`].
+    ///
+    /// # Errors
+    /// When the scenario cannot be run, or a message does not survive its encoding.
+    pub fn run(&self, number: u64, options: &Options) -> Result<SystemRun, RunError> {
+        let (scenario, compare, system, seed) = self.jobs[number as usize];
+        run_system(scenario, compare, system, Seed(seed), options)
+    }
+}
+
 /// Runs all systems at all points under all seeds; `tick` is called after each run.
 ///
 /// # Errors
@@ -60,39 +95,31 @@ pub fn run_comparison(
     options: &Options,
     tick: &(dyn Fn() + Sync),
 ) -> Result<Comparison, RunError> {
-    let mut jobs = Vec::new();
-    for point in &file.points {
-        let scenario = &point.scenario;
-        let Some(compare) = &scenario.compare else {
-            return Err(RunError::Impossible("the scenario has no [compare]".to_owned()));
-        };
-        for &system in &compare.systems {
-            let seeds =
-                (0..u64::from(scenario.run.runs)).map(|number| scenario.run.seed.wrapping_add(number));
-            jobs.extend(seeds.map(|seed| (point, compare, system, seed)));
-        }
-    }
-    let done: Vec<Result<SystemRun, RunError>> = jobs
-        .par_iter()
-        .map(|&(point, compare, system, seed)| {
-            let done = run_system(&point.scenario, compare, system, Seed(seed), options);
+    let runs = Runs::of(file)?;
+    let done: Vec<Result<SystemRun, RunError>> = (0..runs.jobs.len())
+        .into_par_iter()
+        .map(|number| {
+            let done = runs.run(number as u64, options);
             tick();
             done
         })
         .collect();
-    let mut runs = done.into_iter();
-    let mut points = Vec::new();
-    for point in &file.points {
+    Ok(comparison_of(file, done.into_iter().collect::<Result<Vec<_>, _>>()?))
+}
+
+/// What all runs of a comparison came to, given each of them in the order of [`Runs`].
+#[must_use]
+pub fn comparison_of(file: &ScenarioFile, runs: Vec<SystemRun>) -> Comparison {
+    let mut runs = runs.into_iter();
+    let points = file.points.iter().map(|point| {
         let scenario = &point.scenario;
         let each = scenario.run.runs as usize;
         let systems = scenario.compare.as_ref().map(|compare| compare.systems.as_slice()).unwrap_or_default();
-        let mut of_systems = Vec::new();
-        for &system in systems {
-            of_systems.push((system, runs.by_ref().take(each).collect::<Result<Vec<_>, _>>()?));
-        }
-        points.push(PointComparison::new(point, graph_facts(scenario), of_systems));
-    }
-    Ok(Comparison::new(file, points))
+        let systems = systems.iter().map(|&system| (system, runs.by_ref().take(each).collect()));
+        PointComparison::new(point, graph_facts(scenario), systems.collect())
+    });
+    let points = points.collect();
+    Comparison::new(file, points)
 }
 
 /// Runs one system under one seed.

@@ -1,11 +1,13 @@
 //! What a comparison came to: plain data that the runner fills in and the reports read.
 
+use serde::{Deserialize, Serialize};
+
 use crate::run::setup::mean_loss;
 use crate::scenario::compare::System;
 use crate::scenario::{Point, ScenarioFile};
 
 /// A look at all nodes that are up.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 pub struct Moment {
     /// When.
     pub at_us: u64,
@@ -22,7 +24,7 @@ pub struct Moment {
 }
 
 /// One run of one system.
-#[derive(Clone, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 pub struct SystemRun {
     /// Its seed.
     pub seed: u64,

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use heck_core::time::Span;
+use serde::{Deserialize, Serialize};
 
 /// Ages are counted in steps of this many microseconds, rounded up.
 const STEP_US: u64 = 10_000;
 
 /// What was seen of the answers that were looked at.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Answers {
     /// How many were looked at.
     looked_at: u64,

@@ -1,5 +1,7 @@
 //! What a scenario's runs came to: plain data that the runner fills in and every writer reads.
 
+use serde::{Deserialize, Serialize};
+
 use super::answers::Answers;
 pub use crate::theory::maps::ModelParameters;
 
@@ -63,8 +65,9 @@ pub struct PointOutcome {
     pub runs: Vec<RunOutcome>,
 }
 
-/// One run: one point under one seed.
-#[derive(Clone, PartialEq, Debug, Default)]
+/// One run: one point under one seed. What was only asked for to look at the run itself is not written with it into a part of
+/// a job ([`crate::shard`]).
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct RunOutcome {
     /// The run's own seed.
     pub seed: u64,
@@ -105,17 +108,20 @@ pub struct RunOutcome {
     /// The answers of nodes about origins that some node checks, where nodes check.
     pub answers: Answers,
     /// What of the checkers and of the core the run met, if that was asked for.
+    #[serde(skip)]
     pub met: Vec<Met>,
     /// The steps of the run, marked, if that was asked for.
+    #[serde(skip)]
     pub steps: Steps,
     /// The last moments of the run, if that was asked for.
+    #[serde(skip)]
     pub last: Vec<Moment>,
     /// What the checkers found; empty in a good run.
     pub violations: Vec<Violation>,
 }
 
 /// What nodes came to hold of each other in a whole run, counted once for each observer.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Opinions {
     /// Someone was suspected.
     pub suspicions: u64,
@@ -134,7 +140,7 @@ pub struct Opinions {
 }
 
 /// How origins were checked in a run, from the end of the warm-up on.
-#[derive(Clone, Copy, PartialEq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct CheckOutcome {
     /// Checks per origin, scope and interval; 1 in steady state.
     pub checks_per_interval: f64,
@@ -205,7 +211,7 @@ pub struct Met {
 }
 
 /// One update, followed from the node where it happened to all others.
-#[derive(Clone, PartialEq, Debug, Default)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct UpdateOutcome {
     /// What kind of update (`health flip`, `key written`).
     pub kind: String,
@@ -223,7 +229,7 @@ pub struct UpdateOutcome {
 }
 
 /// Datagrams by what they are for, and streams.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Traffic {
     /// New dots pushed without being asked: initial broadcast, relays, payload pushes.
     pub push: Sent,
@@ -242,7 +248,7 @@ pub struct Traffic {
 }
 
 /// A count and its size.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Sent {
     /// How many were sent (counted where they leave, lost or not).
     pub count: u64,
@@ -251,7 +257,7 @@ pub struct Sent {
 }
 
 /// A broken invariant.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Violation {
     /// Name of the checker (`no resurrection`).
     pub check: String,

@@ -57,10 +57,43 @@ pub enum RunError {
     Wire(String),
 }
 
+/// All runs of a scenario, by number: point by point, and at each point seed by seed.
+pub struct Runs<'a> {
+    prepared: Vec<Prepared<'a>>,
+    /// The point and the seed of each.
+    jobs: Vec<(usize, u64)>,
+}
+
 /// One point with what its runs share.
 struct Prepared<'a> {
     point: &'a Point,
     setup: Setup,
+}
+
+impl<'a> Runs<'a> {
+    /// Those of a scenario, made ready.
+    ///
+    /// # Errors
+    /// When the scenario asks for what cannot be.
+    pub fn of(file: &'a ScenarioFile) -> Result<Self, RunError> {
+        let prepared = file.points.iter().map(prepare).collect::<Result<Vec<_>, _>>()?;
+        let jobs = prepared.iter().enumerate().flat_map(|(index, prepared)| {
+            let run = &prepared.point.scenario.run;
+            (0..u64::from(run.runs)).map(move |number| (index, run.seed.wrapping_add(number)))
+        });
+        let jobs = jobs.collect();
+        Ok(Self { prepared, jobs })
+    }
+
+    /// Makes run number `number`, which is below [`run_count`].
+    ///
+    /// # Errors
+    /// When the scenario cannot be run, or the run breaks off.
+    pub fn run(&self, number: u64, options: &Options) -> Result<RunOutcome, RunError> {
+        let (index, seed) = self.jobs[number as usize];
+        let Prepared { point, setup } = &self.prepared[index];
+        one::run(&point.scenario, setup, Seed(seed), options)
+    }
 }
 
 /// Runs all points of a scenario under all its seeds; `tick` is called after each run.
@@ -72,36 +105,22 @@ pub fn run_scenario(
     options: &Options,
     tick: &(dyn Fn() + Sync),
 ) -> Result<Outcome, RunError> {
-    let prepared = file.points.iter().map(prepare).collect::<Result<Vec<_>, _>>()?;
-    let jobs: Vec<(usize, u64)> = prepared
-        .iter()
-        .enumerate()
-        .flat_map(|(index, prepared)| {
-            let run = &prepared.point.scenario.run;
-            (0..u64::from(run.runs)).map(move |number| (index, run.seed.wrapping_add(number)))
-        })
-        .collect();
+    let runs = Runs::of(file)?;
     let broken = AtomicBool::new(false);
-    let results: Vec<Option<Result<RunOutcome, RunError>>> = jobs
-        .par_iter()
-        .map(|&(index, seed)| {
+    let results: Vec<Option<Result<RunOutcome, RunError>>> = (0..runs.jobs.len())
+        .into_par_iter()
+        .map(|number| {
             if broken.load(Ordering::Relaxed) {
                 return None;
             }
-            let Prepared { point, setup } = &prepared[index];
-            let result = one::run(&point.scenario, setup, Seed(seed), options);
+            let result = runs.run(number as u64, options);
             broken.fetch_or(result.is_err(), Ordering::Relaxed);
             tick();
             Some(result)
         })
         .collect();
-    let mut points: Vec<PointOutcome> = prepared.iter().map(point_outcome).collect();
-    for ((index, _), result) in jobs.into_iter().zip(results) {
-        if let Some(result) = result {
-            points[index].runs.push(result?);
-        }
-    }
-    Ok(outcome(file, points))
+    let results = results.into_iter().flatten().collect::<Result<Vec<_>, _>>()?;
+    Ok(outcome_of(file, results))
 }
 
 /// How many runs a scenario takes.
@@ -110,14 +129,26 @@ pub fn run_count(file: &ScenarioFile) -> u64 {
     file.points.iter().map(|point| u64::from(point.scenario.run.runs)).sum()
 }
 
+/// What all runs of a scenario came to, given each of them in the order of [`Runs`].
+#[must_use]
+pub fn outcome_of(file: &ScenarioFile, runs: Vec<RunOutcome>) -> Outcome {
+    let mut runs = runs.into_iter();
+    let points = file.points.iter().map(|point| {
+        let count = point.scenario.run.runs as usize;
+        PointOutcome { runs: runs.by_ref().take(count).collect(), ..point_outcome(point) }
+    });
+    let points = points.collect();
+    outcome(file, points)
+}
+
 fn prepare(point: &Point) -> Result<Prepared<'_>, RunError> {
     let config = point.scenario.cluster.protocol.config();
     let config = config.map_err(|error| RunError::Impossible(error.to_string()))?;
     Ok(Prepared { point, setup: Setup::new(&point.scenario, config) })
 }
 
-fn point_outcome(prepared: &Prepared<'_>) -> PointOutcome {
-    let scenario = &prepared.point.scenario;
+fn point_outcome(point: &Point) -> PointOutcome {
+    let scenario = &point.scenario;
     let protocol = &scenario.cluster.protocol;
     let nodes = scenario.cluster.nodes;
     let broadcast = match protocol.broadcast {
@@ -128,7 +159,7 @@ fn point_outcome(prepared: &Prepared<'_>) -> PointOutcome {
     let rumours = protocol.rumour_bytes.as_u64() > 0 && protocol.rumour_sends > 0;
     let requests = f64::from(protocol.repair_fanout);
     PointOutcome {
-        label: prepared.point.label.clone(),
+        label: point.label.clone(),
         nodes,
         repair_interval_us: protocol.repair_interval.as_us(),
         resolution_us: scenario.measure.resolution.as_us(),

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use super::table::get;
@@ -37,7 +38,7 @@ const FEATURES: [(&str, &str); 20] = [
 ];
 
 /// In how many scenarios something was met, and how often in all.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 pub struct Seen {
     /// Scenarios.
     pub scenarios: u64,
@@ -46,17 +47,18 @@ pub struct Seen {
 }
 
 /// What the scenarios of a swarm met, by kind and name.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Coverage {
-    met: BTreeMap<(&'static str, String), Seen>,
+    met: BTreeMap<(String, String), Seen>,
 }
 
 impl Default for Coverage {
     fn default() -> Self {
         let faults = Fault::KINDS.iter().filter(|kind| !ENDS.contains(kind));
-        let faults = faults.map(|kind| (("fault", (*kind).to_owned()), Seen::default()));
-        let features = FEATURES.map(|(name, _)| (("feature", name.to_owned()), Seen::default()));
-        Self { met: faults.chain(features).collect() }
+        let faults = faults.map(|name| ("fault", *name));
+        let features = FEATURES.map(|(name, _)| ("feature", name));
+        let never = |(kind, name): (&str, &str)| ((kind.to_owned(), name.to_owned()), Seen::default());
+        Self { met: faults.chain(features).map(never).collect() }
     }
 }
 
@@ -80,19 +82,32 @@ impl Coverage {
         met.iter().for_each(|met| self.add(met.kind, met.name, met.count));
     }
 
-    fn add(&mut self, kind: &'static str, name: &str, count: u64) {
-        let seen = self.met.entry((kind, name.to_owned())).or_default();
+    /// Counts what other scenarios met.
+    pub fn add_all(&mut self, other: &Self) {
+        for (kind, name, Seen { scenarios, times }) in other.rows() {
+            let seen = self.seen(kind, name);
+            seen.scenarios += scenarios;
+            seen.times += times;
+        }
+    }
+
+    fn add(&mut self, kind: &str, name: &str, count: u64) {
+        let seen = self.seen(kind, name);
         seen.scenarios += u64::from(count > 0);
         seen.times += count;
     }
 
+    fn seen(&mut self, kind: &str, name: &str) -> &mut Seen {
+        self.met.entry((kind.to_owned(), name.to_owned())).or_default()
+    }
+
     /// What was counted, by kind and name in their order.
-    pub fn rows(&self) -> impl Iterator<Item = (&'static str, &str, Seen)> {
-        self.met.iter().map(|((kind, name), seen)| (*kind, name.as_str(), *seen))
+    pub fn rows(&self) -> impl Iterator<Item = (&str, &str, Seen)> {
+        self.met.iter().map(|((kind, name), seen)| (kind.as_str(), name.as_str(), *seen))
     }
 
     /// What was never met.
-    pub fn never(&self) -> impl Iterator<Item = (&'static str, &str)> {
+    pub fn never(&self) -> impl Iterator<Item = (&str, &str)> {
         self.rows().filter(|(.., seen)| seen.times == 0).map(|(kind, name, _)| (kind, name))
     }
 }

@@ -4,6 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use heck_core::mutant::Planted;
 use heck_core::rng::Seed;
+use serde::{Deserialize, Serialize};
 use toml::Table;
 
 use crate::report::outcome::{Met, RunOutcome};
@@ -15,7 +16,7 @@ use crate::scenario::ScenarioFile;
 const NAME: &str = "swarm/drawn.toml";
 
 /// What broke first.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Failure {
     /// Which invariant, or what ended the run.
     pub check: String,

@@ -8,11 +8,13 @@
 pub mod coverage;
 pub mod draw;
 mod faults;
+pub mod hunt;
 pub mod judge;
 pub mod shrink;
 mod table;
 
 pub use coverage::Coverage;
 pub use draw::draw;
+pub use hunt::{Find, Tally, hunt};
 pub use judge::{Failure, judge, last_moments};
 pub use shrink::shrink;

@@ -9,6 +9,8 @@ mod mutants;
 mod recorded;
 mod replay;
 mod restarts;
+mod shard_files;
+mod shards;
 mod swarm_commands;
 mod theory;
 mod weather;
