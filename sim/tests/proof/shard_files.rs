@@ -4,12 +4,19 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use heck_core::mutant::{Mutant, Planted};
+use heck_core::time::Span;
 use heck_sim::cli::{self, Exit, Output};
+use heck_sim::compare::outcome::{Moment, SystemRun};
+use heck_sim::report::answers::Answers;
+use heck_sim::report::outcome::{CheckOutcome, RunOutcome, UpdateOutcome, Violation};
 use heck_sim::shard::Shard;
-use heck_sim::shard::job::{Header, Job, SwarmJob};
+use heck_sim::shard::job::{Header, Job, RunJob, ScenarioJob, SwarmJob};
 use heck_sim::shard::part::Writer;
 use heck_sim::shard::read::{Part, Parts};
-use heck_sim::swarm::{Tally, hunt};
+use heck_sim::swarm::hunt::{Broken, Fallen};
+use heck_sim::swarm::{Failure, Find, Tally, hunt};
+use postcard::to_allocvec;
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::contents;
 
@@ -22,9 +29,12 @@ fn said(args: &[&str]) -> (Exit, String, String) {
     (exit, text(out), text(err))
 }
 
+fn shard(part: u32, of: u32) -> Shard {
+    Shard::new(part, of).expect("a part")
+}
+
 fn header(part: u32, of: u32, seeds: u64) -> Header {
-    let shard = Shard::new(part, of).expect("a part");
-    Header::new(shard, Job::Swarm(SwarmJob { seed: 1, seeds, shrink_runs: 24 })).expect("a build")
+    Header::new(shard(part, of), Job::Swarm(SwarmJob { seed: 1, seeds, shrink_runs: 24 })).expect("a build")
 }
 
 /// What `swarm --seeds … --shard part/of` writes, with a bug planted in every node.
@@ -158,14 +168,13 @@ fn swarms_of_other_seeds_or_effort_are_no_parts_of_one_job() {
     let folder = tempfile::tempdir().expect("a folder");
     let jobs = [(1, 4, 24), (2, 4, 24), (1, 5, 24), (1, 4, 0)];
     let parts = jobs.map(|(seed, seeds, shrink_runs)| {
-        let shard = Shard::new(2, 2).expect("a part");
         let job = Job::Swarm(SwarmJob { seed, seeds, shrink_runs });
         let folder = folder.path().join(format!("{seed}-{seeds}-{shrink_runs}"));
-        let header = Header::new(shard, job).expect("a build");
+        let header = Header::new(shard(2, 2), job).expect("a build");
         Writer::create(&folder, &header).expect("a file").finish(&Tally::default()).expect("written")
     });
     let first = write_planted(folder.path(), Planted::NONE, (1, 2), 0);
-    for (part, told) in parts[1..].iter().zip(["seed: 1 and 2", "number of seeds", "--shrink-runs: 24 and 0"])
+    for (part, told) in parts[1..].iter().zip(["the seed: ", "the number of seeds: ", "the --shrink-runs: "])
     {
         let parts = [&parts[0], part].map(|path| Part::open(path).expect("whole"));
         let this = (env!("CARGO_PKG_VERSION"), parts[0].header.build);
@@ -173,4 +182,84 @@ fn swarms_of_other_seeds_or_effort_are_no_parts_of_one_job() {
         assert!(wrong[0].contains(told), "{told:?} is not told: {wrong:?}");
     }
     assert!(first.ends_with("1-of-2.part"));
+}
+
+/// One of everything that is written, but for what a swarm has counted, which grows with what there is to meet.
+fn one_of_each() -> Vec<Vec<u8>> {
+    let mut answers = Answers::default();
+    answers.note(true);
+    answers.note_age(Some(Span::from_secs(3)));
+    let update = UpdateOutcome {
+        kind: "key written".to_owned(),
+        node: 1,
+        population: 2,
+        reached_us: vec![3, 1 << 40],
+        observed_us: 5,
+        delivery_ratio_p95: Some(1.25),
+    };
+    let violation = Violation {
+        check: "no regress".to_owned(),
+        time_us: 6,
+        node: Some(7),
+        detail: "so".to_owned(),
+        replay: "run".to_owned(),
+    };
+    let run = RunOutcome {
+        seed: u64::MAX,
+        datagrams_per_node_round: 0.1,
+        updates: vec![update],
+        checks: Some(CheckOutcome { moved: 0.7, ..CheckOutcome::default() }),
+        answers,
+        removed_since_us: Some(8),
+        violations: vec![violation],
+        ..RunOutcome::default()
+    };
+    let system = SystemRun {
+        took_us: vec![(1, 2)],
+        all_us: vec![Some(3), None],
+        wait_us: Some(4),
+        moments: vec![Moment { at_us: 5, ..Moment::default() }],
+        ..SystemRun::default()
+    };
+    let failure = Failure { check: "c".to_owned(), detail: "d".to_owned(), trace_hash: 1 };
+    let broken = Broken {
+        failure: failure.clone(),
+        file: "f".to_owned(),
+        small: failure,
+        runs: 2,
+        picture: Some("svg".to_owned()),
+    };
+    let find = Find { seed: 3, what: Fallen::Broken(broken.into()) };
+    let refused = Find { seed: 3, what: Fallen::Refused("r".to_owned()) };
+    let scenario = ScenarioJob {
+        path: "p".to_owned(),
+        name: "n".to_owned(),
+        text: "t".to_owned(),
+        seed: 4,
+        hash: 5,
+        runs: 6,
+    };
+    let job = Job::Run(RunJob { sets: vec!["s".to_owned()], wire: true, scenarios: vec![scenario] });
+    let job =
+        Header { heck_sim: "0".to_owned(), build: 1, ..Header::new(shard(2, 3), job).expect("a build") };
+    let swarm = Header { heck_sim: "0".to_owned(), build: 1, ..header(1, 2, 3) };
+    let bytes = [
+        to_allocvec(&run),
+        to_allocvec(&system),
+        to_allocvec(&find),
+        to_allocvec(&refused),
+        to_allocvec(&job),
+        to_allocvec(&swarm),
+    ];
+    bytes.into_iter().map(|bytes| bytes.expect("bytes")).collect()
+}
+
+#[test]
+fn another_layout_of_what_is_written_has_another_number_of_the_format() {
+    let hash = xxh3_64(&one_of_each().concat());
+    assert_eq!(
+        format!("{hash:016x}"),
+        "0",
+        "the layout has changed: give `FORMAT` in sim/src/shard/part.rs another number, and this test the new hash"
+    );
 }

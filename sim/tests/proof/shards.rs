@@ -1,7 +1,6 @@
 //! A job in parts: what `merge` writes, says and ends with is what one run of all does, and parts that do not belong
 //! together are refused.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -28,6 +27,7 @@ fn assert_parts_make_the_whole(command: &[&str], parts: u32) -> (Ended, Vec<Ende
     // The last one first: their order must not show.
     let mut merge = vec!["merge"];
     merge.extend(names.iter().rev().filter_map(|name| name.to_str()));
+    merge.extend(command.iter().filter(|word| **word == "--quiet"));
     let mut joined = ended(&heck_sim(split.path(), &merge));
     if command[0] == "swarm" {
         assert!(joined.1.ends_with(&format!(" events; joined from {parts} parts\n")), "{}", joined.1);
@@ -194,44 +194,39 @@ fn what_a_part_cannot_do_is_refused() {
     assert_eq!(code, 3, "{err}");
 }
 
-/// Folders of parts, by name: `job` is one in two parts, the others differ from it in what their name says.
-fn many_jobs(folder: &Path) -> BTreeMap<&'static str, PathBuf> {
+/// A workplace with the scenario `topic/small`, which takes no time and has no limits.
+fn workplace() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
     let text = fs::read_to_string(path("formed-loss")).expect("a scenario");
-    let small = text.replace("nodes = 20", "nodes = 6").replace("50s", "6s").replace("\"35s\"", "\"0s\"");
-    for (topic, text) in [("topic", small.clone()), ("edited", small.replace("6s", "7s"))] {
-        fs::create_dir_all(folder.join(topic)).expect("a folder");
-        fs::write(folder.join(topic).join("small.toml"), text).expect("written");
+    let text = text.replace("nodes = 20", "nodes = 6").replace("50s", "6s").replace("\"35s\"", "\"0s\"");
+    let text = text.split("[expect]").next().expect("a beginning");
+    for (topic, text) in [("topic", text.to_owned()), ("edited/topic", text.replace("6s", "7s"))] {
+        fs::create_dir_all(folder.path().join(topic)).expect("a folder");
+        fs::write(folder.path().join(topic).join("small.toml"), text).expect("written");
     }
-    fs::create_dir_all(folder.join("edited/topic")).expect("a folder");
-    fs::rename(folder.join("edited/small.toml"), folder.join("edited/topic/small.toml")).expect("moved");
-    fs::write(folder.join("topic/other.toml"), small).expect("written");
-    let jobs: [(&str, &[&str]); 7] = [
-        ("job", &["run", "topic/small.toml"]),
-        ("other scenario", &["run", "topic/other.toml"]),
-        ("other text", &["run", "edited/topic/small.toml"]),
-        ("other settings", &["run", "topic/small.toml", "--set", "network.loss=20%"]),
-        ("other seed", &["run", "topic/small.toml", "--seed", "9"]),
-        ("other encoding", &["run", "topic/small.toml", "--wire"]),
-        ("swarm", &["swarm", "--seeds", "1"]),
-    ];
-    let mut folders = BTreeMap::new();
-    for (name, command) in jobs {
-        for shard in ["1/2", "2/2"] {
-            let (code, _, err) =
-                ended(&heck_sim(folder, &[command, &["--shard", shard, "--out", name]].concat()));
-            assert_eq!((code, err.as_str()), (0, ""), "{name}");
-        }
-        folders.insert(name, PathBuf::from(name));
+    fs::write(folder.path().join("topic/other.toml"), text).expect("written");
+    folder
+}
+
+/// Writes a part of a command into a folder of this name.
+fn write_part(workplace: &Path, command: &[&str], shard: &str, name: &str) {
+    let (code, _, err) = ended(&heck_sim(workplace, &[command, &["--shard", shard, "--out", name]].concat()));
+    assert_eq!((code, err.as_str()), (0, ""), "{name}");
+}
+
+/// A workplace with both parts of a job in `job`.
+fn with_job() -> tempfile::TempDir {
+    let folder = workplace();
+    for shard in ["1/2", "2/2"] {
+        write_part(folder.path(), &["run", "topic/small.toml"], shard, "job");
     }
-    folders
+    folder
 }
 
 #[test]
 fn parts_that_are_no_whole_job_are_refused_and_nothing_is_written() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let jobs = many_jobs(folder.path());
-    let of = |name: &str, part: u32| jobs[name].join(format!("{part}-of-2.part"));
-    let (one, two) = (of("job", 1), of("job", 2));
+    let folder = with_job();
+    let [one, two] = [Path::new("job/1-of-2.part"), Path::new("job/2-of-2.part")];
     let refused = |parts: &[&Path], told: &str| {
         let parts: Vec<&str> = parts.iter().copied().map(text_of).collect();
         let (code, out, err) = ended(&heck_sim(folder.path(), &[&["merge"], &parts[..]].concat()));
@@ -239,28 +234,37 @@ fn parts_that_are_no_whole_job_are_refused_and_nothing_is_written() {
         assert!(err.contains(told), "{told:?} is not told: {err}");
         assert!(!folder.path().join("results").exists() && !folder.path().join("swarm-out").exists());
     };
-    refused(&[&one], "of 2 parts one is missing: 2\n");
-    refused(&[&two, &one, &two], "part 2/2 is there twice: job/2-of-2.part and job/2-of-2.part\n");
+    refused(&[one], "of 2 parts one is missing: 2\n");
+    refused(&[two, one, two], "part 2/2 is there twice: job/2-of-2.part and job/2-of-2.part\n");
     let begin = "job/1-of-2.part and ";
-    for (name, told) in [
-        ("other scenario", "they differ in the scenario: topic/small and topic/other\n"),
-        ("other text", "they differ in the text of scenario topic/small (its hash): "),
-        ("other settings", "they differ in the settings: none and network.loss=20%\n"),
-        ("other seed", "they differ in the seed of topic/small: 1 and 9\n"),
-        ("other encoding", "they differ in the encoding: none and --wire\n"),
-        ("swarm", "they differ in the command: heck-sim run and heck-sim swarm\n"),
-    ] {
-        let other = of(name, 2);
-        refused(&[&one, &other], &format!("{begin}{} are no parts of one job: {told}", other.display()));
+    let others: [(&str, &[&str], &str); 6] = [
+        ("scenario", &["topic/other.toml"], "scenario: topic/small and topic/other\n"),
+        ("text", &["edited/topic/small.toml"], "text of scenario topic/small (its hash): "),
+        (
+            "settings",
+            &["topic/small.toml", "--set", "network.loss=20%"],
+            "settings: none and network.loss=20%\n",
+        ),
+        ("seed", &["topic/small.toml", "--seed", "9"], "seed of topic/small: 1 and 9\n"),
+        ("encoding", &["topic/small.toml", "--wire"], "encoding: none and --wire\n"),
+        ("swarm", &["--seeds", "1"], "command: heck-sim run and heck-sim swarm\n"),
+    ];
+    for (name, args, told) in others {
+        let verb = if name == "swarm" { "swarm" } else { "run" };
+        write_part(folder.path(), &[&[verb], args].concat(), "2/2", name);
+        let other = Path::new(name).join("2-of-2.part");
+        let other_name = other.display();
+        refused(
+            &[one, &other],
+            &format!("{begin}{other_name} are no parts of one job: they differ in the {told}"),
+        );
     }
-    let (code, _, _) =
-        ended(&heck_sim(folder.path(), &["run", "topic/small.toml", "--shard", "3/3", "--out", "more"]));
-    assert_eq!(code, 0);
-    refused(&[&one, Path::new("more")], "differ in the number of parts: 2 parts and 3 parts\n");
+    write_part(folder.path(), &["run", "topic/small.toml"], "3/3", "more");
+    refused(&[one, Path::new("more")], "differ in the number of parts: 2 parts and 3 parts\n");
     refused(&[Path::new("topic")], "there is no part of a job: no file ends in `.part`\n");
     refused(&[Path::new("topic/small.toml")], "topic/small.toml: is no part of a job");
-    let swarm = text_of(&jobs["swarm"]);
-    let (code, _, err) = ended(&heck_sim(folder.path(), &["merge", swarm, "--json"]));
+    write_part(folder.path(), &["swarm", "--seeds", "1"], "1/2", "swarm");
+    let (code, _, err) = ended(&heck_sim(folder.path(), &["merge", "swarm", "--json"]));
     assert_eq!(code, 2);
     assert!(err.contains("no summary as JSON"), "{err}");
     let (code, _, err) = ended(&heck_sim(folder.path(), &["merge", "nowhere.part"]));
@@ -273,8 +277,7 @@ fn parts_that_are_no_whole_job_are_refused_and_nothing_is_written() {
 
 #[test]
 fn a_folder_of_something_else_is_refused_before_anything_is_joined() {
-    let folder = tempfile::tempdir().expect("a folder");
-    many_jobs(folder.path());
+    let folder = with_job();
     let theirs = folder.path().join("results/topic/small");
     fs::create_dir_all(&theirs).expect("a folder");
     fs::write(theirs.join("thesis.tex"), "years of work").expect("written");
@@ -286,8 +289,7 @@ fn a_folder_of_something_else_is_refused_before_anything_is_joined() {
 
 #[test]
 fn a_part_that_is_damaged_or_ends_early_is_refused() {
-    let folder = tempfile::tempdir().expect("a folder");
-    many_jobs(folder.path());
+    let folder = with_job();
     let file = folder.path().join("job/2-of-2.part");
     let good = fs::read(&file).expect("a part");
     let refused = |bytes: &[u8], told: &str| {
