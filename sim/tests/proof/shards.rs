@@ -68,13 +68,20 @@ fn a_sweep_in_three_parts_is_the_whole_sweep() {
 #[test]
 fn a_plain_scenario_in_more_parts_than_runs_is_the_whole_one() {
     let file = path("formed-loss");
-    for parts in [1, 5] {
-        let (whole, _) = assert_parts_make_the_whole(
-            &["run", text_of(&file), "--runs", "3", "--seed", "70", "--wire"],
-            parts,
-        );
-        assert_eq!(whole.0, 0, "{whole:?}");
-    }
+    let command = ["run", text_of(&file), "--runs", "3", "--seed", "70", "--wire"];
+    let (whole, _) = assert_parts_make_the_whole(&command, 5);
+    assert_eq!(whole.0, 0, "{whole:?}");
+}
+
+#[test]
+fn a_part_is_the_same_bytes_on_one_thread_and_on_three() {
+    let folder = workplace();
+    let part = |jobs: &str| {
+        let command = ["run", "topic/small.toml", "--runs", "16", "--jobs", jobs];
+        write_part(folder.path(), &command, "1/2", jobs);
+        fs::read(folder.path().join(jobs).join("1-of-2.part")).expect("a part")
+    };
+    assert!(part("1") == part("3"), "threads show");
 }
 
 #[test]
@@ -277,14 +284,15 @@ fn parts_that_are_no_whole_job_are_refused_and_nothing_is_written() {
 
 #[test]
 fn a_folder_of_something_else_is_refused_before_anything_is_joined() {
-    let folder = with_job();
+    let folder = workplace();
     let theirs = folder.path().join("results/topic/small");
     fs::create_dir_all(&theirs).expect("a folder");
     fs::write(theirs.join("thesis.tex"), "years of work").expect("written");
+    write_part(folder.path(), &["run", "topic/other.toml", "topic/small.toml"], "1/1", "job");
     let (code, out, err) = ended(&heck_sim(folder.path(), &["merge", "job"]));
     assert_eq!((code, out.as_str()), (2, ""));
     assert!(err.contains("does not look like results"), "{err}");
-    assert_eq!(contents(&folder.path().join("results")).len(), 1);
+    assert_eq!(contents(&folder.path().join("results")).len(), 1, "the first scenario was joined");
 }
 
 #[test]
