@@ -9,6 +9,7 @@ use heck_sim::cli::{self, Exit, Output};
 use heck_sim::compare::outcome::{Moment, SystemRun};
 use heck_sim::report::answers::Answers;
 use heck_sim::report::outcome::{CheckOutcome, RunOutcome, UpdateOutcome, Violation};
+use heck_sim::run::Options;
 use heck_sim::shard::Shard;
 use heck_sim::shard::job::{Header, Job, RunJob, ScenarioJob, SwarmJob};
 use heck_sim::shard::part::Writer;
@@ -18,7 +19,7 @@ use heck_sim::swarm::{Failure, Find, Tally, hunt};
 use postcard::to_allocvec;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::contents;
+use crate::{contents, load, run_planted};
 
 /// So many runs may make a find small.
 const SHRINK_RUNS: u32 = 8;
@@ -131,6 +132,33 @@ fn records_that_change_places_are_noticed() {
 }
 
 #[test]
+fn runs_come_back_bit_by_bit_and_a_part_with_fewer_of_them_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = load("weather", &["run.runs=3"]);
+    let mut runs: Vec<RunOutcome> =
+        (1..=3).map(|seed| run_planted(&file, seed, Planted::NONE, &Options::default())).collect();
+    runs[0] = full_run();
+    let job =
+        RunJob { sets: Vec::new(), wire: false, scenarios: vec![ScenarioJob::of("weather.toml", &file)] };
+    let write = |part: u32, numbers: &[usize]| {
+        let header = Header::new(shard(part, 2), Job::Run(job.clone())).expect("a build");
+        let mut writer = Writer::create(folder.path(), &header).expect("a file");
+        for &number in numbers {
+            writer.record(&runs[number]).expect("written");
+        }
+        Part::open(&writer.finish(&()).expect("written"))
+    };
+    let first = write(1, &[0, 2]);
+    // The sum of the digits of 2 to the base 2 is odd.
+    let error = first.expect_err("run 2 is of the other part").to_string();
+    assert!(error.ends_with("1-of-2.part: has 2 runs where part 1/2 has 1"), "{error}");
+    let parts = vec![write(2, &[1, 2]).expect("whole"), write(1, &[0]).expect("whole")];
+    let this = (env!("CARGO_PKG_VERSION"), parts[0].header.build);
+    let mut parts = Parts::of_one_job(parts, this, false).expect("one job");
+    assert!(parts.runs::<RunOutcome>(3).expect("read") == runs);
+}
+
+#[test]
 fn parts_of_other_versions_and_builds_are_refused_and_builds_only_until_they_are_allowed() {
     let folder = tempfile::tempdir().expect("a folder");
     let write = |name: &str, part: u32, change: &dyn Fn(&mut Header)| {
@@ -188,8 +216,8 @@ fn swarms_of_other_seeds_or_effort_are_no_parts_of_one_job() {
     assert!(first.ends_with("1-of-2.part"));
 }
 
-/// One of everything that is written, but for what a swarm has counted, which grows with what there is to meet.
-fn one_of_each() -> Vec<Vec<u8>> {
+/// A run with something in each place that may be empty.
+fn full_run() -> RunOutcome {
     let mut answers = Answers::default();
     answers.note(true);
     answers.note_age(Some(Span::from_secs(3)));
@@ -208,7 +236,7 @@ fn one_of_each() -> Vec<Vec<u8>> {
         detail: "so".to_owned(),
         replay: "run".to_owned(),
     };
-    let run = RunOutcome {
+    RunOutcome {
         seed: u64::MAX,
         datagrams_per_node_round: 0.1,
         updates: vec![update],
@@ -217,7 +245,11 @@ fn one_of_each() -> Vec<Vec<u8>> {
         removed_since_us: Some(8),
         violations: vec![violation],
         ..RunOutcome::default()
-    };
+    }
+}
+
+/// One of everything that is written, but for what a swarm has counted, which grows with what there is to meet.
+fn one_of_each() -> Vec<Vec<u8>> {
     let system = SystemRun {
         took_us: vec![(1, 2)],
         all_us: vec![Some(3), None],
@@ -246,9 +278,11 @@ fn one_of_each() -> Vec<Vec<u8>> {
     let job = Job::Run(RunJob { sets: vec!["s".to_owned()], wire: true, scenarios: vec![scenario] });
     let job =
         Header { heck_sim: "0".to_owned(), build: 1, ..Header::new(shard(2, 3), job).expect("a build") };
-    let swarm = Header { heck_sim: "0".to_owned(), build: 1, ..header(1, 2, 3) };
+    let swarm = Job::Swarm(SwarmJob { seed: 1, seeds: 3, shrink_runs: 8 });
+    let swarm =
+        Header { heck_sim: "0".to_owned(), build: 1, ..Header::new(shard(1, 2), swarm).expect("a build") };
     let bytes = [
-        to_allocvec(&run),
+        to_allocvec(&full_run()),
         to_allocvec(&system),
         to_allocvec(&find),
         to_allocvec(&refused),
@@ -263,7 +297,7 @@ fn another_layout_of_what_is_written_has_another_number_of_the_format() {
     let hash = xxh3_64(&one_of_each().concat());
     assert_eq!(
         format!("{hash:016x}"),
-        "f443875e8a332e62",
+        "21031160ed68234f",
         "the layout has changed: give `FORMAT` in sim/src/shard/part.rs another number, and this test the new hash"
     );
 }
