@@ -68,7 +68,7 @@ pub(super) fn run(args: &Args, output: &mut Output<'_>) -> io::Result<Exit> {
 
 impl Entry {
     fn new(path: &Path, file: ScenarioFile) -> Self {
-        let ScenarioFile { name, scenario, points, .. } = file;
+        let ScenarioFile { name, scenario, points } = file;
         Self {
             name,
             path: path.display().to_string(),

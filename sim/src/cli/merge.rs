@@ -140,8 +140,7 @@ fn merge_runs(args: &Args, job: &RunJob, mut parts: Parts, output: &mut Output<'
 fn read_scenario(job: &ScenarioJob, sets: &[String]) -> Result<ScenarioFile, String> {
     let file = ScenarioFile::parse(&job.path, &job.text, sets);
     let file = file.map_err(|report| format!("{}: its scenario is refused: {report}", job.path))?;
-    let found = ScenarioJob { text: job.text.clone(), ..ScenarioJob::of(&job.path, &file) };
-    if found == *job {
+    if ScenarioJob::of(&job.path, job.text.clone(), &file) == *job {
         return Ok(file);
     }
     Err(format!("{}: this program reads its scenario otherwise than the one that ran it", job.path))

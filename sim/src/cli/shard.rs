@@ -1,6 +1,7 @@
 //! What `heck-sim run --shard` does: a part of all runs, written down for `heck-sim merge`. It judges and draws nothing, as
 //! that is about all runs.
 
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -31,8 +32,18 @@ pub(super) fn run(
     pool: &rayon::ThreadPool,
     output: &mut Output<'_>,
 ) -> io::Result<Exit> {
-    let scenarios = files.iter().map(|(path, file)| ScenarioJob::of(&path.to_string_lossy(), file));
-    let job = RunJob { sets: args.changes(), wire: args.wire, scenarios: scenarios.collect() };
+    let sets = args.changes();
+    let mut scenarios = Vec::new();
+    for (path, file) in files {
+        match scenario(path, file, &sets) {
+            Ok(scenario) => scenarios.push(scenario),
+            Err(error) => {
+                writeln!(output.err, "{}: {error}", path.display())?;
+                return Ok(Exit::Io);
+            }
+        }
+    }
+    let job = RunJob { sets, wire: args.wire, scenarios };
     let mut writer =
         match Header::new(shard, Job::Run(job)).map(|header| Writer::create(&args.out, &header))? {
             Ok(writer) => writer,
@@ -74,6 +85,16 @@ pub(super) fn run(
         say(shard, files, &path, output)?;
     }
     Ok(if violations.is_empty() { Exit::Success } else { Exit::Failed })
+}
+
+/// A scenario with the text of its file, which has to be the one that was read before.
+fn scenario(path: &Path, file: &ScenarioFile, sets: &[String]) -> io::Result<ScenarioJob> {
+    let text = fs::read_to_string(path)?;
+    let shown = path.to_string_lossy();
+    if ScenarioFile::parse(&shown, &text, sets).is_ok_and(|read| read == *file) {
+        return Ok(ScenarioJob::of(&shown, text, file));
+    }
+    Err(io::Error::other("was changed while it was read"))
 }
 
 /// What the runs of one file have in common.

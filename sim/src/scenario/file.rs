@@ -38,8 +38,6 @@ pub struct Point {
 pub struct ScenarioFile {
     /// `topic/question`, which is also where its results go.
     pub name: String,
-    /// The text of the file, without what arguments changed of it.
-    pub text: String,
     /// The scenario as it is written, sweep included.
     pub scenario: Scenario,
     /// What is to be run: one point for each value of the sweep, or the scenario itself.
@@ -94,7 +92,7 @@ impl ScenarioFile {
             .map(|scenario| (points(&root, &scenario, &mut problems), scenario))
         {
             Some((points, scenario)) if problems.is_empty() => {
-                Ok(Self { name: name_of(Path::new(path)), text: text.to_owned(), scenario, points })
+                Ok(Self { name: name_of(Path::new(path)), scenario, points })
             }
             _ => Err(problems.into_report(sources)),
         }

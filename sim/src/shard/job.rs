@@ -77,13 +77,13 @@ pub fn runs_of(file: &ScenarioFile) -> u64 {
 }
 
 impl ScenarioJob {
-    /// The scenario of a file that stands at `path`.
+    /// The scenario of a file that stands at `path` and holds `text`.
     #[must_use]
-    pub fn of(path: &str, file: &ScenarioFile) -> Self {
+    pub fn of(path: &str, text: String, file: &ScenarioFile) -> Self {
         Self {
             path: path.to_owned(),
             name: file.name.clone(),
-            text: file.text.clone(),
+            text,
             seed: file.scenario.run.seed,
             hash: file.scenario.scenario_hash(),
             runs: runs_of(file),
