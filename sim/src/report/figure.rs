@@ -9,6 +9,9 @@ pub const BLACK: Colour = Colour(0x1a, 0x1a, 0x1a);
 /// Secondary text and the lower bound.
 pub const GREY: Colour = Colour(0x60, 0x60, 0x60);
 
+/// The broad line that lies under all others.
+const LAVENDER: Colour = Colour(0xa9, 0x9c, 0xf5);
+
 /// Okabe and Ito's palette for colour-blind readers, in an order whose neighbours differ on paper too; its yellow
 /// is left out, because it vanishes on white.
 const PALETTE: [Colour; 7] = [
@@ -52,10 +55,10 @@ impl Stroke {
         Self { colour: PALETTE[index % PALETTE.len()], width: 2.0, dashes }
     }
 
-    /// The stroke of a curve that looks the same in every plot; no numbered curve is as wide.
+    /// The stroke of a curve that looks the same in every plot. No numbered curve is as wide, and each can be told on top of it.
     #[must_use]
     pub const fn fixed() -> Self {
-        Self { colour: BLACK, width: 3.2, dashes: &[] }
+        Self { colour: LAVENDER, width: 6.0, dashes: &[] }
     }
 }
 

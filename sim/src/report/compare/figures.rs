@@ -48,7 +48,9 @@ fn legend(systems: &[&str]) -> Vec<Entry> {
     systems.iter().enumerate().map(entry).collect()
 }
 
-fn panel(x: Axis, y: Axis, lines: Vec<Line>) -> Panel {
+/// heck is drawn first, so that no curve that is the same disappears beneath it.
+fn panel(x: Axis, y: Axis, mut lines: Vec<Line>) -> Panel {
+    lines.sort_by_key(|line| line.stroke != Stroke::fixed());
     Panel { height: PANEL_HEIGHT, x, y, bands: Vec::new(), lines, dots: Vec::new() }
 }
 
