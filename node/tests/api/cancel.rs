@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 const SOON: Duration = Duration::from_secs(15);
 
 /// Requests without an answer, without the one that asks.
-fn open(api: &Served) -> u64 {
+pub fn open(api: &Served) -> u64 {
     let text = String::from_utf8(api.get("/metrics").is(200).body).unwrap();
     let line =
         text.lines().find(|line| line.starts_with("heck_api_requests_open ")).expect("there is a gauge");

@@ -1,5 +1,6 @@
 //! What clients cannot do: ask too often, too much, too slowly, or with too many at once.
 
+use crate::cancel::open;
 use crate::common::until;
 use crate::served::{Served, api_config};
 use heck_node::Count;
@@ -115,6 +116,8 @@ fn a_client_has_its_share_of_event_streams_and_long_polls_and_leaves_the_rest_to
     let mut poll = TcpStream::connect(address).unwrap();
     let ask = format!("GET /v1/health?wait=20s HTTP/1.1\r\nhost: localhost\r\nif-none-match: {etag}\r\n\r\n");
     poll.write_all(ask.as_bytes()).unwrap();
+    // Whoever asks before it has come takes its place.
+    until("the poll has come", || open(&api), |open| *open == 1);
     let poll_again = || api.get_again("/v1/health?wait=10ms", &etag).status;
     until("the poll is counted", poll_again, |status| *status == 429);
     let more = api.send(api.client.get(api.url("/v1/messages")).header("accept", "text/event-stream"));
