@@ -18,10 +18,14 @@ export async function newPage(browser, options = {}) {
   const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, ...options });
   const page = await context.newPage();
   page.errors = [];
-  page.on("console", (message) => message.type() === "error" && page.errors.push(message.text()));
+  page.on("console", (message) => message.type() === "error" && page.errors.push(`${message.text()} ${message.location().url}`));
   page.on("pageerror", (error) => page.errors.push(String(error)));
   return page;
 }
+
+/** Without what the browser notes when the panel asks for an origin in the moment in which it is removed. */
+export const otherThanGone = (errors, name) =>
+  errors.filter((error) => !(error.includes("404") && new RegExp(`/v1/[a-z]+/${name}([?]|$)`).test(error)));
 
 /** Waits until the page has what its node tells. */
 export const untilLive = (page) => page.waitForSelector('#live[data-live="live"]');
