@@ -11,6 +11,16 @@ const NEXT = 6;
 /** Keys of the document that stand elsewhere in the panel. */
 const TOLD = new Set(["name", "url", "tags", "source", "etag", "admin", "interval"]);
 
+/** What can be done, and at which wishes of the operator. */
+const BUTTONS = [
+  { verb: "drain", label: "Drain", key: "d", when: ["enabled"] },
+  { verb: "enable", label: "Undrain", key: "d", when: ["draining"] },
+  { verb: "maintenance", label: "Maintenance", key: "m", when: ["enabled", "draining"] },
+  { verb: "enable", label: "End maintenance", key: "m", when: ["maintenance"] },
+  { verb: "check", label: "Check now", key: "c", when: ["enabled", "draining"] },
+  { verb: "remove", label: "Remove…", key: "Del", kind: "danger quiet", when: ["enabled", "draining", "maintenance"] },
+];
+
 const fact = (label, ...value) => [el("dt", { text: label }), el("dd", {}, ...value)];
 const moment = (text) => (text === null ? "–" : `${clock(Date.parse(text))} (${span(nodeNow() - Date.parse(text))} ago)`);
 
@@ -58,18 +68,17 @@ export class Detail {
     this.soon = setTimeout(() => this.load(), 150);
   }
 
+  /** They stay the same elements: a click on one that is replaced between press and release would be lost. */
   buttons(row) {
     this.admin = row.admin;
-    const focused = document.activeElement?.dataset.verb;
-    const button = (verb, label, key, kind = "") =>
-      el("button", { type: "button", class: `button ${kind}`, "data-verb": verb, title: `${label} (${key})`, onclick: () => this.act(verb, this.name), text: label });
-    this.parts.buttons.replaceChildren(
-      ...(row.admin === "enabled" ? [button("drain", "Drain", "d"), button("maintenance", "Maintenance", "m")] : []),
-      ...(row.admin === "draining" ? [button("enable", "Undrain", "d"), button("maintenance", "Maintenance", "m")] : []),
-      ...(row.admin === "maintenance" ? [button("enable", "End maintenance", "m")] : []),
-      ...(row.admin === "maintenance" ? [] : [button("check", "Check now", "c")]),
-      button("remove", "Remove…", "Del", "danger quiet"));
-    if (focused) (this.parts.buttons.querySelector(`[data-verb="${focused}"]`) ?? this.parts.buttons.firstChild).focus();
+    const { buttons } = this.parts;
+    if (buttons.childElementCount === 0) {
+      buttons.append(...BUTTONS.map(({ verb, label, key, kind = "" }) =>
+        el("button", { type: "button", class: `button ${kind}`, "data-verb": verb, title: `${label} (${key})`, onclick: () => this.act(verb, this.name), text: label })));
+    }
+    const focused = document.activeElement;
+    [...buttons.children].forEach((button, number) => (button.hidden = !BUTTONS[number].when.includes(row.admin)));
+    if (focused?.parentNode === buttons && focused.hidden) buttons.querySelector("button:not([hidden])").focus();
   }
 
   tick() {

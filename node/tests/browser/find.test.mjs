@@ -116,6 +116,8 @@ test("everything can be done with the keyboard alone", async () => {
   assert.equal(await focused(), "Remove it");
   await press("Enter");
   await until("it is gone", async () => (await names(page)).length === 0);
+  // With an open panel the key closes that.
+  await until("its panel is closed", () => page.locator("#detail").isHidden());
   await press("Escape");
   await until("the filter is cleared", async () => (await names(page)).length === 4);
   await press("a");

@@ -95,7 +95,7 @@ test("an origin is drained, undrained, put in maintenance and removed with a tok
   await page.click("[data-verb=remove]");
   await page.click("dialog .danger");
   await until("it is gone", async () => (await rowOf(page, "old").count()) === 0);
-  assert.ok(await page.locator("#detail").isHidden());
+  await until("its panel is closed", () => page.locator("#detail").isHidden());
   await until("and everywhere", async () => (await b.json("/v1/health")).health.every((row) => row.name !== "old"));
   // The browser itself notes the answer to the wrong token.
   assert.deepEqual(otherThanGone(page.errors, "old").filter((error) => !error.includes("401")), []);
