@@ -5,16 +5,15 @@
 //! shown to people. Both are said each time, because HAProxy keeps what an answer does not mention. A line without any
 //! word changes nothing. The reason stands behind a blank: HAProxy passes over `down#reason`.
 
+use super::connections::{self, Bound};
 use super::{Outlook, Verdict};
 use crate::counters::Count;
 use heck_core::id::Name;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout, timeout_at};
 
 /// Connections at once.
 const CONNECTIONS: usize = 1_024;
@@ -25,39 +24,16 @@ const LINE_TIMEOUT: Duration = Duration::from_millis(1_000);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 /// Most bytes of a line: the longest name and its end.
 const LINE_LIMIT: usize = 257;
-/// How long to wait when the system has no room for another connection.
-const NO_ROOM: Duration = Duration::from_millis(100);
 
 /// Answers until the task is ended.
 pub(super) async fn serve(listener: std::net::TcpListener, outlook: Arc<Outlook>) {
-    let Ok(listener) = TcpListener::from_std(listener) else { return };
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
-    let mut connections = JoinSet::new();
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            Some(_) = connections.join_next() => continue,
-        };
-        let Ok((stream, _)) = accepted else {
-            // Without file descriptors every attempt fails at once.
-            sleep(NO_ROOM).await;
-            continue;
-        };
-        let Ok(place) = places.clone().try_acquire_owned() else {
-            outlook.node.counters().bump(Count::AgentChecksTurnedAway);
-            continue;
-        };
-        let outlook = outlook.clone();
-        connections.spawn(async move {
-            converse(stream, &outlook).await;
-            drop(place);
-        });
-    }
+    let bound = Bound { most: CONNECTIONS, turned_away: Count::AgentChecksTurnedAway };
+    connections::serve(listener, bound, outlook, converse).await;
 }
 
-async fn converse(mut stream: TcpStream, outlook: &Outlook) {
+async fn converse(mut stream: TcpStream, outlook: Arc<Outlook>) {
     let line = read_line(&mut stream).await;
-    let answer = answer(outlook, line.as_deref()).await;
+    let answer = answer(&outlook, line.as_deref()).await;
     outlook.node.counters().bump(Count::AgentChecks);
     let say = async {
         stream.write_all(answer.as_bytes()).await?;
@@ -124,7 +100,7 @@ mod tests {
 
     /// What a client that writes this hears to be read.
     async fn heard(written: &[u8], is_closed: bool) -> Option<Vec<u8>> {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (mut stream, _) = listener.accept().await.unwrap();
         client.write_all(written).await.unwrap();

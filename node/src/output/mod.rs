@@ -2,11 +2,12 @@
 //!
 //! All of them read the copy of the replicated state from which the API answers, and add nothing to the protocol.
 //! `verdict` says what a user of origins is to make of one, `places` where origins are. Each output is a file or
-//! folder: `agent_check` answers HAProxy, `dns` resolvers; `envoy` and `prometheus` make the lists that the API and a file hold, `webhook` tells of
+//! folder: `agent_check` answers HAProxy, `dns` resolvers, over `connections`; `envoy` and `prometheus` make the lists that the API and a file hold, `webhook` tells of
 //! changes, `probe` answers as the Blackbox exporter does.
 //! OUTPUTS.md describes them all.
 
 mod agent_check;
+mod connections;
 mod dns;
 pub(crate) mod envoy;
 mod places;

@@ -6,6 +6,7 @@
 mod answer;
 mod index;
 
+use super::connections::{self, Bound};
 use super::{Outlook, OutputError};
 use crate::counters::Count;
 use crate::settings::Outputs as Settings;
@@ -16,8 +17,7 @@ use std::net::{SocketAddr, TcpListener as StdListener, UdpSocket as StdSocket};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream, UdpSocket};
-use tokio::sync::Semaphore;
+use tokio::net::{TcpStream, UdpSocket};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
@@ -29,8 +29,6 @@ const CONNECTIONS: usize = 128;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Questions that one TCP connection may ask.
 const QUESTIONS: usize = 64;
-/// How long to wait when the system has no room for another connection.
-const NO_ROOM: Duration = Duration::from_millis(100);
 /// Ports that are tried where any will do, until one is free for UDP and TCP alike.
 const TRIES: usize = 16;
 
@@ -114,30 +112,15 @@ async fn serve_udp(socket: StdSocket, outlook: Arc<Outlook>, zone: Arc<Zone>) {
 }
 
 async fn serve_tcp(listener: StdListener, outlook: Arc<Outlook>, zone: Arc<Zone>) {
-    let Ok(listener) = TcpListener::from_std(listener) else { return };
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
-    let mut connections = JoinSet::new();
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            Some(_) = connections.join_next() => continue,
-        };
-        let Ok((stream, _)) = accepted else {
-            // Without file descriptors every attempt fails at once.
-            sleep(NO_ROOM).await;
-            continue;
-        };
-        let Ok(place) = places.clone().try_acquire_owned() else {
-            outlook.node.counters().bump(Count::DnsTurnedAway);
-            continue;
-        };
-        let (outlook, zone) = (outlook.clone(), zone.clone());
-        connections.spawn(async move {
+    let bound = Bound { most: CONNECTIONS, turned_away: Count::DnsTurnedAway };
+    let answer = |stream, outlook: Arc<Outlook>| {
+        let zone = zone.clone();
+        async move {
             // How a conversation ends is the client's business.
             let _ = converse(stream, &outlook, &zone).await;
-            drop(place);
-        });
-    }
+        }
+    };
+    connections::serve(listener, bound, outlook, answer).await;
 }
 
 /// Answers the questions of one TCP connection, each behind its length.
