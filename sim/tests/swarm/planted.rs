@@ -9,7 +9,7 @@ use heck_sim::swarm::{Coverage, Failure, draw, judge, last_moments, shrink};
 use rayon::prelude::*;
 use toml::{Table, Value};
 
-/// Within so many seeds, from 1 on, the swarm finds each of these bugs, but for those in [`LATE`].
+/// Within so many seeds, from 1 on, the swarm finds each of these bugs.
 const SEEDS: u64 = 64;
 /// A sample for every day.
 const SAMPLE: &[Mutant] = &[
@@ -38,8 +38,6 @@ const SLOW: &[Mutant] = &[
     Mutant::AcknowledgeEarly,
     Mutant::UnboundedLog,
 ];
-/// What is found within this many seeds only, and looked for when `HECK_SWARM` is set.
-const LATE: &[(Mutant, u64)] = &[(Mutant::UnpacedProbes, 1_024), (Mutant::CountPending, 1_024)];
 /// The longest that making a find small may take, in runs.
 const RUNS: u32 = 240;
 
@@ -96,18 +94,13 @@ fn nothing_falls_without_a_planted_bug_and_all_but_what_is_rare_is_met() {
     assert_eq!(never, [], "not met in {PLAIN_SEEDS} seeds");
 }
 
-/// Within how many seeds the swarm finds this bug.
-fn seeds(mutant: Mutant) -> u64 {
-    LATE.iter().find(|(late, _)| *late == mutant).map_or(SEEDS, |(_, seeds)| *seeds)
-}
-
 /// Finds each bug, makes the find small, and holds the sizes in the median to what a person can read.
 fn find_and_make_small(mutants: &[Mutant]) {
     let (mut sizes, mut missed) = (Vec::new(), Vec::new());
     for &mutant in mutants {
         let planted = Planted::new(mutant);
-        let Some((seed, file, failure)) = first_failure(planted, seeds(mutant)) else {
-            missed.push((mutant, seeds(mutant)));
+        let Some((seed, file, failure)) = first_failure(planted, SEEDS) else {
+            missed.push(mutant);
             continue;
         };
         let Small { file: small, failure: kept, runs } = shrink(&file, &failure, planted, RUNS);
@@ -121,7 +114,7 @@ fn find_and_make_small(mutants: &[Mutant]) {
         println!("| `{mutant:?}` | {seed} | {} | {nodes} | {faults} | after {runs} runs", kept.check);
         sizes.push((nodes, faults));
     }
-    assert_eq!(missed, [], "not found in so many seeds");
+    assert_eq!(missed, [], "not found in {SEEDS} seeds");
     if mutants.len() < SAMPLE.len() {
         return;
     }
@@ -135,8 +128,7 @@ fn find_and_make_small(mutants: &[Mutant]) {
 
 /// Those of the day, or with `HECK_SWARM=all` all of them, or those whose names it gives.
 fn wanted() -> Vec<Mutant> {
-    let all: Vec<Mutant> =
-        SAMPLE.iter().chain(SLOW).copied().chain(LATE.iter().map(|(mutant, _)| *mutant)).collect();
+    let all = [SAMPLE, SLOW].concat();
     match std::env::var("HECK_SWARM").as_deref() {
         Err(_) => SAMPLE.to_vec(),
         Ok("all") => all,
