@@ -123,6 +123,8 @@ mutants! {
     LeaveForTwo,
     /// News of the address that a node had before is taken for a copy of its disk.
     TakeOldAddressForCopy,
+    /// Whoever hears from nobody waits for the others for ever.
+    WaitForEver,
     /// A node asks once a round, however much it has missed.
     AskOnceARound,
     /// Who takes another name while it leaves tells nobody, so that what it still has to hand on is not taken.

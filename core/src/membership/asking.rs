@@ -305,8 +305,11 @@ impl Membership {
             let live = local.members.len();
             // Those who are suspected themselves can't be asked to witness.
             let witnesses = live.saturating_sub(public.max(1));
+            let is_alone = self.reach.is_alone(live - 1) && !local.planted.is(Mutant::WaitForEver);
             let verdict = if local.planted.is(Mutant::TrustSilence) {
                 if doubt.public.is_some() { Verdict::Bury } else { Verdict::Suspect }
+            } else if is_alone {
+                doubt.verdict_alone(local.config, live, local.now)
             } else {
                 doubt.verdict(local.config, (live, witnesses), local.now)
             };

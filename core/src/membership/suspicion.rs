@@ -228,6 +228,16 @@ impl Doubt {
         }
     }
 
+    /// The same for a node that has heard of nobody for so long that it is alone: there is nothing to weigh, as all are as
+    /// silent. Everyone gets the time to refute of a suspicion that nobody confirms.
+    pub fn verdict_alone(&self, config: &MembershipConfig, live: usize, now: Time) -> Verdict {
+        match self.public {
+            None => Verdict::Suspect,
+            Some(since) if now >= since + timeout(config, live, Some(0)) => Verdict::Bury,
+            Some(_) => Verdict::Wait,
+        }
+    }
+
     /// What was found since the member spoke for itself; short of proof until it was found by several, most of all that
     /// tried, for as long as the shortest suspicion lasts.
     fn uselessness(&self, needed: usize, now: Time, least: Span) -> i32 {

@@ -6,7 +6,7 @@ use core::fmt;
 
 /// The layout of [`Node::checkpoint`]: raised whenever anything of a node's state changes its shape, so that bytes of
 /// another layout are refused instead of misread.
-pub const CHECKPOINT_LAYOUT: u32 = 3;
+pub const CHECKPOINT_LAYOUT: u32 = 4;
 
 /// Why bytes are no checkpoint.
 #[derive(Clone, PartialEq, Eq, Debug)]

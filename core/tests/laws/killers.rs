@@ -21,6 +21,7 @@ const KILLERS: &[(Mutant, Law)] = &[
     (Mutant::LeaveAsStranger, membership::COPIES_LEAVE),
     (Mutant::ForgetReaped, membership::THE_FORGOTTEN_STAY_DEAD),
     (Mutant::PromiseEarly, holders::HELD_BY_OTHERS),
+    (Mutant::WaitForEver, membership::THE_LAST_GOES_ON),
     (Mutant::AbandonDead, membership::PARTITIONS_HEAL),
     (Mutant::ListNoMembers, lists::FEW_MEMBERS_TAKE_FEW_ROUNDS),
     (Mutant::ConfirmOneself, detectors::SUSPICIONS_LAST),

@@ -234,6 +234,49 @@ fn who_leaves_yields_its_name_to_a_copy() {
     COPIES_LEAVE.hold();
 }
 
+pub const THE_LAST_GOES_ON: Law = Law {
+    name: "whoever hears from nobody holds nobody dead for a while that grows with the fleet, then all, and forgives them all",
+    seed: 143,
+    cases: 6,
+    check: the_last_goes_on,
+};
+
+fn the_last_goes_on(trial: &Trial) -> Result<(), String> {
+    let cases = (any::<u16>(), 0..=500_u32, 3..=6_usize, any::<bool>());
+    trial.for_all(&cases, |(seed, loss_permille, count, is_cut), planted| {
+        let mut cluster = formed(count, loss_permille, seed, &Config { planted, ..Config::default() });
+        cluster.run_for(Span::from_secs(60));
+        // To the one that is left it is all the same whether the others are gone or only out of reach.
+        if is_cut {
+            cluster.reachable = Box::new(|a, b| (a == 0) == (b == 0));
+        } else {
+            (1..count).for_each(|at| cluster.crash(at));
+        }
+        let buried = |cluster: &Cluster| deaths(cluster).iter().filter(|(_, at, _)| *at == 0).count();
+        // Thirty rounds for each other one, and these come a little early.
+        let silence = Span::from_secs(29 * (count as u64 - 1));
+        cluster.run_for(silence);
+        prop_assert_eq!(buried(&cluster), 0, "as well it may be cut off itself");
+        // A suspicion that nobody confirms takes 16 s, and whoever is in doubt is asked once in 10 s at least.
+        cluster.run_for(Span::from_secs(count as u64 + 16 + 10 + 5));
+        prop_assert_eq!(buried(&cluster), count - 1);
+        if is_cut {
+            cluster.reachable = Box::new(|_, _| true);
+        } else {
+            (1..count).for_each(|at| cluster.start(at, true));
+        }
+        cluster.run_for(Span::from_secs(120));
+        let live: Vec<usize> = cluster.running().map(|node| node.view().members().len()).collect();
+        prop_assert_eq!(live, vec![count; count]);
+        Ok(())
+    })
+}
+
+#[test]
+fn the_last_one_left_goes_on_alone() {
+    THE_LAST_GOES_ON.hold();
+}
+
 pub const THE_FORGOTTEN_STAY_DEAD: Law = Law {
     name: "no old news brings back who was buried and forgotten",
     seed: 84,

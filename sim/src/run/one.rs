@@ -325,7 +325,7 @@ impl Run<'_> {
     fn look_at_owners(&mut self) {
         let Some(sides) = &mut self.sides else { return };
         let (now, world) = (self.world.now(), &self.world);
-        for side in sides.due(now) {
+        for side in sides.due(now, |index| world.node(index).is_some()) {
             let nodes = side.iter().filter_map(|&index| Some((index, world.node(index)?.node())));
             self.watch.checkers.owners(now, |index| world.clock(index), nodes);
         }

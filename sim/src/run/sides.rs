@@ -13,6 +13,8 @@ use crate::units::Fraction;
 const EXCHANGES: u64 = 10;
 /// A buried half is found again within so many attempts to reach the dead.
 const HEALS: u64 = 6;
+/// Rounds for each other node after which whoever hears from nobody holds all dead.
+const ALONE_ROUNDS: u64 = 30;
 
 /// Links from nodes to nodes.
 type Links = Vec<(Vec<u32>, Vec<u32>)>;
@@ -34,10 +36,11 @@ pub struct Sides {
     changed: Time,
     /// How often something did.
     changes: u32,
-    /// Whether the owners since then have been looked at.
+    /// Whether the owners since then have been looked at: those of sides, and those of nodes that are left alone.
     is_done: bool,
-    /// Whether less than half of the nodes bury the others. By evidence they do not: to one who is hardly ever answered,
-    /// silence says nothing, and it goes on with what it owned.
+    is_done_alone: bool,
+    /// Whether less than half of the nodes bury the others as soon as more do. By evidence they take longer: to one who is hardly
+    /// ever answered, silence says little, and it goes on with what it owned.
     minorities_bury: bool,
     patience: Patience,
 }
@@ -53,6 +56,8 @@ struct Patience {
     checkers_per_origin: u64,
     /// How long one who comes back again does not count.
     quarantine: Span,
+    /// How long one who is alone takes itself for cut off.
+    alone: Span,
 }
 
 impl Patience {
@@ -78,6 +83,7 @@ impl Patience {
             interval: checks.interval,
             checkers_per_origin: checks.checkers_per_origin.into(),
             quarantine: protocol.quarantine,
+            alone: protocol.repair_interval.times(ALONE_ROUNDS * (nodes - 1)),
         })
     }
 
@@ -107,6 +113,7 @@ impl Sides {
             changed: Time::ZERO,
             changes: 0,
             is_done: false,
+            is_done_alone: false,
             minorities_bury: scenario.cluster.protocol.membership != Membership::Evidence,
             patience: Patience::new(scenario)?,
         })
@@ -130,23 +137,33 @@ impl Sides {
         }
         self.changed = event.at;
         self.changes += 1;
-        self.is_done = false;
+        (self.is_done, self.is_done_alone) = (false, false);
     }
 
     /// The sides of which each has to have one owner for each origin by now; once after each change.
-    pub fn due(&mut self, now: Time) -> Vec<Vec<u32>> {
-        if self.is_done || !self.unclear.is_empty() || !self.paused.is_empty() {
+    pub fn due(&mut self, now: Time, is_up: impl Fn(u32) -> bool) -> Vec<Vec<u32>> {
+        if !self.unclear.is_empty() || !self.paused.is_empty() {
             return Vec::new();
         }
+        let (nodes, is_evidence) = (self.nodes as usize, !self.minorities_bury);
+        let alone_at = self.changed + self.patience.of(1, nodes as u64, self.changes) + self.patience.alone;
+        let is_due_alone = is_evidence && !self.is_done_alone && now >= alone_at;
+        if self.is_done && !is_due_alone {
+            return Vec::new();
+        }
+        let up = |side: &[u32]| side.iter().filter(|&&node| is_up(node)).count();
         let mut sides = self.sides();
-        sides.retain(|side| self.minorities_bury || 2 * side.len() >= self.nodes as usize);
-        let least = sides.iter().map(Vec::len).min().unwrap_or(0) as u64;
-        let patience = self.patience.of(least, self.nodes.into(), self.changes);
-        if now < self.changed + patience {
-            return Vec::new();
-        }
-        self.is_done = true;
-        sides
+        sides.retain(|side| up(side) > 0);
+        let (alone, mut several): (Vec<_>, Vec<_>) =
+            sides.into_iter().partition(|side| is_evidence && up(side) == 1);
+        several.retain(|side| self.minorities_bury || 2 * side.len() >= nodes);
+        let least = several.iter().map(|side| up(side)).min().unwrap_or(nodes) as u64;
+        let is_due =
+            !self.is_done && now >= self.changed + self.patience.of(least, nodes as u64, self.changes);
+        (self.is_done, self.is_done_alone) = (self.is_done || is_due, self.is_done_alone || is_due_alone);
+        let mut due = if is_due { several } else { Vec::new() };
+        due.extend(alone.into_iter().filter(|_| is_due_alone));
+        due
     }
 
     /// The parts of the fleet in which all reach each other, and nobody else; empty where it has no such parts.
@@ -188,15 +205,18 @@ mod tests {
     use super::*;
     use crate::scenario::ScenarioFile;
 
-    fn sides(faults: &str) -> Vec<Vec<u32>> {
+    fn scenario_of(faults: &str) -> Scenario {
         let text = format!(
-            "question = \"q\"\nsource = \"s\"\nexpectation = \"e\"\nrun.duration = \"100s\"\n\
+            "question = \"q\"\nsource = \"s\"\nexpectation = \"e\"\nrun.duration = \"200s\"\n\
              cluster.nodes = 6\nnetwork.latency = \"40ms\"\nchecks = {{}}\nfault = [{faults}]"
         );
-        let file = ScenarioFile::parse("q.toml", &text, &[]).expect("a scenario");
-        let mut sides = Sides::new(&file.scenario).expect("owners");
-        for event in
-            file.scenario.schedule(heck_core::rng::Seed(1)).iter().filter(|event| event.at.0 < 5_000_000)
+        ScenarioFile::parse("q.toml", &text, &[]).expect("a scenario").scenario
+    }
+
+    fn sides(faults: &str) -> Vec<Vec<u32>> {
+        let scenario = scenario_of(faults);
+        let mut sides = Sides::new(&scenario).expect("owners");
+        for event in scenario.schedule(heck_core::rng::Seed(1)).iter().filter(|event| event.at.0 < 5_000_000)
         {
             sides.happened(event);
         }
@@ -231,19 +251,31 @@ mod tests {
 
     #[test]
     fn owners_are_looked_at_once_when_the_time_that_settings_allow_has_passed_since_the_last_change() {
-        let text = "question = \"q\"\nsource = \"s\"\nexpectation = \"e\"\nrun.duration = \"200s\"\n\
-                    cluster.nodes = 6\nnetwork.latency = \"40ms\"\nchecks = {}\n\
-                    fault = [{ at = \"20s\", partition = { sides = [[0], \"rest\"], lasts = \"100s\" } }]";
-        let file = ScenarioFile::parse("q.toml", text, &[]).expect("a scenario");
-        let mut sides = Sides::new(&file.scenario).expect("owners");
+        let scenario =
+            scenario_of("{ at = \"20s\", partition = { sides = [[0], \"rest\"], lasts = \"100s\" } }");
+        let mut sides = Sides::new(&scenario).expect("owners");
         let at = |secs: u64| Time::ZERO + Span::from_secs(secs);
-        for event in &file.scenario.schedule(heck_core::rng::Seed(1))[..1] {
-            sides.happened(event);
-        }
+        sides.happened(&scenario.schedule(heck_core::rng::Seed(1))[0]);
         // 30 s to find or bury, twice 12 exchanges of a second, a check of 2.25 s and an interval of 5 s.
-        let due: Vec<(u64, usize)> =
-            (20..120).map(|secs| (secs, sides.due(at(secs)).len())).filter(|(_, count)| *count > 0).collect();
-        assert_eq!(due, [(82, 1)], "the five; the one buries nobody");
+        let mut due = |until: u64, is_up: fn(u32) -> bool| {
+            let due = (20..until).map(|secs| (secs, sides.due(at(secs), is_up)));
+            due.filter(|(_, sides)| !sides.is_empty()).collect::<Vec<_>>()
+        };
+        assert_eq!(due(234, |_| true), [(82, vec![vec![1, 2, 3, 4, 5]])]);
+        // 150 s more, and an interval that is stretched as one of six sees few.
+        assert_eq!(due(300, |_| true), [(234, vec![vec![0]])], "the one has waited for all others");
         assert_eq!(sides.sides().len(), 2);
+    }
+
+    #[test]
+    fn of_a_fleet_of_which_one_is_up_it_is_asked_as_late_as_that_one_may_know() {
+        let mut alone = Sides::new(&scenario_of("")).expect("owners");
+        let asked = |sides: &mut Sides, is_up: fn(u32) -> bool| {
+            (0..400).find(|&secs| !sides.due(Time::ZERO + Span::from_secs(secs), is_up).is_empty())
+        };
+        assert_eq!(asked(&mut alone, |node| node == 2), Some(214));
+        let mut two = Sides::new(&scenario_of("")).expect("owners");
+        assert_eq!(asked(&mut two, |node| node < 2), Some(62));
+        assert_eq!(asked(&mut two, |_| false), None);
     }
 }
