@@ -79,7 +79,7 @@ mutants! {
     LoseDelta,
     /// Nobody is told of messages that expired before they arrived.
     SilentGap,
-    /// Messages are kept for ever.
+    /// The log of messages keeps more bytes than it may.
     UnboundedLog,
     /// A restarted node mints in its previous life again.
     ReuseBoot,

@@ -53,8 +53,8 @@ impl LogQueue {
     }
 
     /// Takes out one message that is past its time or over the limit of bytes.
-    fn pop_overdue(&mut self, now: Time) -> Option<Dot> {
-        let over = self.retention.is_some_and(|retention| self.bytes > retention.bytes);
+    fn pop_overdue(&mut self, now: Time, is_bounded: bool) -> Option<Dot> {
+        let over = is_bounded && self.retention.is_some_and(|retention| self.bytes > retention.bytes);
         let (&(expiry, dot), _) = self.by_expiry.first_key_value()?;
         if expiry > now && !over {
             return None;
@@ -99,10 +99,8 @@ pub(super) fn payload_bytes(entry: &Entry) -> u32 {
 impl State {
     /// Drops the messages whose time is over or that exceed the limit of bytes. Their dots stay seen.
     pub fn expire(&mut self, now: Time) {
-        if self.planted.is(crate::mutant::Mutant::UnboundedLog) {
-            return;
-        }
-        while let Some(dot) = self.log.pop_overdue(now) {
+        let is_bounded = !self.planted.is(crate::mutant::Mutant::UnboundedLog);
+        while let Some(dot) = self.log.pop_overdue(now, is_bounded) {
             self.live.remove(&dot);
         }
     }
