@@ -1,6 +1,7 @@
 //! What happens to a node, its cluster and its origins, as lines of the log.
 
 use crate::addr::from_core;
+use crate::api::reason;
 use crate::handle::{Events, Missed, NodeHandle};
 use heck_core::effects::Event;
 use heck_core::entry::{Claim, HealthState, Hold};
@@ -63,15 +64,16 @@ async fn log_member(node: &NodeHandle, id: NodeId, standing: Standing) {
 }
 
 fn log_claim(claim: &Claim) {
-    let Claim { origin, state, previous, hold, confirmation, .. } = claim;
+    let Claim { origin, state, previous, hold, confirmation, cause, .. } = claim;
     if *hold != Hold::Held || state == previous {
         return;
     }
+    let (state, previous, reason) = (*state, previous.name(), reason(*state, *cause));
     match state {
         HealthState::Unhealthy => {
             let (asked, agreed) = (confirmation.asked, confirmation.agreed);
-            warn!(%origin, ?state, ?previous, asked, agreed, "an origin changed its state");
+            warn!(%origin, state = state.name(), previous, reason, asked, agreed, "an origin changed its state");
         }
-        _ => info!(%origin, ?state, ?previous, "an origin changed its state"),
+        _ => info!(%origin, state = state.name(), previous, reason, "an origin changed its state"),
     }
 }

@@ -45,7 +45,12 @@ fn replay(path: &Path, args: &Args, output: &mut Output<'_>) -> io::Result<Exit>
         Err(error) => {
             writeln!(output.err, "{error}")?;
             return Ok(match error {
-                LoadError::Io { .. } => Exit::Io,
+                LoadError::Io { source, .. } => {
+                    if source.kind() == io::ErrorKind::NotFound {
+                        writeln!(output.err, "  help: `heck node --record FILE` writes recordings")?;
+                    }
+                    Exit::Io
+                }
                 LoadError::Unreadable { .. } => Exit::BadInput,
             });
         }

@@ -25,7 +25,7 @@ pub struct Args {
     #[arg(long)]
     seed: Option<u64>,
     /// Number of runs. Short for `--set run.runs=…`; with `--real` for `--set run.real_runs=…`.
-    #[arg(long)]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     runs: Option<u32>,
     /// Runs at the same time; as many as there are processors if not given. Results do not depend on it.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]

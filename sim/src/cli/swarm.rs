@@ -34,6 +34,10 @@ pub struct Args {
     /// Seed of the first scenario; each further one counts up by one.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Pass over seeds whose scenario has fewer nodes.
+    #[arg(long, value_name = "N", default_value_t = 1, conflicts_with = "shard")]
+    #[arg(value_parser = clap::value_parser!(i64).range(1..=100))]
+    least_nodes: i64,
     /// Runs at the same time; as many as there are processors if not given. Results do not depend on it.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
@@ -69,6 +73,8 @@ pub(super) fn run(args: &Args, output: &mut Output<'_>) -> io::Result<Exit> {
     let began = Instant::now();
     let mut tally = Tally::default();
     let how = (Planted::NONE, args.shrink_runs);
+    let is_large = |seed: &u64| args.least_nodes == 1 || nodes_of(*seed) >= args.least_nodes;
+    let mut all = (0..).map(|number| args.seed.wrapping_add(number)).filter(is_large);
     loop {
         let left = match args.minutes {
             Some(minutes) if began.elapsed() >= Duration::from_secs(60 * minutes) => 0,
@@ -78,13 +84,16 @@ pub(super) fn run(args: &Args, output: &mut Output<'_>) -> io::Result<Exit> {
         if left == 0 {
             break;
         }
-        let first = args.seed.wrapping_add(tally.tried);
-        let seeds: Vec<u64> = (0..left).map(|number| first.wrapping_add(number)).collect();
+        let seeds: Vec<u64> = all.by_ref().take(left as usize).collect();
         hunt(&pool, &seeds, how, &mut tally, |find| tell(&args.out, &find, output))?;
     }
     let rate = tally.tried as f64 * 60.0 / began.elapsed().as_secs_f64().max(1e-9);
     let pace = format!("{rate:.0} scenarios a minute on {} threads", pool.current_num_threads());
     sum_up(&args.out, &tally, &pace, output)
+}
+
+fn nodes_of(seed: u64) -> i64 {
+    draw(seed).get("cluster").and_then(|cluster| cluster.get("nodes")?.as_integer()).unwrap_or(0)
 }
 
 /// Runs a part of the seeds, and writes what came of them.

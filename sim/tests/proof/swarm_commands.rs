@@ -34,6 +34,24 @@ fn what_a_swarm_prints_is_a_scenario_that_can_be_run() {
 }
 
 #[test]
+fn a_swarm_of_large_fleets_passes_over_small_ones() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let nodes = |seed| heck_sim::swarm::draw(seed)["cluster"]["nodes"].as_integer().expect("a number");
+    let is_meant = |seed: &u64| (6..12).contains(&nodes(*seed)) && nodes(seed - 1) < 6;
+    let large = (3..).find(is_meant).expect("some");
+    let table = |args: &[&str], out: &str| {
+        let args = [&["swarm", "--seeds", "1", "--out", out], args].concat();
+        let (code, said, err) = ended(&heck_sim(folder.path(), &args));
+        assert_eq!((code, err.as_str()), (0, ""), "{said}");
+        contents(&folder.path().join(out))
+    };
+    let before = (large - 1).to_string();
+    let passed = table(&["--seed", &before, "--least-nodes", "6"], "passed");
+    assert!(passed == table(&["--seed", &large.to_string()], "named"));
+    assert!(passed != table(&["--seed", &before], "small"));
+}
+
+#[test]
 fn a_swarm_that_cannot_write_exits_3_and_one_without_sense_exits_2() {
     let folder = tempfile::tempdir().expect("a folder");
     fs::write(folder.path().join("taken"), "").expect("written");

@@ -49,12 +49,26 @@ async fn one(node: &Connection, name: &str, zone: Option<&str>) -> Result<Exit, 
     match node.output {
         Output::Json => say_json(&health),
         Output::Table => {
-            let keys = health.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null());
-            let rows: Vec<Vec<String>> = keys.map(|(key, _)| vec![key.clone(), cell(&health, key)]).collect();
-            table::show(&["KEY", "VALUE"], &rows);
+            table::show(&["KEY", "VALUE"], &told(&health));
         }
     }
     Ok(exit([&health]))
+}
+
+/// What is known of an origin, what matters most first; what has parts, a line for each of them.
+fn told(health: &Value) -> Vec<Vec<String>> {
+    const FIRST: [&str; 6] = ["name", "state", "stale", "age_ms", "owner", "since"];
+    let all = health.as_object().into_iter().flatten().map(|(key, _)| key.as_str());
+    let keys = FIRST.into_iter().chain(all.filter(|key| !FIRST.contains(key)));
+    let known = keys.filter(|key| !health[*key].is_null());
+    let lines = known.flat_map(|key| match &health[key] {
+        Value::Object(parts) => {
+            let parts = parts.keys().map(|part| vec![format!("{key}.{part}"), cell(&health[key], part)]);
+            parts.collect()
+        }
+        _ => vec![vec![key.to_owned(), cell(health, key)]],
+    });
+    lines.collect()
 }
 
 fn row(health: &Value) -> Vec<String> {
@@ -129,4 +143,22 @@ pub(in crate::cli) fn owner(args: &OwnerArgs) -> Exit {
         }
         Ok(Exit::Success)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_matters_most_comes_first_and_parts_have_a_line_each() {
+        let health = json!({
+            "admin": "active", "age_ms": 12, "confirmation": { "agreed": 1, "asked": 2 }, "name": "web",
+            "owner": "n1", "reason": null, "stale": false, "state": "unhealthy"
+        });
+        let lines: Vec<String> = told(&health).iter().map(|line| line.join(" ")).collect();
+        let shown = ["name web", "state unhealthy", "stale false", "age_ms 12", "owner n1", "admin active"];
+        assert_eq!(lines[..6], shown);
+        assert_eq!(lines[6..], ["confirmation.agreed 1", "confirmation.asked 2"]);
+    }
 }
