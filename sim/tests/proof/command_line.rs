@@ -58,7 +58,7 @@ fn bad_input_exits_2_and_leaves_earlier_results_untouched() {
         (["--set", "network.lost=3%"].as_slice(), "network.lost"),
         (&["--set", "network.loss=3"], "network.loss"),
         (&["--set", "cluster.nodes"], "section.key=value"),
-        (&["--runs", "0"], "run.runs"),
+        (&["--runs", "0"], "--runs"),
         (&["--jobs", "0"], "--jobs"),
         (&["--frobnicate"], "--frobnicate"),
         // Only a look at the whole plan tells that these do not fit.
