@@ -83,8 +83,8 @@ impl<P: Baseline> Side for Baselines<'_, P> {
     }
 
     fn publish(&self, publication: &Publication) -> Command {
-        let Publication { index, key, bytes, .. } = *publication;
-        Command::Publish { index, key, bytes }
+        let Publication { index, key, bytes, removes, .. } = *publication;
+        Command::Publish { index, key, bytes, removes }
     }
 
     fn reports(&self, step: &Step<'_, P>, into: &mut Vec<Report>) {

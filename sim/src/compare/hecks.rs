@@ -1,11 +1,12 @@
 //! heck as a side of the comparison: its own node, unmodified, with the set-up and the faults of the other runs.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use heck_core::effects::Event as Happened;
 use heck_core::entry::{Body, Entry, HealthState};
-use heck_core::id::Name;
+use heck_core::id::{Dot, Name};
 use heck_core::input::Command;
 use heck_core::node::Node;
 use heck_core::rng::Seed;
@@ -14,6 +15,7 @@ use heck_core::time::Time;
 
 use super::system::{Report, Side};
 use super::workload::Publication;
+use crate::engine::event::Kind;
 use crate::engine::observer::{Commands, Step};
 use crate::engine::world::World;
 use crate::protocol::baseline::{Gauge, RECORD_BYTES};
@@ -38,6 +40,8 @@ pub struct Hecks<'a> {
     numbers: BTreeMap<Name, u32>,
     /// Bytes of an entry of this workload.
     entry_bytes: u64,
+    /// The publication of each removal, which carries no payload that could name it.
+    removals: RefCell<BTreeMap<Dot, u32>>,
 }
 
 impl<'a> Hecks<'a> {
@@ -47,7 +51,8 @@ impl<'a> Hecks<'a> {
         let entry_bytes = scenario.workload.message_size.as_u64() + RECORD_BYTES;
         let numbers = (0..scenario.cluster.origins).map(|number| (origin_name(number), number)).collect();
         let setup = Box::new(Setup::new(scenario, config));
-        Ok(Self { scenario, compare, seed, setup, numbers, entry_bytes })
+        let removals = RefCell::default();
+        Ok(Self { scenario, compare, seed, setup, numbers, entry_bytes, removals })
     }
 }
 
@@ -93,7 +98,9 @@ impl Side for Hecks<'_> {
         let mut payload = vec![0; (publication.bytes as usize).max(STAMP)];
         payload[..STAMP].copy_from_slice(&publication.index.to_le_bytes());
         let (name, payload): (_, Arc<[u8]>) = (key_name(publication.key), payload.into());
-        HeckCommand::Client(if self.compare.keys > 0 {
+        HeckCommand::Client(if publication.removes {
+            Command::DeleteKey { name }
+        } else if self.compare.keys > 0 {
             Command::PutKey { name, value: payload }
         } else {
             Command::Publish { topic: name, payload }
@@ -101,8 +108,16 @@ impl Side for Hecks<'_> {
     }
 
     fn reports(&self, step: &Step<'_, Heck>, into: &mut Vec<Report>) {
+        let is_asked = step.cause.kind == Kind::Command;
         for event in step.outbox.reported() {
             let Happened::Changed(Change::Learned(entry)) = event else { continue };
+            if entry.body.is_removal() {
+                let mut removals = self.removals.borrow_mut();
+                if let Some(index) = Publication::of_token(step.cause.content).filter(|_| is_asked) {
+                    removals.insert(entry.dot, index);
+                }
+                into.extend(removals.get(&entry.dot).copied().map(Report::Delivered));
+            }
             if let Some(index) = published(entry) {
                 into.push(Report::Delivered(index));
             }

@@ -167,6 +167,7 @@ impl<'a> Job<'a> {
             round: scenario.cluster.protocol.repair_interval,
             broadcasts: compare.broadcast,
             duplicate_acks: compare.duplicate_acks,
+            stamps: compare.stamps.unwrap_or(Span(1)),
             responsible_for: Arc::new(graph),
             origins: if scenario.checks.is_some() { scenario.cluster.origins } else { 0 },
             check_interval: scenario.checks.as_ref().map_or(Span::from_secs(5), |checks| checks.interval),

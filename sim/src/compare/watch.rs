@@ -13,6 +13,7 @@ use crate::engine::event::Kind;
 use crate::engine::observer::{Commands, Observer, Step};
 use crate::engine::world::World;
 use crate::run::origins::{Condition, Origins};
+use crate::scenario::compare::Compare;
 use crate::scenario::{Latency, Scenario};
 
 /// Not yet.
@@ -153,7 +154,7 @@ impl<'a, S: Side> Watch<'a, S> {
         };
         self.deliveries(&up, zones, &mut run);
         if let Some(compare) = self.scenario.compare.as_ref().filter(|compare| compare.keys > 0) {
-            self.values(compare.keys, world, &mut run);
+            self.values(compare, world, &mut run);
         }
         let asked: Vec<u32> = up.iter().copied().filter(|&node| self.side.answers(node)).collect();
         let known = self.down.iter().map(|(&origin, &down)| {
@@ -207,18 +208,22 @@ impl<'a, S: Side> Watch<'a, S> {
         run.wait_us = wait_us;
     }
 
-    fn values(&self, keys: u32, world: &World<S::Node>, run: &mut SystemRun) {
+    /// Where keys are taken out again, a value is that one is there; otherwise it is the number of its write.
+    fn values(&self, compare: &Compare, world: &World<S::Node>, run: &mut SystemRun) {
         if !self.side.is_store() {
             return;
         }
+        let is_set = compare.remove_every.is_some();
+        let read = |value: Option<u32>| if is_set { value.map(|_| 0) } else { value };
         let (mut diverged, mut overruled) = (0, 0);
-        for key in 0..keys {
+        for key in 0..compare.keys {
             let values: Vec<Option<u32>> =
-                world.running().map(|(_, node)| self.side.value(node, key)).collect();
+                world.running().map(|(_, node)| read(self.side.value(node, key))).collect();
             let is_write =
                 |publication: &&Publication| publication.key == key && self.asked[publication.index as usize];
             let last = self.publications.iter().rfind(is_write);
-            let right = values.iter().filter(|&&value| value == last.map(|last| last.index)).count();
+            let last = read(last.filter(|last| !last.removes).map(|last| last.index));
+            let right = values.iter().filter(|&&value| value == last).count();
             diverged += u64::from(values.windows(2).any(|pair| pair[0] != pair[1]));
             overruled += u64::from(2 * right < values.len());
         }

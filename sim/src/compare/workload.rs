@@ -25,6 +25,8 @@ pub struct Publication {
     pub key: u32,
     /// Bytes of its payload.
     pub bytes: u32,
+    /// Whether a store takes the key out instead.
+    pub removes: bool,
 }
 
 /// All of them.
@@ -56,12 +58,18 @@ impl Workload {
         let mut random = Stream::new(seed, PUBLISHER_STREAM);
         let bytes = scenario.workload.message_size.as_u64() as u32;
         let first = Time::ZERO + scenario.workload.warmup;
-        let publication = |index: u32| Publication {
-            index,
-            at: first + compare.every.times(u64::from(index)),
-            node: from[random.below(from.len() as u32) as usize],
-            key: index.checked_rem(compare.keys).unwrap_or(index),
-            bytes,
+        let publication = |index: u32| {
+            // The how-manieth write of its key it is.
+            let turn = index.checked_div(compare.keys).map_or(1, |before| before + 1);
+            let removes = compare.remove_every.is_some_and(|every| turn % every == 0);
+            Publication {
+                index,
+                at: first + compare.every.times(u64::from(index)),
+                node: from[random.below(from.len() as u32) as usize],
+                key: index.checked_rem(compare.keys).unwrap_or(index),
+                bytes: if removes { 0 } else { bytes },
+                removes,
+            }
         };
         Self { publications: (0..compare.messages).map(publication).collect() }
     }

@@ -29,6 +29,15 @@ pub struct Item {
     pub bytes: u32,
 }
 
+/// What a store of keys is told: the key has this value now, or it is out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Write {
+    /// The value; without a payload where it takes the key out.
+    pub item: Item,
+    /// Whether it takes the key out.
+    pub removes: bool,
+}
+
 /// Names an item by its publisher.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Id {
@@ -58,6 +67,8 @@ pub enum Command {
         key: u32,
         /// Bytes of the payload.
         bytes: u32,
+        /// Whether a store takes the key out instead of writing it.
+        removes: bool,
     },
     /// A probe has ended.
     Probed {
@@ -125,6 +136,8 @@ pub struct Settings {
     pub broadcasts: bool,
     /// How acknowledgements tell the sender of a loss: so many later segments have arrived.
     pub duplicate_acks: u32,
+    /// Clients of Roshi round their clock down to a multiple of this for the score of a write.
+    pub stamps: Span,
     /// The graph of responsibility, by node: who reminds whom.
     pub responsible_for: Arc<Vec<Vec<u32>>>,
     /// How many origins there are to check.

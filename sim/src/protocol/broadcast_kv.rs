@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use heck_core::time::Time;
 
-use super::baseline::{Baseline, Command, Event, Gauge, Id, Item, Lane, RECORD_BYTES, Start, others};
-use super::bytes::{Reader, item_len, item_word, put_item};
+use super::baseline::{Baseline, Command, Event, Gauge, Id, Item, Lane, RECORD_BYTES, Start, Write, others};
+use super::bytes::{Reader, item_len, put_write, write_word};
 use crate::engine::outbox::Outbox;
 use crate::engine::protocol::{Input, Message, Never, Protocol};
 
@@ -28,13 +28,18 @@ pub struct BroadcastKv {
 
 /// A write.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Packet(pub Item);
+pub struct Packet(pub Write);
 
 impl BroadcastKv {
-    fn take(&mut self, item: Item, out: &mut Outbox<Self>) {
-        self.values.insert(item.key, item);
-        if self.seen.insert(item.index) {
-            out.report(Event::Delivered { index: item.index });
+    fn take(&mut self, write: Write, out: &mut Outbox<Self>) {
+        let Item { key, index, .. } = write.item;
+        if write.removes {
+            self.values.remove(&key);
+        } else {
+            self.values.insert(key, write.item);
+        }
+        if self.seen.insert(index) {
+            out.report(Event::Delivered { index });
         }
     }
 }
@@ -49,11 +54,12 @@ impl Protocol for BroadcastKv {
 
     fn step(&mut self, _: Time, input: Input<'_, Self>, out: &mut Outbox<Self>) {
         match input {
-            Input::Command { command: Command::Publish { index, key, bytes }, .. } => {
+            Input::Command { command: Command::Publish { index, key, bytes, removes }, .. } => {
                 self.published += 1;
                 let item = Item { id: Id { lane: self.lane, sequence: self.published }, index, key, bytes };
-                self.take(item, out);
-                out.send_to_all(others(self.node, self.nodes), Packet(item));
+                let write = Write { item, removes };
+                self.take(write, out);
+                out.send_to_all(others(self.node, self.nodes), Packet(write));
             }
             Input::Datagram { packet, .. } => self.take(packet.0, out),
             _ => {}
@@ -91,18 +97,18 @@ impl Baseline for BroadcastKv {
 
 impl Message for Packet {
     fn wire_len(&self) -> u32 {
-        item_len(&self.0)
+        item_len(&self.0.item)
     }
 
     fn content_word(&self) -> u64 {
-        item_word(&self.0)
+        write_word(&self.0)
     }
 
     fn encode(&self, into: &mut Vec<u8>) {
-        put_item(into, &self.0);
+        put_write(into, &self.0);
     }
 
     fn decode(bytes: &[u8]) -> Result<Self, String> {
-        Reader(bytes).item().map(Self)
+        Reader(bytes).write().map(Self)
     }
 }

@@ -2,10 +2,12 @@
 
 use heck_core::hash::mix;
 
-use super::baseline::{Id, Item, Lane};
+use super::baseline::{Id, Item, Lane, Write};
 
 /// Bytes of an item before its payload.
 pub const ITEM_HEADER: u32 = 24;
+/// Stands for the length of the payload where a write takes a key out.
+const REMOVES: u32 = u32::MAX;
 /// Bytes of an id.
 pub const ID_BYTES: u32 = 12;
 
@@ -32,6 +34,24 @@ pub fn put_item(into: &mut Vec<u8>, item: &Item) {
     put_id(into, item.id);
     put(into, &[item.index, item.key, item.bytes]);
     into.resize(into.len() + item.bytes as usize, 0);
+}
+
+/// Appends a write of a store, which is as long as its item.
+pub fn put_write(into: &mut Vec<u8>, write: &Write) {
+    if write.removes {
+        let Item { id, index, key, .. } = write.item;
+        put_id(into, id);
+        put(into, &[index, key, REMOVES]);
+    } else {
+        put_item(into, &write.item);
+    }
+}
+
+/// A word that differs for different writes of stores.
+#[must_use]
+pub fn write_word(write: &Write) -> u64 {
+    let word = item_word(&write.item);
+    if write.removes { !word } else { word }
 }
 
 /// A word that differs for different items.
@@ -75,8 +95,28 @@ impl Reader<'_> {
     /// # Errors
     /// When the bytes end before.
     pub fn item(&mut self) -> Result<Item, String> {
+        let item = self.header()?;
+        self.payload(item)
+    }
+
+    /// The next write of a store.
+    ///
+    /// # Errors
+    /// When the bytes end before.
+    pub fn write(&mut self) -> Result<Write, String> {
+        let item = self.header()?;
+        if item.bytes == REMOVES {
+            return Ok(Write { item: Item { bytes: 0, ..item }, removes: true });
+        }
+        Ok(Write { item: self.payload(item)?, removes: false })
+    }
+
+    fn header(&mut self) -> Result<Item, String> {
         let id = self.id()?;
-        let item = Item { id, index: self.number()?, key: self.number()?, bytes: self.number()? };
+        Ok(Item { id, index: self.number()?, key: self.number()?, bytes: self.number()? })
+    }
+
+    fn payload(&mut self, item: Item) -> Result<Item, String> {
         self.0 = self.0.get(item.bytes as usize..).ok_or("the bytes end within a payload")?;
         Ok(item)
     }
@@ -108,5 +148,18 @@ mod tests {
         assert_eq!(Reader(&bytes).item(), Ok(item));
         assert!(Reader(&bytes[..bytes.len() - 1]).item().is_err());
         assert!(Reader(&bytes[..ITEM_HEADER as usize - 1]).item().is_err());
+    }
+
+    #[test]
+    fn a_write_is_as_long_as_its_item_and_reads_back_whether_it_removes_or_not() {
+        let id = Id { lane: Lane { node: 7, life: 2 }, sequence: 9 };
+        for (removes, payload) in [(false, 100), (false, 0), (true, 0)] {
+            let write = Write { item: Item { id, index: 3, key: 5, bytes: payload }, removes };
+            let mut bytes = Vec::new();
+            put_write(&mut bytes, &write);
+            assert_eq!(bytes.len(), item_len(&write.item) as usize);
+            assert_eq!(Reader(&bytes).write(), Ok(write));
+            assert!(Reader(&bytes[..bytes.len() - 1]).write().is_err());
+        }
     }
 }

@@ -151,7 +151,7 @@ impl Protocol for PushPull {
                     }
                 }
             }
-            Input::Command { command: Command::Publish { index, key, bytes }, .. } => {
+            Input::Command { command: Command::Publish { index, key, bytes, .. }, .. } => {
                 self.published += 1;
                 let id = Id { lane: self.lane, sequence: self.published };
                 self.take(Item { id, index, key, bytes }, out);

@@ -192,7 +192,7 @@ impl Protocol for Scuttlebutt {
     fn step(&mut self, _: Time, input: Input<'_, Self>, out: &mut Outbox<Self>) {
         match input {
             Input::Timeout => self.gossip(out),
-            Input::Command { command: Command::Publish { index, key, bytes }, .. } => {
+            Input::Command { command: Command::Publish { index, key, bytes, .. }, .. } => {
                 let id = Id { lane: self.lane, sequence: self.version(self.lane) + 1 };
                 self.take(Item { id, index, key, bytes }, out);
             }
@@ -322,6 +322,7 @@ mod tests {
             round: Span::from_secs(1),
             broadcasts: true,
             duplicate_acks: 3,
+            stamps: Span(1),
             responsible_for: Arc::default(),
             origins: 0,
             check_interval: Span::from_secs(5),

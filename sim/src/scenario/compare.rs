@@ -28,7 +28,7 @@ choice! {
         TotalOrder = "total-order",
         /// A store that broadcasts each write, and no more.
         BroadcastKv = "broadcast-kv",
-        /// A store where the greatest wall clock wins.
+        /// A store of sets where the greatest wall clock wins.
         Roshi = "roshi",
         /// The greatest version of each source is compared.
         Scuttlebutt = "scuttlebutt",
@@ -122,6 +122,11 @@ section! {
         from: NodeSet = default("all"),
         /// With this, messages are writes of so many keys in turn, and are compared as such.
         keys: u32 = default("0").at_most("1000000"),
+        /// With `keys`: of the writes of a key, every so-manieth takes it out again, and what is compared of values is whether
+        /// they are there; without it, none does.
+        remove_every: Option<u32> = plain().at_least("2").at_most("1000"),
+        /// Clients of `roshi` round their clock down to a multiple of this for the score of a write; without it, to 1 us.
+        stamps: Option<Span> = plain().at_least("1us").at_most("1h"),
         /// Time between two looks at queues and memory.
         sample: Span = default("1s").at_least("1ms"),
         /// Whether `bimodal-list` and `bimodal-ranges` send what is published to all at once; otherwise they gossip alone. For

@@ -47,6 +47,7 @@ fn orders<P: Baseline>(seed: u64, loss_percent: u32) -> Vec<Vec<u32>> {
         round: Span::from_secs(1),
         broadcasts: true,
         duplicate_acks: 3,
+        stamps: Span(1),
         responsible_for: Arc::default(),
         origins: 0,
         check_interval: Span::from_secs(5),
@@ -60,7 +61,7 @@ fn orders<P: Baseline>(seed: u64, loss_percent: u32) -> Vec<Vec<u32>> {
     }
     for index in 0..200 {
         let at = Time::ZERO + Span::from_secs(5) + Span::from_ms(20 * u64::from(index));
-        let command = Command::Publish { index, key: index, bytes: 100 };
+        let command = Command::Publish { index, key: index, bytes: 100, removes: false };
         world.command_at(at, 3 + 4 * (index % 2), 1, command);
     }
     let mut order = Order(vec![Vec::new(); 9]);
@@ -147,13 +148,15 @@ fn without_repair_as_much_is_missing_as_is_lost() {
 }
 
 #[test]
-fn last_arrival_wins_diverges_where_writes_pass_each_other_and_stamps_do_not() {
+fn last_arrival_wins_diverges_where_writes_pass_each_other_and_scores_do_not() {
     let keys = ["compare.keys=4", "compare.every=\"2ms\"", "compare.messages=200", "network.loss=0%"];
     for seed in 1..4 {
-        let broadcast = run(System::BroadcastKv, seed, &keys);
-        assert!(broadcast.diverged > Some(0), "seed {seed}: writes pass each other");
-        assert_eq!(run(System::Roshi, seed, &keys).diverged, Some(0), "seed {seed}");
-        assert_eq!(run(System::Heck, seed, &keys).diverged, Some(0), "seed {seed}");
+        for sets in [&keys[..], &[&keys[..], &["compare.remove_every=2"]].concat()] {
+            let broadcast = run(System::BroadcastKv, seed, sets);
+            assert!(broadcast.diverged > Some(0), "seed {seed}: writes pass each other");
+            assert_eq!(run(System::Roshi, seed, sets).diverged, Some(0), "seed {seed}");
+            assert_eq!(run(System::Heck, seed, sets).diverged, Some(0), "seed {seed}");
+        }
     }
 }
 
@@ -161,10 +164,52 @@ fn last_arrival_wins_diverges_where_writes_pass_each_other_and_stamps_do_not() {
 fn a_clock_behind_makes_writes_that_lose_in_roshi_and_not_in_heck() {
     let drift = "fault=[{ at = \"100ms\", clock_drift = { nodes = [1, 2, 3, 4, 5], ppm = -200000 } }]";
     let keys = [drift, "compare.keys=4", "compare.every=\"500ms\"", "run.duration=\"60s\""];
-    let overruled =
-        |system| (1..6).map(|seed| run(system, seed, &keys).overruled.expect("a store")).sum::<u64>();
-    assert!(overruled(System::Roshi) > 0);
-    assert_eq!(overruled(System::Heck), 0);
+    // With 40 messages all members are removed last, with 36 all are added last.
+    for more in [&[][..], &["compare.remove_every=2"], &["compare.remove_every=2", "compare.messages=36"]] {
+        let sets = [&keys[..], more].concat();
+        let sum =
+            |of: &dyn Fn(u64) -> Option<u64>| (1..6).map(|seed| of(seed).expect("a store")).sum::<u64>();
+        assert!(sum(&|seed| run(System::Roshi, seed, &sets).overruled) > 0, "{more:?}");
+        assert_eq!(sum(&|seed| run(System::Roshi, seed, &sets).diverged), 0, "{more:?}: they agree on it");
+        assert_eq!(sum(&|seed| run(System::Heck, seed, &sets).overruled), 0, "{more:?}");
+    }
+}
+
+/// Three members are added at 5.0 s, removed at 5.3 s and added again at 5.6 s, while node 11 is away from 5.2 s to 15 s.
+#[test]
+fn equal_scores_lose_the_later_add_in_roshi_and_leave_who_missed_the_delete_apart_and_neither_in_heck() {
+    let cut = "fault=[{ at = \"5200ms\", partition = { sides = [[11], \"rest\"], lasts = \"10s\" } }]";
+    let sets = [
+        cut,
+        "network.loss=0%",
+        "compare.from=\"0..11\"",
+        "compare.keys=3",
+        "compare.every=\"100ms\"",
+        "compare.remove_every=2",
+    ];
+    let runs = |system, messages: &str, stamps: &str| {
+        let [messages, stamps] =
+            [format!("compare.messages={messages}"), format!("compare.stamps=\"{stamps}\"")];
+        (1..4).map(move |seed| {
+            let run = run(system, seed, &[&sets[..], &[&messages, &stamps]].concat());
+            (run.diverged, run.overruled)
+        })
+    };
+    // Nine end with an add, which nobody takes; node 11 has the first one all along.
+    assert!(runs(System::Roshi, "9", "1s").all(|both| both == (Some(3), Some(3))));
+    // Six end with a removal, which all but node 11 have.
+    assert!(runs(System::Roshi, "6", "1s").all(|both| both == (Some(3), Some(0))));
+    // With finer scores the walker repairs everything.
+    assert!(
+        runs(System::Roshi, "9", "1ms")
+            .chain(runs(System::Roshi, "6", "1ms"))
+            .all(|both| both == (Some(0), Some(0)))
+    );
+    assert!(
+        runs(System::Heck, "9", "1s")
+            .chain(runs(System::Heck, "6", "1s"))
+            .all(|both| both == (Some(0), Some(0)))
+    );
 }
 
 #[test]

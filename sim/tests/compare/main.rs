@@ -63,14 +63,17 @@ fn the_same_seeds_come_to_the_same_bytes_on_one_thread_and_on_two() {
 
 #[test]
 fn encoding_every_packet_changes_nothing() {
-    let file = scenario(&[ALL, CHECKS, "cluster.origins=5", CRASH]);
-    let hashes = |wire| {
-        let options = Options { wire, ..Options::default() };
-        let comparison = run_comparison(&file, &options, &|| ()).expect("runs");
-        let systems = comparison.points.into_iter().flat_map(|point| point.systems);
-        systems.map(|(system, runs)| (system.word(), runs[0].trace_hash)).collect::<Vec<_>>()
-    };
-    assert_eq!(hashes(false), hashes(true));
+    let all = [ALL, CHECKS, "cluster.origins=5", CRASH];
+    for more in [&[][..], &["compare.keys=5", "compare.remove_every=2"]] {
+        let file = scenario(&[&all[..], more].concat());
+        let hashes = |wire| {
+            let options = Options { wire, ..Options::default() };
+            let comparison = run_comparison(&file, &options, &|| ()).expect("runs");
+            let systems = comparison.points.into_iter().flat_map(|point| point.systems);
+            systems.map(|(system, runs)| (system.word(), runs[0].trace_hash)).collect::<Vec<_>>()
+        };
+        assert_eq!(hashes(false), hashes(true), "{more:?}");
+    }
 }
 
 #[test]
@@ -136,6 +139,7 @@ fn what_is_about_heck_alone_is_refused_with_its_line() {
         ("workload.follow={ kinds = [\"key_written\"] }", "is about heck alone"),
         ("fault=[{ at = \"1s\", leave = { nodes = [1] } }]", "is about heck alone"),
         ("compare.expect=[{ system = \"heck\", measure = \"all_s\", most = 3 }]", "is not compared"),
+        ("compare.remove_every=2", "has no keys to take out"),
         ("compare.expect=[{ system = \"roshi\", measure = \"all_s\" }]", "expects nothing"),
         ("compare.expect=[{ system = \"roshi\", measure = \"al_s\", most = 1 }]", "did you mean all_s"),
     ] {

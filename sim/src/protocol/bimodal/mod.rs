@@ -223,7 +223,7 @@ impl<K: Keeping> Protocol for Bimodal<K> {
     fn step(&mut self, now: Time, input: Input<'_, Self>, out: &mut Outbox<Self>) {
         match input {
             Input::Timeout => self.gossip(now, out),
-            Input::Command { command: Command::Publish { index, key, bytes }, .. } => {
+            Input::Command { command: Command::Publish { index, key, bytes, .. }, .. } => {
                 self.published += 1;
                 let item = Item { id: Id { lane: self.lane, sequence: self.published }, index, key, bytes };
                 self.take(item, now, out);

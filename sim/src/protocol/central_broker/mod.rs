@@ -236,7 +236,7 @@ impl Protocol for CentralBroker {
     fn step(&mut self, now: Time, input: Input<'_, Self>, out: &mut Outbox<Self>) {
         match input {
             Input::Timeout => self.ring(now, out),
-            Input::Command { command: Command::Publish { index, key, bytes }, .. } => {
+            Input::Command { command: Command::Publish { index, key, bytes, .. }, .. } => {
                 self.published += 1;
                 let item = Item { id: Id { lane: self.lane, sequence: self.published }, index, key, bytes };
                 self.take(item, self.node, now, out);

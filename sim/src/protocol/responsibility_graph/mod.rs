@@ -125,7 +125,7 @@ impl Protocol for ResponsibilityGraph {
     fn step(&mut self, now: Time, input: Input<'_, Self>, out: &mut Outbox<Self>) {
         match input {
             Input::Timeout => self.remind(now, out),
-            Input::Command { command: Command::Publish { index, key, bytes }, .. } => {
+            Input::Command { command: Command::Publish { index, key, bytes, .. }, .. } => {
                 self.published += 1;
                 let item = Item { id: Id { lane: self.lane, sequence: self.published }, index, key, bytes };
                 self.take(item, now, out);

@@ -283,7 +283,7 @@ impl Protocol for TotalOrder {
     fn step(&mut self, now: Time, input: Input<'_, Self>, out: &mut Outbox<Self>) {
         match input {
             Input::Timeout => self.tick(now, out),
-            Input::Command { command: Command::Publish { index, key, bytes }, .. } => {
+            Input::Command { command: Command::Publish { index, key, bytes, .. }, .. } => {
                 self.published += 1;
                 let id = Id { lane: self.lane, sequence: self.published };
                 self.propose(Item { id, index, key, bytes }, now, out);

@@ -50,6 +50,10 @@ impl Check<'_> {
             );
             self.wrong("compare.messages", "are too many for so many nodes", allowed);
         }
+        if compare.remove_every.is_some() && compare.keys == 0 {
+            let allowed = "compare.keys above 0, or no `remove_every`";
+            self.wrong("compare.remove_every", "has no keys to take out", allowed);
+        }
         self.compared_expectations(compare);
     }
 
