@@ -32,7 +32,7 @@ pub(super) fn finish(
         }
     };
     if !how.quiet {
-        write!(output.out, "{}", markdown::page(&comparison.question, &tables.systems))?;
+        write!(output.out, "{}", markdown::page(&comparison.question, &tables))?;
         writeln!(output.out, "\nresults: {}", directory.display())?;
     }
     let expected = file.scenario.compare.as_ref().map(|compare| compare.expect.as_slice());

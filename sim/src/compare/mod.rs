@@ -25,7 +25,8 @@ use crate::protocol::central_broker::CentralBroker;
 use crate::protocol::naive_checks::{AllCheckAll, SingleProcess};
 use crate::protocol::push_pull::PushPull;
 use crate::protocol::responsibility_graph::ResponsibilityGraph;
-use crate::protocol::responsibility_graph::graph::{Shape, parts, responsibilities, smallest_cut};
+use crate::protocol::responsibility_graph::cut::{fewest_arrows, fewest_nodes};
+use crate::protocol::responsibility_graph::graph::{Shape, parts, responsibilities};
 use crate::protocol::roshi::Roshi;
 use crate::protocol::scuttlebutt::Scuttlebutt;
 use crate::protocol::total_order::TotalOrder;
@@ -40,8 +41,10 @@ use system::Side;
 use watch::Watch;
 use workload::Workload;
 
-/// In larger graphs the smallest cut takes too long to find.
+/// In larger graphs the smallest cuts take too long to find.
 const CUT_NODES_MAX: usize = 200;
+/// With more arrows the smallest cut of nodes takes too long: it is looked for as often as it is large.
+const CUT_ARROWS_MAX: usize = 2_000;
 
 /// How many runs a comparison takes.
 #[must_use]
@@ -242,7 +245,10 @@ fn graph_facts(scenario: &Scenario) -> Option<GraphFacts> {
     }
     let seed = Seed(scenario.run.seed);
     let graph = graph_of(compare, &zones_of(scenario), seed);
-    let cut = (graph.len() <= CUT_NODES_MAX).then(|| smallest_cut(&graph));
+    let is_small = graph.len() <= CUT_NODES_MAX;
+    let arrows = is_small.then(|| fewest_arrows(&graph)).flatten();
+    let is_sparse = graph.iter().map(Vec::len).sum::<usize>() <= CUT_ARROWS_MAX;
+    let nodes = (is_small && is_sparse).then(|| fewest_nodes(&graph)).flatten();
     let schedule = scenario.schedule(seed);
     let partition = schedule.iter().find_map(|event| match &event.kind {
         EventKind::Loss { rule, links, .. } => scenario.fault[*rule].partition.is_some().then_some(links),
@@ -256,7 +262,7 @@ fn graph_facts(scenario: &Scenario) -> Option<GraphFacts> {
         };
         parts(&graph, |from, to| !is_cut(from, to))
     });
-    Some(GraphFacts { cut, parts })
+    Some(GraphFacts { arrows, nodes, parts })
 }
 
 /// The zone of each node.

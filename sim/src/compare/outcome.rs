@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::protocol::responsibility_graph::cut::Cut;
 use crate::run::setup::mean_loss;
 use crate::scenario::compare::System;
 use crate::scenario::{Point, ScenarioFile};
@@ -63,11 +64,13 @@ pub struct SystemRun {
 }
 
 /// What holds a graph of responsibility together; that of the first seed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct GraphFacts {
-    /// So many paths have to fail before somebody cannot be reached from somebody; none where the graph is too large to
-    /// be asked.
-    pub cut: Option<u32>,
+    /// The fewest arrows, from whom to whom, without which somebody cannot be reached from somebody; none where the
+    /// graph is too large to be asked.
+    pub arrows: Option<Cut<(u32, u32)>>,
+    /// The fewest nodes; none where the graph is too large, or everybody is responsible for everybody.
+    pub nodes: Option<Cut<u32>>,
     /// Into how many parts the first partition of the scenario cuts it.
     pub parts: Option<usize>,
 }

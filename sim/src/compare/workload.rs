@@ -61,7 +61,7 @@ impl Workload {
         let publication = |index: u32| {
             // The how-manieth write of its key it is.
             let turn = index.checked_div(compare.keys).map_or(1, |before| before + 1);
-            let removes = compare.remove_every.is_some_and(|every| turn % every == 0);
+            let removes = compare.remove_every.is_some_and(|every| turn.is_multiple_of(every));
             Publication {
                 index,
                 at: first + compare.every.times(u64::from(index)),

@@ -1,19 +1,23 @@
 //! What is true of each system, whatever is lost.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
-use heck_core::rng::Seed;
+use heck_core::rng::{Seed, Stream};
 use heck_core::time::{Span, Time};
 use heck_sim::compare::run_system;
 use heck_sim::engine::draw::Ratio;
+use heck_sim::engine::event::Kind;
 use heck_sim::engine::latency::Latency;
 use heck_sim::engine::network::{Network, Path as NetworkPath};
 use heck_sim::engine::observer::{Commands, Observer, Step};
 use heck_sim::engine::world::{World, WorldConfig};
 use heck_sim::protocol::baseline::{Baseline, Command, Event, Settings, Start};
 use heck_sim::protocol::central_broker::CentralBroker;
+use heck_sim::protocol::naive_checks::AllCheckAll;
+use heck_sim::protocol::push_pull::{PushPull, retransmit_limit};
 use heck_sim::protocol::scuttlebutt::Scuttlebutt;
 use heck_sim::protocol::total_order::TotalOrder;
 use heck_sim::run::Options;
@@ -23,6 +27,9 @@ use heck_sim::stats::Sample;
 use heck_sim::theory::monte_carlo::{Experiment, Process, Start as From};
 
 use super::run;
+
+/// Those who check have so many to check.
+const ORIGINS: u32 = 4;
 
 /// The order in which each node delivers.
 struct Order(Vec<Vec<u32>>);
@@ -40,6 +47,13 @@ impl<P: Baseline> Observer<P> for Order {
 
 /// What each of 9 nodes delivers when node 3 publishes the even and node 7 the odd ones of 200 messages at such a loss.
 fn orders<P: Baseline>(seed: u64, loss_percent: u32) -> Vec<Vec<u32>> {
+    let mut order = Order(vec![Vec::new(); 9]);
+    watch::<P>(seed, loss_percent, &mut order);
+    order.0
+}
+
+/// Shows that to somebody, for two minutes.
+fn watch<P: Baseline>(seed: u64, loss_percent: u32, observer: &mut impl Observer<P>) {
     let latency = Latency::Uniform { min_us: 5_000, max_us: 80_000 };
     let path = NetworkPath::perfect(latency).with_loss(Ratio::of(loss_percent, 100));
     let mut world: World<P> = World::new(WorldConfig::new(Seed(seed), Network::uniform(1, &path)));
@@ -49,7 +63,7 @@ fn orders<P: Baseline>(seed: u64, loss_percent: u32) -> Vec<Vec<u32>> {
         duplicate_acks: 3,
         stamps: Span(1),
         responsible_for: Arc::default(),
-        origins: 0,
+        origins: ORIGINS,
         check_interval: Span::from_secs(5),
         fast_interval: Span::from_secs(1),
         fall: 3,
@@ -64,9 +78,7 @@ fn orders<P: Baseline>(seed: u64, loss_percent: u32) -> Vec<Vec<u32>> {
         let command = Command::Publish { index, key: index, bytes: 100, removes: false };
         world.command_at(at, 3 + 4 * (index % 2), 1, command);
     }
-    let mut order = Order(vec![Vec::new(); 9]);
-    world.run_until(Time::ZERO + Span::from_secs(120), &mut order).expect("a run");
-    order.0
+    world.run_until(Time::ZERO + Span::from_secs(120), observer).expect("a run");
 }
 
 #[test]
@@ -93,6 +105,126 @@ fn scuttlebutt_delivers_what_one_node_publishes_in_its_order() {
             let published: Vec<u32> = (0..200).filter(|index| index % 2 == parity).collect();
             assert_eq!(of_one, published);
         }
+    }
+}
+
+#[test]
+fn push_pull_delivers_everything_once_to_everybody_whatever_its_broadcasts_lose() {
+    for (seed, loss_percent) in [(1, 0), (2, 30), (3, 50)] {
+        for mut order in orders::<PushPull>(seed, loss_percent) {
+            order.sort_unstable();
+            assert_eq!(order, (0..200).collect::<Vec<_>>(), "seed {seed}, {loss_percent} %");
+        }
+    }
+    // Most nodes have not exchanged full state before 20 s, and broadcasts alone lose some.
+    let sets = ["network.loss=70%", "compare.messages=20", "compare.every=\"50ms\"", "run.duration=\"20s\""];
+    let missing = |sets: &[&str]| (1..4).map(|seed| run(System::PushPull, seed, sets).missing).sum::<u64>();
+    assert!(missing(&sets) > 0);
+}
+
+/// How often each node sends each message in datagrams, and to how many a step sends at most.
+#[derive(Default)]
+struct Broadcasts {
+    sends: BTreeMap<(u32, u32), u32>,
+    peers_max: usize,
+}
+
+impl Observer<PushPull> for Broadcasts {
+    fn after_step(&mut self, step: &Step<'_, PushPull>, _: &mut Commands<PushPull>) -> ControlFlow<()> {
+        self.peers_max = self.peers_max.max(step.outbox.sent().count());
+        for sent in step.outbox.sent() {
+            assert!(sent.len_bytes <= 1_400 && sent.destinations.len() == 1);
+            for item in &sent.packet.0 {
+                *self.sends.entry((step.node, item.index)).or_default() += 1;
+            }
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+#[test]
+fn push_pull_sends_each_message_as_often_as_memberlist_whatever_is_lost() {
+    for (seed, loss_percent) in [(1, 0), (2, 50)] {
+        let mut broadcasts = Broadcasts::default();
+        watch::<PushPull>(seed, loss_percent, &mut broadcasts);
+        // Nobody hears whether a broadcast arrives, so each of 9 nodes sends each of 200 messages 4 times for each digit.
+        assert_eq!((broadcasts.sends.len(), broadcasts.peers_max), (9 * 200, 3), "seed {seed}");
+        assert_eq!(retransmit_limit(9), 4);
+        assert!(broadcasts.sends.values().all(|&sends| sends == 4), "seed {seed}");
+    }
+}
+
+/// Answers probes, of which a share is lost, and keeps beside each node what it should answer: what three failures or two
+/// successes in a row have last said. Origin 0 is down all the time.
+struct Reference {
+    lost_percent: u32,
+    stream: Stream,
+    /// What is held by node and origin: whether it is well, outcomes in a row against that, and the last probe.
+    held: BTreeMap<(u32, u32), (bool, u32, Time)>,
+    /// What is known of a probe's end, by token.
+    ends: Vec<(u32, bool)>,
+    found: u32,
+    slowest: Span,
+}
+
+/// Tokens of probes here, far from that of publications.
+const PROBES: u64 = 1_000;
+
+impl Reference {
+    /// What the end of a probe leads to.
+    fn probed(&mut self, node: u32, origin: u32, well: bool) -> Option<Event> {
+        let (held, against, _) = self.held.get_mut(&(node, origin)).expect("it was probed");
+        *against = if *held == well { 0 } else { *against + 1 };
+        if *against < if well { 2 } else { 3 } {
+            return None;
+        }
+        (*held, *against) = (well, 0);
+        self.found += 1;
+        Some(Event::Found { origin, well })
+    }
+}
+
+impl Observer<AllCheckAll> for Reference {
+    fn after_step(
+        &mut self,
+        step: &Step<'_, AllCheckAll>,
+        commands: &mut Commands<AllCheckAll>,
+    ) -> ControlFlow<()> {
+        assert_eq!(step.outbox.sent().count(), 0, "nothing is told to anybody");
+        let end =
+            step.cause.content.checked_sub(PROBES).and_then(|place| self.ends.get(place as usize).copied());
+        let end = end.filter(|_| step.cause.kind == Kind::Command);
+        let expected = end.and_then(|(origin, well)| self.probed(step.node, origin, well));
+        let mut found = Vec::new();
+        for event in step.outbox.reported() {
+            let Event::Probe { origin } = *event else {
+                found.push(*event);
+                continue;
+            };
+            let well = origin != 0 && self.stream.below(100) >= self.lost_percent;
+            let token = PROBES + self.ends.len() as u64;
+            self.ends.push((origin, well));
+            let (_, _, last) = self.held.entry((step.node, origin)).or_insert((true, 0, step.time));
+            self.slowest = self.slowest.max(step.time.since(*last));
+            *last = step.time;
+            commands.at(step.time + Span::from_ms(50), step.node, token, Command::Probed { origin, well });
+        }
+        assert_eq!(found, expected.into_iter().collect::<Vec<_>>(), "at {:?}, node {}", step.time, step.node);
+        ControlFlow::Continue(())
+    }
+}
+
+#[test]
+fn all_who_check_answer_what_failures_and_successes_in_a_row_say_whatever_is_lost() {
+    for (seed, lost_percent) in [(1, 0), (2, 30), (3, 50), (4, 90)] {
+        let stream = Stream::new(Seed(seed), 1);
+        let (held, ends, slowest) = (BTreeMap::new(), Vec::new(), Span::ZERO);
+        let mut reference = Reference { lost_percent, stream, held, ends, found: 0, slowest };
+        watch::<AllCheckAll>(seed, 50, &mut reference);
+        assert_eq!(reference.held.len(), 9 * ORIGINS as usize, "seed {seed}: everybody checks everything");
+        assert_eq!(reference.slowest, Span::from_secs(5), "seed {seed}: nothing is late");
+        // Without loss each node finds origin 0 down, and no other.
+        assert!(if lost_percent == 0 { reference.found == 9 } else { reference.found > 9 }, "seed {seed}");
     }
 }
 

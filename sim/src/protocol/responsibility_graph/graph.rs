@@ -2,10 +2,10 @@
 //!
 //! A message that a node does not get from its publisher comes from one that is responsible for it and has it. So a
 //! message can be brought to everybody after the broadcast if from every node every other can be reached along the arrows;
-//! failures that break this are cut sets.
+//! failures that break this are cut sets, and [`super::cut`] names the smallest.
 
 use heck_core::rng::{Seed, Stream};
-use petgraph::algo::{ford_fulkerson, kosaraju_scc};
+use petgraph::algo::kosaraju_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
 
 /// How a graph is made.
@@ -91,7 +91,7 @@ pub fn responsibilities(shape: Shape, degree: u32, zones: &[u16], seed: Seed) ->
 }
 
 /// The graph with only the arrows that `works` leaves.
-fn directed(graph: &[Vec<u32>], works: impl Fn(u32, u32) -> bool) -> DiGraph<(), u32> {
+pub(super) fn directed(graph: &[Vec<u32>], works: impl Fn(u32, u32) -> bool) -> DiGraph<(), u32> {
     let arrows = (0..).zip(graph).flat_map(|(from, children)| children.iter().map(move |&to| (from, to)));
     let mut directed = DiGraph::with_capacity(graph.len(), 0);
     graph.iter().for_each(|_| {
@@ -110,21 +110,14 @@ pub fn parts(graph: &[Vec<u32>], works: impl Fn(u32, u32) -> bool) -> usize {
     kosaraju_scc(&directed(graph, works)).len()
 }
 
-/// The fewest arrows without which somebody can no longer be reached from somebody.
-#[must_use]
-pub fn smallest_cut(graph: &[Vec<u32>]) -> u32 {
-    let directed = directed(graph, |_, _| true);
-    let first = NodeIndex::new(0);
-    let others = directed.node_indices().filter(|&node| node != first);
-    let flows = others.flat_map(|node| {
-        [ford_fulkerson(&directed, first, node).0, ford_fulkerson(&directed, node, first).0]
-    });
-    flows.min().unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::cut::fewest_arrows;
     use super::*;
+
+    fn smallest_cut(graph: &[Vec<u32>]) -> u32 {
+        fewest_arrows(graph).map_or(0, |cut| cut.without.len() as u32)
+    }
 
     /// A, B, D, E, F, C.
     fn slides() -> Vec<Vec<u32>> {

@@ -3,10 +3,11 @@
 //! A node sends what is published to every other in one datagram each. Whoever gets it confirms that to those who are
 //! responsible for it. Whoever has a message and no confirmation from one for whom it is responsible reminds that one
 //! every round, with the message, until it confirms. Queues are unbounded, as the slides say, and measured: a node that
-//! is gone makes those who are responsible for it remember everything. [`graph`] builds the graph and finds what splits
+//! is gone makes those who are responsible for it remember everything. [`graph`] builds the graph, and [`cut`] finds what splits
 //! it. Reminders come once a round of heck's repair, the first one a round after the message, and pack as many messages
 //! into a datagram as fit, 64 KiB at most each round. In its favour: everybody knows all nodes at no cost.
 
+pub mod cut;
 pub mod graph;
 mod packet;
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::rows::SystemRow;
+use super::rows::{ARROWS, CutRow, NODES, SystemRow, Tables};
 use crate::report::convergence::thousands;
 use crate::scenario::compare::{Column, CompareExpect, System};
 
@@ -104,14 +104,55 @@ fn cannot_come(system: &str, column: Column) -> bool {
 
 /// All tables, as a page of their own.
 #[must_use]
-pub fn page(question: &str, rows: &[SystemRow]) -> String {
+pub fn page(question: &str, tables: &Tables) -> String {
     let mut text = format!("# {question}\n\nMedians over runs; written by `heck-sim run`.\n");
     for (column, head) in SHOWN {
-        let table = table(rows, column);
+        let table = table(&tables.systems, column);
         if !table.is_empty() {
             let _ = write!(text, "\n## {head}\n\n{table}");
         }
     }
+    let cuts = cuts(&tables.cuts);
+    if !cuts.is_empty() {
+        let _ = write!(
+            text,
+            "\n## where the graph of responsibility of the first seed falls apart first\n\n{cuts}"
+        );
+    }
+    text
+}
+
+/// The smallest cuts of graphs of responsibility, by name; empty where there are none.
+#[must_use]
+pub fn cuts(rows: &[CutRow]) -> String {
+    let mut points: Vec<&str> = rows.iter().map(|row| row.point.as_str()).collect();
+    points.dedup();
+    if points.is_empty() {
+        return String::new();
+    }
+    let mut text = String::from("| graph | without these paths | or without these nodes |\n|---|---|---|\n");
+    for point in points {
+        let name = if point.is_empty() { "all" } else { point };
+        let of = |cut| rows.iter().filter(|row| row.point == point && row.cut == cut).collect::<Vec<_>>();
+        let _ = writeln!(text, "| {name} | {} | {} |", named_cut(&of(ARROWS)), named_cut(&of(NODES)));
+    }
+    text
+}
+
+/// So many parts of a cut are named in a table; `cuts.csv` has them all.
+const NAMED: usize = 4;
+
+fn named_cut(rows: &[&CutRow]) -> String {
+    let Some(CutRow { source, target, .. }) = rows.first() else { return String::new() };
+    let name = |row: &&CutRow| match row.to {
+        Some(to) => format!("{} → {to}", row.from),
+        None => row.from.to_string(),
+    };
+    let mut text = rows.iter().take(NAMED).map(name).collect::<Vec<_>>().join(", ");
+    if rows.len() > NAMED {
+        let _ = write!(text, " and {} more", rows.len() - NAMED);
+    }
+    let _ = write!(text, ": nothing from {source} to {target}");
     text
 }
 
@@ -156,6 +197,27 @@ pub fn failures(rows: &[SystemRow], expectations: &[CompareExpect]) -> Vec<Strin
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn cuts_are_named_and_of_large_ones_the_first_and_how_many_more() {
+        let row = |cut: &str, from, to| CutRow {
+            point: "p".to_owned(),
+            cut: cut.to_owned(),
+            from,
+            to,
+            source: 7,
+            target: 9,
+        };
+        let mut rows: Vec<_> = (1..4).map(|to| row(ARROWS, 0, Some(to))).collect();
+        rows.push(row(NODES, 3, None));
+        let text = cuts(&rows);
+        let last = |text: &str| text.lines().last().map(str::to_owned);
+        let expected = "| p | 0 → 1, 0 → 2, 0 → 3: nothing from 7 to 9 | 3: nothing from 7 to 9 |";
+        assert_eq!(last(&text).as_deref(), Some(expected));
+        rows.extend((4..9).map(|node| row(NODES, node, None)));
+        assert!(last(&cuts(&rows)).is_some_and(|line| line.contains("3, 4, 5, 6 and 2 more: nothing")));
+        assert_eq!(cuts(&[]), "");
+    }
     use crate::report::files::from_csv;
     use crate::units::Number;
 

@@ -2,7 +2,8 @@
 //!
 //! `{{talk/matrix | 10% | heck | all_s}}` is a value (the point may be empty), `{{talk/matrix | all_s}}` the whole table of
 //! a measure, `{{talk/rounds | 50 % | heck | round 10}}` the share of nodes after a round, `{{talk/cities | | heck | zone
-//! tokyo}}` the 95th percentile of what arrived in a zone in milliseconds, and `{{talk/owners.md}}` a whole file. What cannot be filled in is an error, so no figure on the page stands without a run behind it.
+//! tokyo}}` the 95th percentile of what arrived in a zone in milliseconds, `{{talk/graphs | cuts}}` the smallest cuts of graphs by
+//! name, and `{{talk/owners.md}}` a whole file. What cannot be filled in is an error, so no figure on the page stands without a run behind it.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,10 +11,10 @@ use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 
-use super::markdown::{cell, table};
+use super::markdown::{cell, cuts, table};
 use super::rounds::RoundRow;
-use super::rows::{SystemRow, ZoneRow};
-use super::store::{ROUNDS, SYSTEMS, ZONES};
+use super::rows::{CutRow, SystemRow, ZoneRow};
+use super::store::{CUTS, ROUNDS, SYSTEMS, ZONES};
 use crate::report::files::from_csv;
 use crate::scenario::compare::Column;
 
@@ -75,6 +76,9 @@ pub fn fill(template: &str, results: &Path) -> Result<String, PageError> {
             {
                 let rows: Vec<ZoneRow> = load(&folder, ZONES)?.map_err(|what| wrong(quoted, what))?;
                 quote_zone(&rows, [point, system, zone])
+            } else if let [_, "cuts"] = parts[..] {
+                let rows: Vec<CutRow> = load(&folder, CUTS)?.map_err(|what| wrong(quoted, what))?;
+                Ok(cuts(&rows).trim_end().to_owned())
             } else {
                 if !read.contains_key(&scenario) {
                     let rows = load(&folder, SYSTEMS)?.map_err(|what| wrong(quoted, what))?;
@@ -165,6 +169,8 @@ mod tests {
         fs::write(folder.path().join("talk/q").join(SYSTEMS), ROWS).expect("written");
         let zones = "point,system,zone,p50_ms,p95_ms,late\n,heck,tokyo,119.002,133.441,15\n";
         fs::write(folder.path().join("talk/q").join(ZONES), zones).expect("written");
+        let cuts = "point,cut,from,to,source,target\n10%,arrows,3,5,3,4\n";
+        fs::write(folder.path().join("talk/q").join(CUTS), cuts).expect("written");
         fill(template, folder.path()).map_err(|error| error.to_string())
     }
 
@@ -174,6 +180,7 @@ mod tests {
         assert_eq!(page, Ok("a\n1.23 s and 12,346.\n".to_owned()));
         assert!(filled("{{talk/q | delivered}}").expect("a table").contains("| heck | 100.00 % |"));
         assert_eq!(filled("{{talk/q | | heck | zone tokyo}}"), Ok("133.4\n".to_owned()));
+        assert!(filled("{{talk/q | cuts}}").expect("cuts").contains("| 10% | 3 → 5: nothing from 3 to 4 |"));
         for (template, what) in [
             ("{{talk/q | | heck | zone london}}", "names no row"),
             ("\n{{talk/q | 10% | roshi | all_s}}", "line 2"),

@@ -164,6 +164,28 @@ pub struct DensityRow {
     pub share: Decimal<6>,
 }
 
+/// A row of `cuts.csv`: an arrow or a node of a smallest cut of the graph of responsibility.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct CutRow {
+    /// The point.
+    pub point: String,
+    /// Of which cut it is part: [`ARROWS`] or [`NODES`].
+    pub cut: String,
+    /// The node that is responsible, or the node.
+    pub from: u32,
+    /// For whom it is responsible; none for a node.
+    pub to: Option<u32>,
+    /// Without the whole cut, from this node
+    pub source: u32,
+    /// nothing gets to that one.
+    pub target: u32,
+}
+
+/// A cut of arrows.
+pub const ARROWS: &str = "arrows";
+/// A cut of nodes.
+pub const NODES: &str = "nodes";
+
 /// All rows.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Tables {
@@ -181,6 +203,8 @@ pub struct Tables {
     pub density: Vec<DensityRow>,
     /// `rounds.csv`; none where no theory is asked for.
     pub rounds: Vec<RoundRow>,
+    /// `cuts.csv`; none where there is no graph of responsibility, or it is too large.
+    pub cuts: Vec<CutRow>,
 }
 
 impl SystemRow {
@@ -220,6 +244,7 @@ impl Tables {
         for point in &comparison.points {
             let times = moments(point);
             tables.rounds.extend(rounds::rows(point));
+            tables.cuts.extend(cuts(point));
             for (system, runs) in &point.systems {
                 let name = system.word();
                 tables.systems.push(system_row(point, name, runs));
@@ -291,7 +316,7 @@ fn system_row(point: &PointComparison, system: &str, runs: &[SystemRun]) -> Syst
         let intervals = run.measured_us as f64 / interval_us as f64;
         Some(run.probes as f64 / f64::from(origins) / intervals)
     };
-    let graph = point.graph.filter(|_| system == System::ResponsibilityGraph.word());
+    let graph = point.graph.as_ref().filter(|_| system == System::ResponsibilityGraph.word());
     SystemRow {
         point: point.label.clone(),
         system: system.to_owned(),
@@ -316,9 +341,25 @@ fn system_row(point: &PointComparison, system: &str, runs: &[SystemRun]) -> Syst
         probes_per_interval: median(&probes).map(Decimal),
         known_s: median(&|run| mean_s(&run.known_us)).map(Decimal),
         known_never: runs.iter().filter(|run| run.known_us.contains(&None)).count() as u64,
-        graph_cut: graph.and_then(|graph| graph.cut),
+        graph_cut: graph.and_then(|graph| graph.arrows.as_ref()).map(|cut| cut.without.len() as u32),
         graph_parts: graph.and_then(|graph| graph.parts).map(|parts| parts as u32),
     }
+}
+
+fn cuts(point: &PointComparison) -> Vec<CutRow> {
+    let Some(graph) = &point.graph else { return Vec::new() };
+    let mut rows = Vec::new();
+    let mut add = |cut: &str, (from, to), (source, target)| {
+        let (point, cut) = (point.label.clone(), cut.to_owned());
+        rows.push(CutRow { point, cut, from, to, source, target });
+    };
+    if let Some(cut) = &graph.arrows {
+        cut.without.iter().for_each(|&(from, to)| add(ARROWS, (from, Some(to)), (cut.from, cut.to)));
+    }
+    if let Some(cut) = &graph.nodes {
+        cut.without.iter().for_each(|&node| add(NODES, (node, None), (cut.from, cut.to)));
+    }
+    rows
 }
 
 fn run_row(point: &PointComparison, system: &str, run: &SystemRun) -> RunRow {

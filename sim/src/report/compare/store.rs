@@ -25,6 +25,9 @@ pub const ZONES: &str = "zones.csv";
 /// Name of the file of shares by round.
 pub const ROUNDS: &str = "rounds.csv";
 
+/// Name of the file of cuts of the graph of responsibility.
+pub const CUTS: &str = "cuts.csv";
+
 /// `manifest.toml` of a comparison: what was run, so that anyone can run it again. No time, host or commit.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 struct Manifest {
@@ -94,7 +97,7 @@ pub fn files(comparison: &Comparison, tables: &Tables) -> Result<Vec<NamedFile>,
         named(MANIFEST, toml::to_string(&manifest(comparison))?),
         named(SYSTEMS, to_csv(SYSTEMS, &tables.systems)?),
         named("runs.csv", to_csv("runs.csv", &tables.runs)?),
-        named("systems.md", markdown::page(&comparison.question, &tables.systems)),
+        named("systems.md", markdown::page(&comparison.question, tables)),
     ];
     if !tables.timeline.is_empty() {
         files.push(named("timeline.csv", to_csv("timeline.csv", &tables.timeline)?));
@@ -104,6 +107,9 @@ pub fn files(comparison: &Comparison, tables: &Tables) -> Result<Vec<NamedFile>,
     }
     if !tables.rounds.is_empty() {
         files.push(named(ROUNDS, to_csv(ROUNDS, &tables.rounds)?));
+    }
+    if !tables.cuts.is_empty() {
+        files.push(named(CUTS, to_csv(CUTS, &tables.cuts)?));
     }
     if !tables.zones.is_empty() {
         files.push(named(ZONES, to_csv(ZONES, &tables.zones)?));
