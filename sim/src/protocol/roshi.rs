@@ -13,13 +13,14 @@
 //! score. Nothing is sent for such a pair here. (As published, the repair also keeps to the insert where the delete is
 //! newer, if it sees the insert first. That is left out in Roshi's favour.)
 //!
-//! Each node is a replica, a server beside it, and its clients, whose clock is the node's, rounded down to `compare.stamps`:
-//! Roshi leaves scores to clients, and Unix time has whole seconds. Writes go to all replicas at once, reads to the one beside,
-//! as with heck; a read of all replicas would take the union and show whatever one of them still has. The walker goes on
-//! all the time: each round a node sends a random other one keys with scores, as many as fit into a datagram, beginning
-//! where the last ones ended; what is newer comes back, and what the other lacks is asked for. Its round is that of heck's
-//! repair. A key of the workload is a pair of key and member, as Roshi compares nothing else. In its favour: everybody knows all nodes at
-//! no cost, sets have no greatest size, and what was deleted is kept, walked and repaired for ever.
+//! Each node is a replica, a server beside it, and its clients, whose clock is the node's, rounded down to
+//! `compare.stamps`: Roshi leaves scores to clients, and Unix time has whole seconds. Writes go to all replicas at once,
+//! reads to the one beside, as with heck; a read of all replicas would take the union and show whatever one of them still
+//! has. The walker goes on all the time: each round a node sends a random other one keys with scores, as many as fit into
+//! a datagram, beginning where the last ones ended; what is newer comes back, and what the other lacks is asked for. Its
+//! round is that of heck's repair. A key of the workload is a pair of key and member, as Roshi compares nothing else. In
+//! its favour: everybody knows all nodes at no cost, sets have no greatest size, and what was deleted is kept, walked and
+//! repaired for ever.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
