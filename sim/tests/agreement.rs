@@ -45,10 +45,16 @@ fn line(scenario: &str) -> String {
     let (share, distance) = greatest(rows, |row| row.distance.0);
     let (time, distance_s) = greatest(rows, |row| row.distance_s.0);
     let (worst, beyond) = greatest(rows, |row| row.beyond_spread.0);
+    let traffic = |real: f64, simulated: f64, unit: &str| {
+        format!("{simulated:.1} and {real:.1}{unit} ({:+.1} %)", 100.0 * (real / simulated - 1.0))
+    };
+    let facts = results.manifest.real.as_ref().expect("facts of the real runs");
+    let datagrams = traffic(facts.datagrams_per_node_round, facts.simulated_datagrams_per_node_round, "");
+    let bytes = traffic(facts.datagram_bytes_per_node_s, facts.simulated_datagram_bytes_per_node_s, " B");
     let beyond =
         if beyond > 0.0 { format!("{} ({})", percent(beyond), worst.kind) } else { "none".to_owned() };
     format!(
-        "| [{scenario}](real/{scenario}/agreement.png) | {} ({}; seeds: {}) | {distance_s:.2} s ({}; seeds: {:.2} s) | {beyond} | {} and {} |\n",
+        "| [{scenario}](real/{scenario}/agreement.png) | {} ({}; seeds: {}) | {distance_s:.2} s ({}; seeds: {:.2} s) | {beyond} | {datagrams} | {bytes} | {} and {} |\n",
         percent(distance),
         share.kind,
         percent(share.spread.0),
@@ -62,8 +68,9 @@ fn line(scenario: &str) -> String {
 #[test]
 fn the_page_of_results_opens_with_what_the_results_say() {
     let mut table = String::from(
-        "\n| scenario | farthest apart, share of nodes | farthest apart, time | beyond the spread over seeds | runs, simulated and \
-         real |\n|---|---|---|---|---|\n",
+        "\n| scenario | farthest apart, share of nodes, curves shifted by up to 0.1 s | farthest apart, time | beyond the spread \
+         over seeds | datagrams per node and round, simulated and real | their bytes per node and second | runs, simulated and \
+         real |\n|---|---|---|---|---|---|---|\n",
     );
     for scenario in SCENARIOS {
         write!(table, "{}", line(scenario)).unwrap();

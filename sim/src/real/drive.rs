@@ -16,6 +16,7 @@ use super::flags::document;
 use super::measure::Record;
 use super::network;
 use super::rules::{self, Loss};
+use super::traffic;
 use super::web::{Web, url_of};
 use crate::protocol::heck::HeckCommand;
 use crate::run::faults::neighbours;
@@ -89,6 +90,7 @@ impl<'a> Drive<'a> {
         // Of one moment, faults come first.
         due.sort_by_key(|(at, _)| *at);
         let at_start = self.cluster.rows();
+        let traffic = traffic::Watch::begin(self.router.clone());
         let begin = tokio::time::Instant::now() + NOTICE;
         let moment = |at: Time| begin + Duration::from_micros(at.0);
         self.web.begin(begin);
@@ -110,7 +112,8 @@ impl<'a> Drive<'a> {
         // Those that are still under way have not been taken.
         refused += self.writes.len() as u32;
         let seen = std::mem::take(&mut self.cluster.observer.book().seen);
-        Ok((Record { begin: begin.into_std(), end, faults: self.faults, seen, at_start }, refused))
+        let traffic = traffic.end().await?;
+        Ok((Record { begin: begin.into_std(), end, faults: self.faults, seen, at_start, traffic }, refused))
     }
 
     fn command(&mut self, planned: &Planned) {

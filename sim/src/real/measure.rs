@@ -1,13 +1,14 @@
 //! From what was seen at real nodes to the measures of a run, by the simulator's own rules.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use heck_core::effects::Event;
 use heck_core::id::{Name, NodeId};
-use heck_core::time::Time;
+use heck_core::time::{Span, Time};
 
 use super::observe::{List, Seen, What};
+use super::traffic::Traffic;
 use crate::report::outcome::{Opinions, UpdateOutcome};
 use crate::run::deaths::Deaths;
 use crate::run::origins::Origins;
@@ -28,6 +29,19 @@ pub struct Record {
     pub seen: Vec<Seen>,
     /// The versions of rows that all nodes had in the beginning.
     pub at_start: BTreeMap<(List, String), String>,
+    /// What nodes sent each other.
+    pub traffic: Traffic,
+}
+
+/// What nodes sent in the window over which the simulator counts as well.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Counts {
+    /// How long that is.
+    pub window: Span,
+    /// Datagrams.
+    pub datagrams: f64,
+    /// Bytes that they carried.
+    pub bytes: f64,
 }
 
 /// What is known of a run beforehand.
@@ -92,6 +106,22 @@ impl Record {
         turns.begin(deaths.up(), self.end);
         let (crashes, opinions) = deaths.outcome(self.end);
         (updates.into_iter().chain(crashes).chain(turns.outcome(self.end)).collect(), opinions)
+    }
+
+    /// What was sent from the first update on until the last one was everywhere, or to the end if one never was; from the end
+    /// of the warm-up where nothing is followed. The window of [`crate::run`]'s watch.
+    #[must_use]
+    pub fn counts(&self, followed: &[Followed], updates: &[UpdateOutcome], warmup: Time) -> Counts {
+        let from = followed.iter().map(|followed| followed.at).min().unwrap_or(warmup);
+        let mut until = if followed.is_empty() { self.end } else { from };
+        for (followed, update) in followed.iter().zip(updates) {
+            let is_everywhere = update.reached_us.len() as u64 >= u64::from(update.population);
+            let last = followed.at + Span::from_us(update.reached_us.last().copied().unwrap_or_default());
+            until = until.max(if is_everywhere { last } else { self.end });
+        }
+        let moment = |time: Time| self.begin + Duration::from_micros(time.0);
+        let (datagrams, bytes) = self.traffic.sent(moment(from), moment(until));
+        Counts { window: until.since(from), datagrams, bytes }
     }
 
     /// What became of an update. It happens when it is seen where it was made, so that what it takes to see something
@@ -159,7 +189,6 @@ fn happened(kind: &EventKind, now: Time, deaths: &mut Deaths, turns: &mut Turns)
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-    use std::time::Duration;
 
     use heck_core::entry::HealthState;
     use heck_core::member::Standing;
@@ -199,6 +228,7 @@ origin_down = { origins = [1] }
                 .map(|(ms, node, what)| Seen { at: at(ms), node: *node, what: what.clone() })
                 .collect(),
             at_start: BTreeMap::from([((List::Keys, key.0), key.1)]),
+            traffic: Traffic::default(),
         };
         let followed = Followed {
             curve: "key written".to_owned(),

@@ -17,6 +17,7 @@ mod process;
 pub mod refuse;
 mod rules;
 mod stop;
+mod traffic;
 mod web;
 
 use std::fs;
@@ -27,10 +28,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use heck_core::rng::Seed;
-use heck_core::time::Span;
+use heck_core::time::{Span, Time};
 use tokio::runtime::Builder;
 
-use crate::report::outcome::{Outcome, PointOutcome, RealFacts, RunOutcome};
+use crate::report::outcome::{Both, Outcome, PointOutcome, RealFacts, RunOutcome};
 use crate::run::origins::Origins;
 use crate::run::plan::Plan;
 use crate::run::setup::Setup;
@@ -39,7 +40,7 @@ use crate::scenario::{Event, Latency, Scenario, ScenarioFile};
 use crate::units::show_span;
 use cluster::Cluster;
 use drive::Drive;
-use measure::Beforehand;
+use measure::{Beforehand, Counts};
 use network::Network;
 use process::Program;
 pub use stop::Stop;
@@ -70,6 +71,7 @@ pub enum Trouble {
 struct RealRun {
     outcome: RunOutcome,
     load: load::Load,
+    counts: Counts,
     formed: Duration,
     sent: u64,
     passed: u64,
@@ -162,7 +164,22 @@ pub fn run_beside(
 fn beside(mut simulated: Outcome, runs: Vec<RealRun>, heck: String) -> Outcome {
     let mean =
         |value: &dyn Fn(&RealRun) -> f64| runs.iter().map(value).sum::<f64>() / runs.len().max(1) as f64;
+    let Some(point) = simulated.points.first_mut() else { return simulated };
+    let node_seconds = |window_us: u64| f64::from(point.nodes) * window_us.max(1) as f64 / 1e6;
+    let simulated_mean = |value: &dyn Fn(&RunOutcome) -> f64| {
+        point.runs.iter().map(value).sum::<f64>() / point.runs.len().max(1) as f64
+    };
     let facts = RealFacts {
+        datagrams_per_node_round: Both {
+            simulated: simulated_mean(&|run| run.datagrams_per_node_round),
+            real: mean(&|run| run.outcome.datagrams_per_node_round),
+        },
+        datagram_bytes_per_node_s: Both {
+            simulated: simulated_mean(&|run| {
+                run.traffic.datagram_bytes() as f64 / node_seconds(run.measured_us)
+            }),
+            real: mean(&|run| run.counts.bytes / node_seconds(run.counts.window.as_us())),
+        },
         heck,
         members_every_us: observe::MEMBERS_EVERY.as_micros() as u64,
         packets_lost: mean(&|run| (run.sent.saturating_sub(run.passed)) as f64 / run.sent.max(1) as f64),
@@ -171,7 +188,6 @@ fn beside(mut simulated: Outcome, runs: Vec<RealRun>, heck: String) -> Outcome {
         processors_busy: mean(&|run| run.load.busy),
         late_p99_us: runs.iter().map(|run| run.load.late_p99_us).max().unwrap_or_default(),
     };
-    let Some(point) = simulated.points.first_mut() else { return simulated };
     SIMULATED.clone_into(&mut point.label);
     let runs = runs.into_iter().map(|run| run.outcome).collect();
     let real = PointOutcome { label: REAL.to_owned(), runs, ..point.clone() };
@@ -204,7 +220,7 @@ impl Job<'_> {
         let network = Network::build(&prefix, scenario.cluster.nodes, self.stop)?;
         let program = Program::new(self.heck, folder.path(), self.flags())?;
         let web = Web::start(&network.web(), behaviour(scenario, &plan, &origins))?;
-        let (mut outcome, load, formed, refused) = network::inside(network.router(), || {
+        let mut run = network::inside(network.router(), || {
             let runtime = Builder::new_current_thread().enable_all().build().map_err(failed)?;
             runtime.block_on(async {
                 tokio::select! {
@@ -215,9 +231,9 @@ impl Job<'_> {
         })
         .map_err(failed)
         .flatten()?;
-        outcome.seed = seed.0;
-        let (sent, passed) = network.counted()?;
-        Ok(RealRun { outcome, load, formed, sent, passed, refused })
+        run.outcome.seed = seed.0;
+        (run.sent, run.passed) = network.counted()?;
+        Ok(run)
     }
 
     /// The flags of all nodes.
@@ -237,7 +253,7 @@ impl Job<'_> {
         network: &Network,
         web: &Web,
         tell: &Sender<String>,
-    ) -> Result<(RunOutcome, load::Load, Duration, u32), Trouble> {
+    ) -> Result<RealRun, Trouble> {
         let (scenario, setup, start) = (self.scenario, self.setup, Instant::now());
         let namespaces = (0..scenario.cluster.nodes).map(|node| network.node(node));
         let cluster = Cluster::new(scenario, setup, program, namespaces);
@@ -261,7 +277,19 @@ impl Job<'_> {
             knows_slow: scenario.checks.as_ref().is_some_and(|checks| checks.slow.is_some()),
         };
         let (updates, opinions) = record.outcome(beforehand);
-        Ok((RunOutcome { updates, opinions, ..RunOutcome::default() }, load, formed, refused))
+        let warmup = Time::ZERO + scenario.workload.warmup;
+        let counts = record.counts(&plan.followed, &updates, warmup);
+        let rounds = counts.window.as_us() as f64 / scenario.cluster.protocol.repair_interval.as_us() as f64;
+        let of_nodes = f64::from(scenario.cluster.nodes);
+        let outcome = RunOutcome {
+            updates,
+            opinions,
+            measured_us: counts.window.as_us(),
+            datagrams_per_node_round: if rounds > 0.0 { counts.datagrams / of_nodes / rounds } else { 0.0 },
+            ..RunOutcome::default()
+        };
+        // The whole of the network is counted when everything has ended.
+        Ok(RealRun { outcome, load, counts, formed, sent: 0, passed: 0, refused })
     }
 }
 

@@ -170,17 +170,31 @@ impl Network {
     /// # Errors
     /// When nftables do not tell.
     pub fn counted(&self) -> Result<(u64, u64), Trouble> {
-        let count = |name: &str| {
-            let words =
-                ["ip", "netns", "exec", self.router(), "nft", "list", "counter", "inet", "counts", name];
-            let text = run(&words, "")?;
-            let packets = text.split("packets ").nth(1).and_then(|rest| rest.split_whitespace().next());
-            packets
-                .and_then(|packets| packets.parse().ok())
-                .ok_or_else(|| Trouble::Failed(format!("nftables count no packets: {text}")))
-        };
-        Ok((count("sent")?, count("passed")?))
+        Ok((count(self.router(), "sent")?.packets, count(self.router(), "passed")?.packets))
     }
+}
+
+/// What a counter of the router says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Counted {
+    /// Packets.
+    pub packets: u64,
+    /// Their bytes, IP headers included.
+    pub bytes: u64,
+}
+
+/// What the counter of this name says at the router in this namespace.
+///
+/// # Errors
+/// When nftables do not tell.
+pub fn count(router: &str, name: &str) -> Result<Counted, Trouble> {
+    let text = run(&["ip", "netns", "exec", router, "nft", "list", "counter", "inet", "counts", name], "")?;
+    let after = |word: &str| {
+        let number = text.split(word).nth(1).and_then(|rest| rest.split_whitespace().next());
+        let number = number.and_then(|number| number.parse().ok());
+        number.ok_or_else(|| Trouble::Failed(format!("nftables count no packets: {text}")))
+    };
+    Ok(Counted { packets: after("packets ")?, bytes: after("bytes ")? })
 }
 
 /// Lets the router in this namespace follow these rules.

@@ -55,17 +55,19 @@ pub fn losses<'a>(all: impl IntoIterator<Item = &'a Loss>) -> String {
     )
 }
 
-/// Counters around those rules, which show that the loss is what was asked for.
+/// Counters around those rules, which show that the loss is what was asked for, and one of datagrams alone.
 #[must_use]
 pub fn counters() -> String {
-    let chain = |name: &str, priority: i32| {
+    let chain = |name: &str, priority: i32, of: &str| {
         format!(
-            "    chain {name} {{\n        type filter hook forward priority {priority}; policy accept;\n        ip saddr \
-             {NODES} ip daddr {NODES} counter name {name}\n    }}\n"
+            "    chain {name} {{\n        type filter hook forward priority {priority}; policy accept;\n        {of}ip \
+             saddr {NODES} ip daddr {NODES} counter name {name}\n    }}\n"
         )
     };
-    let (sent, passed) = (chain("sent", -10), chain("passed", 10));
-    format!("table inet counts {{\n    counter sent {{ }}\n    counter passed {{ }}\n{sent}{passed}}}\n")
+    let chains =
+        [chain("sent", -10, ""), chain("datagrams", -9, "meta l4proto udp "), chain("passed", 10, "")];
+    let counters = ["sent", "datagrams", "passed"].map(|name| format!("    counter {name} {{ }}\n"));
+    format!("table inet counts {{\n{}{}}}\n", counters.concat(), chains.concat())
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! curves as a share of nodes and as time, beside the spread over seeds.
 
 use super::decimal::Decimal;
-use super::outcome::{EVERYONE, Outcome, PointOutcome, RunOutcome, UpdateOutcome};
+use super::outcome::{Both, EVERYONE, Outcome, PointOutcome, RealFacts, RunOutcome, UpdateOutcome};
 use super::rows::AgreementRow;
 use super::tabulate::seconds_to;
 use crate::stats::Sample;
@@ -153,10 +153,20 @@ pub fn table(rows: &[AgreementRow]) -> Vec<Vec<String>> {
     std::iter::once(head.map(str::to_owned).to_vec()).chain(lines).collect()
 }
 
+/// What nodes sent, as lines for the terminal.
+#[must_use]
+pub fn traffic(facts: &RealFacts) -> String {
+    let line = |what: &str, both: Both, decimals: usize| {
+        let (simulated, real, apart) = (both.simulated, both.real, 100.0 * both.apart());
+        format!("{what}: {simulated:.decimals$} simulated, {real:.decimals$} real, {apart:.1} % apart\n")
+    };
+    line("datagrams per node and round", facts.datagrams_per_node_round, 2)
+        + &line("bytes of datagrams per node and second", facts.datagram_bytes_per_node_s, 0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::outcome::RealFacts;
 
     /// Eleven nodes, of which one has it at once and the others one after the other, as the run's number says.
     fn point(label: &str, runs: u64, reached_us: impl Fn(u64, u64) -> u64) -> PointOutcome {

@@ -54,6 +54,14 @@ pub struct RealManifest {
     pub processors_busy: f64,
     /// By how much the observer was late.
     pub late_p99_us: u64,
+    /// Datagrams that a real node sent in a round.
+    pub datagrams_per_node_round: f64,
+    /// Those of a simulated one.
+    pub simulated_datagrams_per_node_round: f64,
+    /// What datagrams of a real node carried in a second.
+    pub datagram_bytes_per_node_s: f64,
+    /// What those of a simulated one did.
+    pub simulated_datagram_bytes_per_node_s: f64,
 }
 
 impl RealManifest {
@@ -68,6 +76,10 @@ impl RealManifest {
             writes_refused: facts.writes_refused,
             processors_busy: thousandths(facts.processors_busy),
             late_p99_us: facts.late_p99_us,
+            datagrams_per_node_round: thousandths(facts.datagrams_per_node_round.real),
+            simulated_datagrams_per_node_round: thousandths(facts.datagrams_per_node_round.simulated),
+            datagram_bytes_per_node_s: thousandths(facts.datagram_bytes_per_node_s.real),
+            simulated_datagram_bytes_per_node_s: thousandths(facts.datagram_bytes_per_node_s.simulated),
         }
     }
 }

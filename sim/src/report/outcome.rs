@@ -44,6 +44,27 @@ pub struct RealFacts {
     pub processors_busy: f64,
     /// By how much a timer of the observer was late, its 99th percentile, in microseconds; that of the worst run.
     pub late_p99_us: u64,
+    /// Datagrams that a node sent in a round.
+    pub datagrams_per_node_round: Both,
+    /// What they carried in a second, in bytes.
+    pub datagram_bytes_per_node_s: Both,
+}
+
+/// A measure of both drivers, a mean over runs each.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub struct Both {
+    /// In the simulator.
+    pub simulated: f64,
+    /// On real processes.
+    pub real: f64,
+}
+
+impl Both {
+    /// How far the real one is from the simulated one, as a part of that.
+    #[must_use]
+    pub fn apart(self) -> f64 {
+        if self.simulated == self.real { 0.0 } else { (self.real - self.simulated).abs() / self.simulated }
+    }
 }
 
 /// One setting of the swept parameter (or the only one), under all seeds.
@@ -312,8 +333,13 @@ impl Traffic {
     /// Bytes of all categories, streams included.
     #[must_use]
     pub const fn bytes(&self) -> u64 {
-        let repair = self.push.bytes + self.request.bytes + self.reply.bytes;
-        repair + self.probe.bytes + self.beat.bytes + self.stream.bytes
+        self.datagram_bytes() + self.stream.bytes
+    }
+
+    /// Bytes of all datagrams: without streams.
+    #[must_use]
+    pub const fn datagram_bytes(&self) -> u64 {
+        self.push.bytes + self.repair_bytes() + self.probe.bytes + self.beat.bytes
     }
 }
 

@@ -33,9 +33,10 @@ pub fn summary(outcome: &Outcome, expectations: &[Expectation]) -> String {
         text.push_str(&checks(&tables, point));
         text.extend(answers(&point.runs));
     }
-    if outcome.real.is_some() {
+    if let Some(facts) = &outcome.real {
         text.push('\n');
         text.push_str(&aligned(&agreement::table(&tables.agreement)));
+        text.push_str(&agreement::traffic(facts));
     }
     text.push_str(&expectation_lines(expectations));
     text.push_str(&violation_lines(outcome));

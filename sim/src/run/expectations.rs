@@ -5,11 +5,13 @@ use std::fmt::Display;
 use super::certainty;
 use super::deaths::{CRASH, JOIN, LEAVE};
 use super::turns::CHANGES;
+use crate::report::agreement;
 use crate::report::answers::Answers;
 use crate::report::outcome::{
-    CheckOutcome, EVERYONE, Expectation, MILESTONES, Opinions, Outcome, PointOutcome, RunOutcome, Traffic,
-    UpdateOutcome, Verdict,
+    CheckOutcome, EVERYONE, Expectation, MILESTONES, Opinions, Outcome, PointOutcome, RealFacts, RunOutcome,
+    Traffic, UpdateOutcome, Verdict,
 };
+use crate::report::rows::AgreementRow;
 use crate::scenario::{Expect, Limits, Missed, Scenario, ScenarioFile};
 use crate::stats::Sample;
 
@@ -25,6 +27,9 @@ pub fn judge(file: &ScenarioFile, outcome: &Outcome) -> Vec<Expectation> {
         for (point, measured) in file.points.iter().skip(1).zip(others) {
             judge.against(&format!("{}: ", point.label), &point.scenario.expect, first, measured);
         }
+    }
+    if let Some(facts) = &outcome.real {
+        judge.real(&file.scenario.expect, facts, &agreement::rows(outcome));
     }
     judge.missed(&file.scenario.missed);
     judge.found
@@ -84,6 +89,28 @@ impl Judge {
             let what = format!("{prefix}runs that do not agree after quiet");
             self.at_most(&what, disagreeing as f64, 0.0, plain(0));
             self.trust(certainty::of_all(disagreeing as u64, point.runs.len() as u64, "runs", None));
+        }
+    }
+
+    /// Holds what real processes did against what the simulator did.
+    fn real(&mut self, expect: &Expect, facts: &RealFacts, rows: &[AgreementRow]) {
+        if let Some(limit) = expect.beyond_spread_max {
+            for row in rows {
+                let what = format!("real, {}: beyond the spread over seeds", row.kind);
+                self.at_most(&what, row.beyond_spread.0, limit.as_f64(), percent);
+                self.trust(format!(
+                    "of {} simulated runs and {} real ones",
+                    row.simulated_runs, row.real_runs
+                ));
+            }
+        }
+        let Some(limit) = expect.traffic_apart_max else { return };
+        let both = [
+            ("datagrams", facts.datagrams_per_node_round),
+            ("bytes of datagrams", facts.datagram_bytes_per_node_s),
+        ];
+        for (what, both) in both {
+            self.at_most(&format!("real, {what}: apart"), both.apart(), limit.as_f64(), percent);
         }
     }
 
@@ -508,7 +535,7 @@ fn unit(value: impl Display, unit: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::outcome::Sent;
+    use crate::report::outcome::{Both, Sent};
     use heck_core::time::Span;
 
     #[test]
@@ -582,6 +609,45 @@ expect = { stale_share_max = "1%", age_p50_max = "2s", age_p99_max = "3s", age_m
             [failed; 4],
             "what was never looked at keeps no limit"
         );
+    }
+
+    #[test]
+    fn limits_of_agreement_hold_what_is_real_against_what_is_simulated() {
+        let text = r#"question = "q"
+source = "s"
+expectation = "e"
+run = { duration = "100s", real_runs = 1 }
+cluster.nodes = 3
+network.latency = "40ms"
+expect = { beyond_spread_max = "40%", traffic_apart_max = "10%" }
+"#;
+        let file = ScenarioFile::parse("q.toml", text, &[]).expect("a scenario");
+        let point = |reached_s: [u64; 2]| {
+            let update = UpdateOutcome {
+                kind: "crash known".to_owned(),
+                population: 2,
+                reached_us: reached_s.map(|seconds| seconds * 1_000_000).to_vec(),
+                observed_us: 60_000_000,
+                ..UpdateOutcome::default()
+            };
+            let run = RunOutcome { updates: vec![update], ..RunOutcome::default() };
+            PointOutcome { nodes: 3, repair_interval_us: 1, runs: vec![run], ..PointOutcome::default() }
+        };
+        let judged = |reached_s, datagrams: f64| {
+            let facts = RealFacts {
+                datagrams_per_node_round: Both { simulated: 10.0, real: datagrams },
+                datagram_bytes_per_node_s: Both { simulated: 100.0, real: 95.0 },
+                ..RealFacts::default()
+            };
+            let points = vec![point([1, 2]), point(reached_s)];
+            let judged = judge(&file, &Outcome { points, real: Some(facts), ..Outcome::default() });
+            judged.into_iter().map(|found| (found.measured, found.verdict)).collect::<Vec<_>>()
+        };
+        let said = |measured: &str, verdict| (measured.to_owned(), verdict);
+        let (met, failed) = (Verdict::Met, Verdict::Failed);
+        assert_eq!(judged([1, 4], 11.0), [said("33.333 %", met), said("10 %", met), said("5 %", met)]);
+        assert_eq!(judged([3, 4], 8.9), [said("66.667 %", failed), said("11 %", failed), said("5 %", met)]);
+        assert_eq!(judge(&file, &Outcome::default()), [], "no real process has run");
     }
 
     #[test]

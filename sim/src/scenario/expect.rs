@@ -131,6 +131,12 @@ section! {
         age_p99_max: Option<Span> = plain(),
         /// The same, its greatest.
         age_max: Option<Span> = plain(),
+        /// With `heck-sim run --real`: how far the median curve of real processes is outside the 5 to 95 % of simulated seeds, as a
+        /// share of nodes; where that is farthest, for each kind of update.
+        beyond_spread_max: Option<Fraction> = plain(),
+        /// With `heck-sim run --real`: by which part the datagrams that real nodes send, and the bytes in them, are more or less
+        /// than the simulated ones.
+        traffic_apart_max: Option<Fraction> = plain(),
         /// Limits for changes of health.
         health_flip: Option<Limits> = plain(),
         /// Limits for added origins.
@@ -217,9 +223,8 @@ impl Unit {
             | "false_unhealthy_max"
             | "late_claims_min"
             | "late_claims_max" => Self::Count,
-            "reached_min" | "reached_mean_min" | "moved_max" | "moved_mean_min" | "stale_share_max" => {
-                Self::Fraction
-            }
+            "reached_min" | "reached_mean_min" | "moved_max" | "moved_mean_min" | "stale_share_max"
+            | "beyond_spread_max" | "traffic_apart_max" => Self::Fraction,
             "largest_datagram_max" | "bytes_per_node_second_max" | "repair_bytes_per_node_second_max" => {
                 Self::Bytes
             }

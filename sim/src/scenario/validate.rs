@@ -360,6 +360,13 @@ impl Check<'_> {
             }
         }
         self.delivery_ratio();
+        for name in LIMITS_OF_AGREEMENT {
+            let is_there = table.get("expect").and_then(|expect| expect.get(name)).is_some();
+            if is_there && self.scenario.run.real_runs.is_none() {
+                let what = "is a limit of runs on real processes, of which there are none";
+                self.wrong(&format!("expect.{name}"), what, "only a scenario with run.real_runs");
+            }
+        }
         for name in LIMITS_OF_CHECKS {
             let is_there = table.get("expect").and_then(|expect| expect.get(name)).is_some();
             if is_there && self.scenario.checks.is_none() {
@@ -430,6 +437,9 @@ impl Check<'_> {
         }
     }
 }
+
+/// Limits of what real processes do beside the simulator.
+const LIMITS_OF_AGREEMENT: [&str; 2] = ["beyond_spread_max", "traffic_apart_max"];
 
 /// Limits that mean nothing where nobody checks.
 const LIMITS_OF_CHECKS: [&str; 18] = [

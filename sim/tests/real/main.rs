@@ -122,6 +122,17 @@ fn a_scenario_runs_on_real_processes_and_both_curves_are_drawn() {
         let row = runs.lines().find(|row| row.starts_with("real,") && row.contains(kind));
         assert!(row.is_some_and(|row| row.contains(",false,")), "{kind} has to reach all: {row:?}");
     }
+    let sent = |key: &str| {
+        let line = manifest.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(" = "));
+        line.and_then(|number| number.parse::<f64>().ok()).unwrap_or_else(|| panic!("{key}: {manifest}"))
+    };
+    for key in ["datagrams_per_node_round", "datagram_bytes_per_node_s"] {
+        let (real, simulated) = (sent(key), sent(&format!("simulated_{key}")));
+        assert!(
+            real > 0.5 * simulated && real < 2.0 * simulated,
+            "{key}: {simulated} simulated, {real} real"
+        );
+    }
     assert!(manifest.contains("[real]") && manifest.contains("writes_refused = 0\n"), "{manifest}");
     assert!(read("agreement.svg").contains("simulated, 3 runs") && folder.join("agreement.png").is_file());
     assert_eq!(run.traces(), [""; 0], "left behind");

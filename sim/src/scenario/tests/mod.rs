@@ -260,6 +260,10 @@ fn keys_that_contradict_each_other_are_refused() {
         ("[[network.link]]\nfrom = \"eu\"\nto = \"*\"", "names no zone"),
         ("expect.key_written.never_reached_max = 0", "is not followed"),
         (
+            "expect.traffic_apart_max = \"1%\"",
+            "expect.traffic_apart_max: \"1%\" is a limit of runs on real processes, of which there are none",
+        ),
+        (
             "expect.stale_share_max = \"1%\"",
             "expect.stale_share_max: \"1%\" is a limit of checks, which nobody makes",
         ),
