@@ -79,7 +79,7 @@ impl Side for Hecks<'_> {
     fn populate(&self, world: &mut World<Heck>, zones: &[u16]) {
         let setup = &self.setup;
         for (node, &zone) in (0..).zip(zones) {
-            let identity = setup.identity(node, node, 1);
+            let identity = setup.identity(node, node, setup.boot(1));
             let base = setup.base_of(node, &self.scenario.cluster);
             let built = Node::new(identity, setup.config.clone(), base, None, self.seed, Time::ZERO);
             world.add_node(zone, Heck::new(built));

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use heck_core::effects::{Phase, Record};
+use heck_core::id::Boot;
 use heck_core::input::Command;
 use heck_core::journal::Snapshot;
 use heck_core::mutant::Mutant;
@@ -138,7 +139,7 @@ impl<'a> Faults<'a> {
             }
             EventKind::Weigh { nodes, weight } => {
                 for &node in nodes {
-                    let identity = self.setup.identity(self.named[node as usize], node, 0);
+                    let identity = self.setup.identity(self.named[node as usize], node, self.setup.boot(0));
                     let (addr, zone) = (identity.addr, identity.zone);
                     let describe = Command::Describe { addr, zone, weight: *weight };
                     world.command_at(world.now(), node, 0, HeckCommand::Client(describe));
@@ -168,8 +169,8 @@ impl<'a> Faults<'a> {
             let records: Vec<Record> = records.iter().map(|(_, record)| record.clone()).collect();
             let snapshot = Snapshot { records };
             // The driver begins a life after all that its disk tells of.
-            let stored = snapshot.boot().map_or(0, |boot| boot.0 + u64::from(is_new));
-            let identity = setup.identity(named, node, life.max(stored));
+            let stored = snapshot.boot().map_or(Boot(0), |boot| Boot(boot.0 + u64::from(is_new)));
+            let identity = setup.identity(named, node, setup.boot(life).max(stored));
             let snapshot = Some(snapshot);
             Heck::new(Node::new(identity, setup.config.clone(), base, snapshot, seed, now))
         });

@@ -194,7 +194,7 @@ pub fn world(
             world.add_absent_node(zone);
             continue;
         }
-        let identity = setup.identity(node, node, 1);
+        let identity = setup.identity(node, node, setup.boot(1));
         let base = setup.base_of(node, &scenario.cluster);
         let built = Node::new(identity, setup.config.clone(), base, None, seed, Time::ZERO);
         world.add_node(zone, Heck::new(built));

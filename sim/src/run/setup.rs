@@ -38,6 +38,8 @@ pub struct Setup {
     pub zones: Arc<[Scope]>,
     /// The owner of each origin at the start, by number of the origin; in the first zone, where each has its own.
     pub owners: Arc<Vec<u32>>,
+    /// The boot of every node's first life.
+    pub first_boot: Boot,
 }
 
 /// The name of the node with this index.
@@ -63,17 +65,24 @@ fn short_name(prefix: &str, number: u32) -> Name {
 }
 
 impl Setup {
-    /// Who a node is in its `life`-th life, counted from 1, under the name of the one with index `named`.
+    /// The boot of a node's `life`-th life, counted from 1; life 0 is before all of them.
     #[must_use]
-    pub fn identity(&self, named: u32, node: u32, life: u64) -> Identity {
+    pub const fn boot(&self, life: u64) -> Boot {
+        Boot(self.first_boot.0 + life - 1)
+    }
+
+    /// Who a node is in a life, under the name of the one with index `named`.
+    #[must_use]
+    pub fn identity(&self, named: u32, node: u32, boot: Boot) -> Identity {
         let zone = self.zones[node as usize];
-        Identity { zone, ..Identity::new(self.names[named as usize].clone(), Boot(life), addr_of(node)) }
+        Identity { zone, ..Identity::new(self.names[named as usize].clone(), boot, addr_of(node)) }
     }
 
     /// Builds what the scenario's runs share.
     #[must_use]
     pub fn new(scenario: &Scenario, config: Config) -> Self {
         let cluster = &scenario.cluster;
+        let first_boot = first_boot(scenario);
         let config = match &scenario.checks {
             Some(checks) => checks.configure(config),
             None => Config { checks: None, ..config },
@@ -82,7 +91,7 @@ impl Setup {
         let names: Vec<Name> = (0..cluster.nodes).map(node_name).collect();
         let present = &names[..cluster.present() as usize];
         let members = present.iter().zip(0..).map(|(name, node)| {
-            let fresh = Member::new(name.clone(), addr_of(node)).in_life(Boot(1));
+            let fresh = Member::new(name.clone(), addr_of(node)).in_life(first_boot);
             Member { settings, zone: zones[node as usize], ..fresh }
         });
         let members = Members::new(members.collect());
@@ -99,7 +108,7 @@ impl Setup {
         let state = formed_state(scenario, &config, &names, &owners);
         let mut freshness = Freshness::default();
         for name in present {
-            let writer = Writer { node: NodeId::of(name), boot: Boot(1) };
+            let writer = Writer { node: NodeId::of(name), boot: first_boot };
             let serial = state.context().progress(writer, heck_core::id::Store::Health).serial;
             let fresh = Fresh { boot: writer.boot, number: 0, serial, as_of: Time::ZERO, hops: 0 };
             freshness.assume(writer.node, fresh);
@@ -122,6 +131,7 @@ impl Setup {
             names: Arc::new(names),
             zones: zones.into(),
             owners: Arc::new(owners.iter().map(|owners| owners[0].1).collect()),
+            first_boot,
         }
     }
 
@@ -160,6 +170,10 @@ fn scopes(config: &Config, zones: &[Scope]) -> Vec<Scope> {
     scopes
 }
 
+fn first_boot(scenario: &Scenario) -> Boot {
+    Boot(scenario.cluster.first_boot.unwrap_or(1))
+}
+
 /// The state of a cluster that has run for long: origins and keys written by nodes in turn, each origin found
 /// healthy by its owner.
 fn formed_state(scenario: &Scenario, config: &Config, names: &[Name], owners: &[Vec<(Scope, u32)>]) -> State {
@@ -168,7 +182,7 @@ fn formed_state(scenario: &Scenario, config: &Config, names: &[Name], owners: &[
     let cold = scenario.cluster.start == Start::Cold;
     let writer = |node: u32| {
         let node = if cold { 0 } else { node % scenario.cluster.present() };
-        Writer { node: NodeId::of(&names[node as usize]), boot: Boot(1) }
+        Writer { node: NodeId::of(&names[node as usize]), boot: first_boot(scenario) }
     };
     let source = short_name("start", 0);
     for (number, owners) in (0..).zip(owners) {

@@ -51,6 +51,9 @@ section! {
         nodes: u32 = plain().at_least("1").at_most("10000000"),
         /// How many of them, the last ones, are not there when a run begins. They may join.
         spare: u32 = default("0").at_most("10000000"),
+        /// The boot of every node's first life, 1 if not given; each further life counts up by one. Real nodes take milliseconds
+        /// since 1970, which are six bytes in a packet where a small number is one.
+        first_boot: Option<u64> = plain().at_least("1").at_most("200000000000000"),
         /// What the nodes know when a run begins: the whole state, or nothing.
         start: Start = default("formed"),
         /// Origins in the registry, each with a health entry.
