@@ -10,6 +10,8 @@ use crate::units::show_span;
 pub const MOST_NODES: u32 = 60;
 /// A latency up to this is about what packets take between processes of one machine.
 const LOOPBACK: Span = Span::from_ms(5);
+/// Simulated nodes that begin with nothing are a cluster by then, where not much is lost.
+const FORMING: Span = Span::from_secs(10);
 
 /// All reasons why a scenario cannot be run for real, a line each; none when it can.
 #[must_use]
@@ -44,8 +46,12 @@ impl Refusals {
                 format!("{nodes} processes are too many for one machine; at most {MOST_NODES}"),
             );
         }
-        if cluster.start != Start::Formed {
-            self.add("cluster.start", "real nodes are measured once they are a cluster; only \"formed\"");
+        if cluster.start == Start::Cold && scenario.workload.warmup < FORMING {
+            let least = show_span(FORMING);
+            self.add(
+                "cluster.start",
+                format!("real nodes are measured once they are a cluster; a cold start takes a warm-up of {least} at least"),
+            );
         }
         for (key, value) in flags::unknown(scenario) {
             self.add(&key, format!("a node has no setting for it, and {value} is not as usual"));
@@ -196,6 +202,7 @@ leave = { nodes = [2] }
     #[test]
     fn what_can_be_done_is_not_refused() {
         assert_eq!(refused(&[]), [""; 0]);
+        assert_eq!(refused(&["cluster.start=cold", "workload.warmup=10s"]), [""; 0]);
     }
 
     #[test]
