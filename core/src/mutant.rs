@@ -125,6 +125,8 @@ mutants! {
     TakeOldAddressForCopy,
     /// Whoever hears from nobody waits for the others for ever.
     WaitForEver,
+    /// Whoever suspects all others as it hears from nobody buries them although it hears from one again.
+    BuryThoughHeard,
     /// A node asks once a round, however much it has missed.
     AskOnceARound,
     /// Who takes another name while it leaves tells nobody, so that what it still has to hand on is not taken.

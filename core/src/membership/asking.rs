@@ -305,7 +305,8 @@ impl Membership {
             let live = local.members.len();
             // Those who are suspected themselves can't be asked to witness.
             let witnesses = live.saturating_sub(public.max(1));
-            let is_alone = self.reach.is_alone(live - 1) && !local.planted.is(Mutant::WaitForEver);
+            let is_alone =
+                self.alone.is_alone(live - 1, local.config.period) && !local.planted.is(Mutant::WaitForEver);
             let verdict = if local.planted.is(Mutant::TrustSilence) {
                 if doubt.public.is_some() { Verdict::Bury } else { Verdict::Suspect }
             } else if is_alone {
@@ -317,7 +318,13 @@ impl Membership {
                 Verdict::Clear => _ = self.doubts.remove(&node),
                 Verdict::Wait if is_stale => _ = self.doubts.remove(&node),
                 Verdict::Wait => self.ask_on(&member, witnesses, local, effects),
-                Verdict::Suspect => self.suspect(&member, witnesses, local, effects),
+                Verdict::Suspect => {
+                    doubt.is_for_silence = is_alone;
+                    if is_alone {
+                        self.alone.act();
+                    }
+                    self.suspect(&member, witnesses, local, effects);
+                }
                 Verdict::Bury => self.bury(&member, local, effects),
             }
         }

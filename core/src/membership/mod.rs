@@ -10,6 +10,7 @@
 //! A burial counts only where nothing was heard of the member since: two sides of a partition that meet again do not bury each
 //! other. They go on asking their dead for ever, at a low rate, and whoever hears of its own death refutes it.
 
+mod alone;
 mod asking;
 mod evidence;
 #[cfg(test)]
@@ -37,6 +38,7 @@ use crate::time::{Span, Time};
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use alone::Alone;
 use asking::{Attempt, Errand};
 use gossip::Gossip;
 use order::Order;
@@ -112,6 +114,7 @@ pub enum Learned {
 pub struct Membership {
     order: Order,
     reach: Reach,
+    alone: Alone,
     baseline: Baseline,
     attempts: Vec<Attempt>,
     errands: Vec<Errand>,
@@ -140,6 +143,7 @@ impl Membership {
         Self {
             order: Order::default(),
             reach: Reach::default(),
+            alone: Alone::default(),
             baseline: Baseline::new(),
             attempts: Vec::new(),
             errands: Vec::new(),
@@ -163,9 +167,17 @@ impl Membership {
         self.seeds = seeds;
     }
 
+    /// A round of repair begins.
+    pub fn round_begins(&mut self, config: &MembershipConfig, now: Time) {
+        self.alone.round_begins(now, config.period);
+    }
+
     /// A datagram of a member has arrived.
-    pub const fn heard(&mut self, from: NodeId) {
+    pub fn heard(&mut self, from: NodeId, planted: Planted) {
         self.reach.heard(from);
+        if self.alone.heard() && !planted.is(Mutant::BuryThoughHeard) {
+            self.doubts.values_mut().for_each(Doubt::spare);
+        }
     }
 
     /// Whom to ask in this round. An answer of someone whose turn it was not tells nothing: then there is only an

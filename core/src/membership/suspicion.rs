@@ -38,6 +38,8 @@ pub(super) struct Doubt {
     pub since: Time,
     /// Since when everyone is told.
     pub public: Option<Time>,
+    /// Whether it is for nothing but the silence of all.
+    pub is_for_silence: bool,
     /// Who asked it, and what that was worth.
     witnesses: SmallVec<[Witness; 4]>,
     /// Who else suspects it.
@@ -83,6 +85,7 @@ impl Doubt {
             life,
             since: now,
             public: None,
+            is_for_silence: false,
             witnesses: SmallVec::new(),
             accusers: SmallVec::new(),
             errands: VecDeque::new(),
@@ -142,6 +145,7 @@ impl Doubt {
     /// of reach all the same.
     pub fn soften(&mut self, now: Time) {
         self.public = None;
+        self.is_for_silence = false;
         self.asks = 0;
         if self.refuted.is_none() {
             self.refuted = Some(now);
@@ -150,6 +154,13 @@ impl Doubt {
             self.errands.clear();
         }
         self.witnesses.iter_mut().for_each(|witness| witness.score = (witness.score / 4).min(witness.score));
+    }
+
+    /// Somebody was heard after all, so the silence of all is none.
+    pub fn spare(&mut self) {
+        if self.is_for_silence {
+            (self.public, self.is_for_silence, self.asks) = (None, false, 0);
+        }
     }
 
     /// This node slept, and what it waited for may wait for it: all that is pending has so much more time.

@@ -188,7 +188,7 @@ impl Node {
             return false;
         }
         let Some(membership) = &mut self.membership else { return true };
-        membership.heard(packet.sender);
+        membership.heard(packet.sender, self.config.planted);
         let asks = matches!(packet.kind, PacketKind::Request | PacketKind::Ping);
         if asks
             && let Some(gone) = membership.gone(packet.sender, &self.members, now)

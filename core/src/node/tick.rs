@@ -63,6 +63,9 @@ impl Node {
         self.outbox.flush(&self.config, &self.members, self.me.node, now, &mut self.rng, effects);
         if self.phase != Phase::Joining && now >= self.repair.next_round {
             self.repair.begin_round(&self.config, now);
+            if let (Some(membership), Some(config)) = (&mut self.membership, &self.config.membership) {
+                membership.round_begins(config, now);
+            }
             for _ in 0..self.config.repair_fanout {
                 let ahead = self.repair.take_ahead();
                 let Some((node, peer)) = ahead.map(|addr| (None, addr)).or_else(|| self.next_peer()) else {

@@ -22,6 +22,7 @@ const KILLERS: &[(Mutant, Law)] = &[
     (Mutant::ForgetReaped, membership::THE_FORGOTTEN_STAY_DEAD),
     (Mutant::PromiseEarly, holders::HELD_BY_OTHERS),
     (Mutant::WaitForEver, membership::THE_LAST_GOES_ON),
+    (Mutant::BuryThoughHeard, membership::THE_CUT_OFF_BURY_NOBODY),
     (Mutant::AbandonDead, membership::PARTITIONS_HEAL),
     (Mutant::ListNoMembers, lists::FEW_MEMBERS_TAKE_FEW_ROUNDS),
     (Mutant::ConfirmOneself, detectors::SUSPICIONS_LAST),

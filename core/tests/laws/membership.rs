@@ -242,9 +242,11 @@ pub const THE_LAST_GOES_ON: Law = Law {
 };
 
 fn the_last_goes_on(trial: &Trial) -> Result<(), String> {
-    let cases = (any::<u16>(), 0..=500_u32, 3..=6_usize, any::<bool>());
-    trial.for_all(&cases, |(seed, loss_permille, count, is_cut), planted| {
-        let mut cluster = formed(count, loss_permille, seed, &Config { planted, ..Config::default() });
+    let cases = (any::<u16>(), 0..=500_u32, 3..=6_usize, any::<bool>(), (1..=4_u32, 2..=20_u64));
+    trial.for_all(&cases, |(seed, loss_permille, count, is_cut, (repair_fanout, tenths)), planted| {
+        let repair_interval = Span::from_ms(100 * tenths);
+        let config = Config { planted, repair_fanout, repair_interval, ..Config::default() };
+        let mut cluster = formed(count, loss_permille, seed, &config);
         cluster.run_for(Span::from_secs(60));
         // To the one that is left it is all the same whether the others are gone or only out of reach.
         if is_cut {
@@ -253,12 +255,16 @@ fn the_last_goes_on(trial: &Trial) -> Result<(), String> {
             (1..count).for_each(|at| cluster.crash(at));
         }
         let buried = |cluster: &Cluster| deaths(cluster).iter().filter(|(_, at, _)| *at == 0).count();
-        // Thirty rounds for each other one, and these come a little early.
-        let silence = Span::from_secs(29 * (count as u64 - 1));
-        cluster.run_for(silence);
-        prop_assert_eq!(buried(&cluster), 0, "as well it may be cut off itself");
+        let suspected = |cluster: &Cluster| {
+            let is_it = |event: &Event| matches!(event, Event::Member { standing: Standing::Suspect, .. });
+            cluster.events.iter().filter(|(_, at, event)| *at == 0 && is_it(event)).count()
+        };
+        let before = suspected(&cluster);
+        // Thirty seconds for each other one, and rounds come a little early or late.
+        cluster.run_for(Span::from_secs(30 * (count as u64 - 1) - 4));
+        prop_assert_eq!(suspected(&cluster), before, "as well it may be cut off itself");
         // A suspicion that nobody confirms takes 16 s, and whoever is in doubt is asked once in 10 s at least.
-        cluster.run_for(Span::from_secs(count as u64 + 16 + 10 + 5));
+        cluster.run_for(Span::from_secs(4 + 16 + 10 + 5));
         prop_assert_eq!(buried(&cluster), count - 1);
         if is_cut {
             cluster.reachable = Box::new(|_, _| true);
@@ -275,6 +281,40 @@ fn the_last_goes_on(trial: &Trial) -> Result<(), String> {
 #[test]
 fn the_last_one_left_goes_on_alone() {
     THE_LAST_GOES_ON.hold();
+}
+
+pub const THE_CUT_OFF_BURY_NOBODY: Law = Law {
+    name: "whoever suspects all others as it hears from nobody spares them once it hears from one",
+    seed: 144,
+    cases: 8,
+    check: the_cut_off_bury_nobody,
+};
+
+fn the_cut_off_bury_nobody(trial: &Trial) -> Result<(), String> {
+    let cases = (any::<u16>(), 0..=100_u32, 3..=6_usize, 11..=14_u64);
+    trial.for_all(&cases, |(seed, loss_permille, count, late_s), planted| {
+        let mut cluster = formed(count, loss_permille, seed, &Config { planted, ..Config::default() });
+        cluster.run_for(Span::from_secs(60));
+        cluster.reachable = Box::new(|a, b| (a == 0) == (b == 0));
+        // All are suspected within ten seconds then, and not buried for sixteen. A single datagram gets through in between.
+        cluster.run_for(Span::from_secs(30 * (count as u64 - 1) + late_s));
+        let mut ping = Packet::default();
+        ping.reset(PacketKind::Ping, node(1));
+        cluster.datagram(1, 0, &ping);
+        cluster.run_for(Span::from_secs(20));
+        cluster.reachable = Box::new(|_, _| true);
+        cluster.run_for(Span::from_secs(90));
+        let by_it = deaths(&cluster).into_iter().filter(|(_, at, _)| *at == 0).count();
+        prop_assert_eq!(by_it, 0);
+        let live: Vec<usize> = cluster.running().map(|node| node.view().members().len()).collect();
+        prop_assert_eq!(live, vec![count; count]);
+        Ok(())
+    })
+}
+
+#[test]
+fn who_was_cut_off_and_hears_from_one_buries_nobody() {
+    THE_CUT_OFF_BURY_NOBODY.hold();
 }
 
 pub const THE_FORGOTTEN_STAY_DEAD: Law = Law {

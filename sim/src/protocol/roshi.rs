@@ -153,7 +153,8 @@ impl Protocol for Roshi {
             Input::Command { command: Command::Publish { index, key, bytes, removes }, .. } => {
                 self.published += 1;
                 let item = Item { id: Id { lane: self.lane, sequence: self.published }, index, key, bytes };
-                let score_us = now.0 - now.0 % self.stamps.as_us();
+                // A stamp stands for its last microsecond, as a score of zero is none.
+                let score_us = now.0 - now.0 % self.stamps.as_us() + (self.stamps.as_us() - 1);
                 let scored = Scored { write: Write { item, removes }, score_us };
                 self.take(scored, out);
                 // The client is told that all is well even where the write did nothing.

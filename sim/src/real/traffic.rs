@@ -13,7 +13,7 @@ const EVERY: Duration = Duration::from_secs(1);
 /// The headers of a datagram in IPv4: what is counted without them is what UDP carries, as the simulator counts.
 const HEADERS_BYTES: u64 = 28;
 
-/// What had been counted until when, from before the run to its end.
+/// What had been counted until when, from a second after the run began to its end; of what was sent before, nothing is told.
 #[derive(Debug, Default)]
 pub struct Traffic(Vec<(Instant, Counted)>);
 

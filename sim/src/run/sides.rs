@@ -13,8 +13,8 @@ use crate::units::Fraction;
 const EXCHANGES: u64 = 10;
 /// A buried half is found again within so many attempts to reach the dead.
 const HEALS: u64 = 6;
-/// Rounds for each other node after which whoever hears from nobody holds all dead.
-const ALONE_ROUNDS: u64 = 30;
+/// Periods for each other node, two at least, after which whoever hears from nobody suspects all.
+const ALONE_PERIODS: u64 = 30;
 
 /// Links from nodes to nodes.
 type Links = Vec<(Vec<u32>, Vec<u32>)>;
@@ -83,7 +83,7 @@ impl Patience {
             interval: checks.interval,
             checkers_per_origin: checks.checkers_per_origin.into(),
             quarantine: protocol.quarantine,
-            alone: protocol.repair_interval.times(ALONE_ROUNDS * (nodes - 1)),
+            alone: protocol.probe_period.times(ALONE_PERIODS * (nodes - 1).max(2)),
         })
     }
 

@@ -303,7 +303,7 @@ fn churn(dice: &mut Dice, file: &mut Table, shape: &Shape) {
     set(file, "churn.until", ms(shape.calm_ms * 2 / 3));
 }
 
-/// Of so many nodes one may be the last that is up, and it holds the others dead thirty rounds later for each of them. Of more
+/// Of so many nodes one may be the last that is up, and it suspects the others thirty periods of a second later for each of them, two at least. Of more
 /// the faults of one scenario do not leave one alone.
 const FEW_NODES: u64 = 8;
 
@@ -313,7 +313,6 @@ const FEW_NODES: u64 = 8;
 pub(super) fn quiet_ms(file: &Table) -> u64 {
     let time_ms = |key: &str| get(file, key).and_then(read_ms);
     let protocol_ms = |key: &str| time_ms(&format!("cluster.protocol.{key}"));
-    let interval_ms = protocol_ms("repair_interval").unwrap_or(1_000);
     let nodes = get(file, "cluster.nodes").and_then(Value::as_integer).unwrap_or(1).max(1) as u64;
     // A suspicion that nobody confirms: 6 times 2.7 periods of a second, times log10 of the nodes, which are at most 104.
     let decades_percent = if nodes <= 10 { 100 } else { 205 };
@@ -322,8 +321,9 @@ pub(super) fn quiet_ms(file: &Table) -> u64 {
     let heal_ms = 6 * protocol_ms("heal_interval").unwrap_or(5_000) * nodes.max(50) / 50;
     let quarantine_ms = protocol_ms("quarantine").unwrap_or(30_000);
     let stalled_ms = protocol_ms("stream_timeout").unwrap_or(30_000);
-    let alone_ms = if nodes <= FEW_NODES { 30 * interval_ms * (nodes - 1) } else { 0 };
+    let alone_ms = if nodes <= FEW_NODES { 30_000 * (nodes - 1).max(2) } else { 0 };
     let found_ms = (alone_ms + suspicion_ms).max(heal_ms) + quarantine_ms.max(stalled_ms);
+    let interval_ms = protocol_ms("repair_interval").unwrap_or(1_000);
     let stream_ms = protocol_ms("stream_spacing").unwrap_or(2_000);
     let loss =
         get(file, "network.loss").and_then(|loss| loss.as_str()?.strip_suffix('%')?.parse::<u64>().ok());

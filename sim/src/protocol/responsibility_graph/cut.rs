@@ -3,8 +3,8 @@
 //!
 //! As few arrows part two nodes as there are ways between them that share no arrow, and as few other nodes as there are ways
 //! that share no node (Menger): a maximum flow. For nodes, each is split in two with an arrow between, which alone can be
-//! filled. Among cuts of the same size the first pair of nodes decides, and for that pair the cut that is nearest to where
-//! nothing leaves any more, of which there is one: so the names are the same in every run.
+//! filled. Among cuts of the same size the first pair of nodes decides, and for that pair the cut that is nearest to its first
+//! node, of which there is one: so the names are the same in every run.
 
 use petgraph::algo::ford_fulkerson;
 use petgraph::graph::{DiGraph, EdgeIndex, NodeIndex};
