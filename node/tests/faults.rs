@@ -171,7 +171,7 @@ fn more_checks_than_a_node_can_make_show_as_stale_and_never_as_unhealthy() {
         (metric(&api, "heck_origins_stale"), healthy, metric(&api, "heck_probes_not_started_total"))
     };
     until("most are stale, and some were healthy", seen, |(stale, healthy, not_started)| {
-        *stale >= f64::from(origins) / 2.0 && *healthy >= 5.0 && *not_started >= 500.0
+        *stale >= f64::from(origins) / 2.0 && *healthy >= 1.0 && *not_started >= 500.0
     });
     let begun = Instant::now();
     while begun.elapsed() < Duration::from_secs(3) {
